@@ -1,0 +1,112 @@
+//! Every fixed bound of the engine, and how the bounds relate.
+//!
+//! What a person may tune is a key of the scenario (`config/schema.rs`); what is here keeps the
+//! parts from harming each other and is the same for everybody.
+
+use std::time::Duration;
+
+// --- scenario -------------------------------------------------------------------------------
+
+/// The most `[load.*]` sections; a user id has 8 bits for them.
+pub const LOADS_MAX: usize = 64;
+/// The most `[service.*]` sections.
+pub const SERVICES_MAX: usize = 64;
+/// The most worker processes.
+pub const WORKERS_MAX: u16 = 1024;
+/// The most tickets served at once over all workers.
+pub const SEATS_MAX: u32 = 65_536;
+/// The most simulated users over all loads.
+pub const USERS_MAX: u32 = 1_000_000;
+/// The most user processes.
+pub const USER_PROCESSES_MAX: u16 = 10_000;
+/// The most tickets waiting and in service.
+pub const ROOM_MAX: u32 = 10_000_000;
+/// The largest scenario file.
+pub const SCENARIO_BYTES_MAX: u64 = 256 * 1024;
+/// The largest payload of one ticket: a record's value must hold it beside the ticket's fields.
+pub const PAYLOAD_BYTES_MAX: u32 = 4096;
+
+// --- net ------------------------------------------------------------------------------------
+
+/// The largest payload of a frame between users, workers and issuer unless the scenario says
+/// otherwise.
+pub const FRAME_BYTES_MAX: u32 = 64 * 1024;
+/// The largest payload of a frame on the control plane: it carries whole scenarios, histograms
+/// and the list of users that a process hosts.
+pub const CONTROL_FRAME_BYTES_MAX: u32 = 4 * 1024 * 1024;
+/// Reading from a peer pauses above this many queued bytes...
+pub const OUTBOX_BYTES_HIGH: u32 = 256 * 1024;
+/// ...and resumes below this share of them.
+pub const OUTBOX_LOW_DIVISOR: u32 = 4;
+/// A peer whose outbox grows beyond this many bytes does not read what it asked for; it is
+/// dropped.
+pub const OUTBOX_BYTES_MAX: u32 = 64 * 1024 * 1024;
+/// Bytes read from one connection in one turn of an event loop, so that none starves the rest.
+pub const READ_BYTES_PER_TURN: usize = 256 * 1024;
+/// Connections that have not said hello yet; more are closed at once.
+pub const UNAUTHENTICATED_PEERS_MAX: usize = 128;
+/// How long a peer may take to say hello.
+pub const HELLO_DEADLINE: Duration = Duration::from_secs(1);
+/// The first delay before a lost connection to the issuer is tried again; it doubles...
+pub const RECONNECT_DELAY_MIN: Duration = Duration::from_millis(10);
+/// ...up to this.
+pub const RECONNECT_DELAY_MAX: Duration = Duration::from_secs(1);
+
+// --- supervision ----------------------------------------------------------------------------
+
+/// How often a role reports that its event loop turns.
+pub const HEARTBEAT_INTERVAL: Duration = Duration::from_millis(250);
+/// Silence after which a role is shown as suspect.
+pub const SUSPECT_AFTER: Duration = Duration::from_secs(1);
+/// Silence after which a role is killed and replaced.
+pub const HUNG_AFTER: Duration = Duration::from_secs(3);
+/// How long a new process may take to say hello.
+pub const SPAWN_HELLO_DEADLINE: Duration = Duration::from_secs(2);
+/// How long a role may take from hello to ready; progress extends it.
+pub const READY_DEADLINE: Duration = Duration::from_secs(5);
+/// How long a role may take to end by itself once asked to.
+pub const STOP_GRACE: Duration = Duration::from_secs(3);
+/// How long a role may take to end after SIGTERM before it is killed.
+pub const TERM_GRACE: Duration = Duration::from_secs(1);
+/// A role that was ready for longer than this is restarted without delay.
+pub const STABLE_AFTER: Duration = Duration::from_secs(10);
+/// The first restart delay of an unstable role; it doubles...
+pub const BACKOFF_MIN: Duration = Duration::from_millis(100);
+/// ...up to this.
+pub const BACKOFF_MAX: Duration = Duration::from_secs(5);
+/// Deaths are counted against a role's restart limit within this window.
+pub const RESTART_WINDOW: Duration = Duration::from_secs(30);
+/// Restarts of one slot within [`RESTART_WINDOW`] before it is given up.
+pub const RESTARTS_PER_SLOT_MAX: u32 = 5;
+/// Lateness of a supervisor's own loop above this is credited to all of its deadlines.
+pub const LATENESS_CREDITED: Duration = Duration::from_millis(500);
+/// User processes started in one turn of the users manager, so that it keeps answering.
+pub const SPAWNS_PER_TURN: usize = 16;
+/// Last lines of a child's standard error that are kept for its obituary.
+pub const STDERR_LINES_KEPT: usize = 20;
+
+// --- tickets --------------------------------------------------------------------------------
+
+/// Ticket ids that one durable lease covers.
+pub const LEASE_TICKETS: u64 = 1 << 20;
+/// Finished tickets whose tokens the issuer remembers, so that a repeated request is answered
+/// and not served twice.
+pub const FINISHED_TOKENS_KEPT: usize = 65_536;
+
+// --- observation ----------------------------------------------------------------------------
+
+/// How often roles send telemetry and the director publishes a snapshot.
+pub const TELEMETRY_INTERVAL: Duration = Duration::from_millis(250);
+/// Samples of the dashboard's charts that are kept: five minutes.
+pub const SERIES_SAMPLES_MAX: usize = 1200;
+/// Draws of each user that the workload digest covers.
+pub const DIGEST_DRAWS: u64 = 32;
+
+const _: () = assert!(OUTBOX_LOW_DIVISOR > 1, "hysteresis needs a gap");
+const _: () = assert!(
+    PAYLOAD_BYTES_MAX < FRAME_BYTES_MAX / 2,
+    "a request must fit a frame"
+);
+const _: () = assert!(HEARTBEAT_INTERVAL.as_millis() * 2 < SUSPECT_AFTER.as_millis());
+const _: () = assert!(SUSPECT_AFTER.as_millis() < HUNG_AFTER.as_millis());
+const _: () = assert!(BACKOFF_MIN.as_millis() < BACKOFF_MAX.as_millis());

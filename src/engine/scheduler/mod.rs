@@ -1,0 +1,1 @@
+//! Tickets: ids, queues, dispatch, completion.

@@ -1,0 +1,3 @@
+//! The post office.
+
+fn main() {}
