@@ -1,3 +1,6 @@
 //! The post office.
 
+mod app;
+mod ui;
+
 fn main() {}

@@ -1,0 +1,73 @@
+//! Everything that a person or a scenario may ask of a running office.
+//!
+//! What concerns only the screen (help, focus, zoom) is the dashboard's own affair and not here.
+
+use std::fmt;
+
+use engine::ids::{UserProcessId, WorkerId};
+
+/// One request to the director.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Action {
+    /// Freezes arrivals and dispatch.
+    Pause,
+    /// Lets arrivals and dispatch go on, without a burst.
+    Resume,
+    /// Changes how many users there are, spread over the closed loads (over all loads if none
+    /// is closed).
+    SetUsers(u32),
+    /// Changes how many workers there are; each keeps its seats.
+    SetWorkers(u16),
+    /// Kills a process with SIGKILL; its supervisor replaces it.
+    Kill(ProcessId),
+    /// Ends the run: arrivals stop, open tickets are served, then everything stops in order.
+    Drain,
+    /// Ends the run at once; open tickets stay in the log.
+    StopNow,
+}
+
+/// One process of the office.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(crate) enum ProcessId {
+    /// The director, which is also the dashboard or the headless program.
+    Director,
+    /// The ticket issuer.
+    Issuer,
+    /// One worker.
+    Worker(WorkerId),
+    /// The users manager.
+    UsersManager,
+    /// One user process.
+    User(UserProcessId),
+}
+
+impl ProcessId {
+    /// Returns the role's name as `ps` shows it.
+    pub(crate) fn role(self) -> &'static str {
+        match self {
+            Self::Director => "director",
+            Self::Issuer => "issuer",
+            Self::Worker(_) => "worker",
+            Self::UsersManager => "users-manager",
+            Self::User(_) => "user",
+        }
+    }
+
+    /// Returns the number that tells processes of one role apart, if there can be several.
+    pub(crate) fn number(self) -> Option<u16> {
+        match self {
+            Self::Worker(id) => Some(id.0),
+            Self::User(id) => Some(id.0),
+            Self::Director | Self::Issuer | Self::UsersManager => None,
+        }
+    }
+}
+
+impl fmt::Display for ProcessId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.number() {
+            Some(number) => write!(f, "{} {number}", self.role()),
+            None => f.write_str(self.role()),
+        }
+    }
+}

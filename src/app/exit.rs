@@ -1,0 +1,49 @@
+//! Exit codes: a promise to scripts.
+
+use std::process::ExitCode;
+
+/// Why the program ends, as the shell sees it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Exit {
+    /// The duration was reached, or somebody asked for the end.
+    Done,
+    /// A role reached its restart limit, or other I/O failed.
+    Failed,
+    /// The command line or the scenario is wrong; nothing was started.
+    Usage,
+    /// The run ended as overloaded.
+    Overloaded,
+    /// The log is not sound.
+    LogDamaged,
+    /// Another instance uses the data directory.
+    InUse,
+    /// The disk is full, read-only, refuses us, or failed a sync.
+    Disk,
+    /// The program panicked.
+    Panic,
+    /// A signal ended the run.
+    Signal(i32),
+}
+
+impl Exit {
+    /// Returns the number that the process exits with.
+    pub(crate) fn code(self) -> u8 {
+        match self {
+            Self::Done => 0,
+            Self::Failed => 1,
+            Self::Usage => 2,
+            Self::Overloaded => 3,
+            Self::LogDamaged => 5,
+            Self::InUse => 6,
+            Self::Disk => 7,
+            Self::Panic => 70,
+            Self::Signal(signal) => u8::try_from(128 + signal).unwrap_or(u8::MAX),
+        }
+    }
+}
+
+impl From<Exit> for ExitCode {
+    fn from(exit: Exit) -> Self {
+        Self::from(exit.code())
+    }
+}

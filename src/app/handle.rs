@@ -1,0 +1,123 @@
+//! All that a front end shares with the director: a bounded queue of actions one way, and one
+//! slot with the newest snapshot the other way.
+//!
+//! Neither side can hold up the other: the slot is swapped, never queued, and an action that
+//! finds the queue full is refused at once.
+
+use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use super::action::Action;
+use super::state::AppState;
+
+/// Actions that may wait for the director.
+const ACTIONS_MAX: usize = 64;
+
+/// A front end's view of a running office.
+#[derive(Clone)]
+pub(crate) struct Office {
+    actions: SyncSender<Action>,
+    wake: Arc<dyn Fn() + Send + Sync>,
+    slot: Arc<Slot>,
+}
+
+/// The director's end.
+pub(crate) struct Desk {
+    actions: Receiver<Action>,
+    slot: Arc<Slot>,
+}
+
+struct Slot {
+    state: Mutex<Arc<AppState>>,
+    listener: Mutex<Option<Listener>>,
+}
+
+type Listener = Box<dyn Fn() + Send>;
+
+/// The director has too many unanswered actions.
+#[derive(Debug, PartialEq, Eq, thiserror::Error)]
+#[error("the director is busy; try again")]
+pub(crate) struct Busy;
+
+/// Connects a front end with a director. `wake` makes the director look at its actions.
+pub(crate) fn office(first: AppState, wake: impl Fn() + Send + Sync + 'static) -> (Office, Desk) {
+    let (sender, receiver) = sync_channel(ACTIONS_MAX);
+    let slot = Arc::new(Slot {
+        state: Mutex::new(Arc::new(first)),
+        listener: Mutex::new(None),
+    });
+    let office = Office {
+        actions: sender,
+        wake: Arc::new(wake),
+        slot: Arc::clone(&slot),
+    };
+    (
+        office,
+        Desk {
+            actions: receiver,
+            slot,
+        },
+    )
+}
+
+impl Office {
+    /// Asks the director to act.
+    ///
+    /// # Errors
+    /// [`Busy`] if too many actions wait. A director that has ended takes none and says so in
+    /// the last snapshot, so that is no error.
+    pub(crate) fn submit(&self, action: Action) -> Result<(), Busy> {
+        match self.actions.try_send(action) {
+            Ok(()) => {
+                (self.wake)();
+                Ok(())
+            }
+            Err(TrySendError::Full(_)) => Err(Busy),
+            Err(TrySendError::Disconnected(_)) => Ok(()),
+        }
+    }
+
+    /// Returns the newest snapshot.
+    pub(crate) fn snapshot(&self) -> Arc<AppState> {
+        Arc::clone(
+            &self
+                .slot
+                .state
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner),
+        )
+    }
+
+    /// Calls `listener` from the director's thread after each new snapshot; it must not block.
+    pub(crate) fn on_snapshot(&self, listener: impl Fn() + Send + 'static) {
+        *self
+            .slot
+            .listener
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner) = Some(Box::new(listener));
+    }
+}
+
+impl Desk {
+    /// Takes the next waiting action, if any.
+    pub(crate) fn next_action(&self) -> Option<Action> {
+        self.actions.try_recv().ok()
+    }
+
+    /// Makes `state` the newest snapshot.
+    pub(crate) fn publish(&self, state: AppState) {
+        *self
+            .slot
+            .state
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner) = Arc::new(state);
+        if let Some(listener) = &*self
+            .slot
+            .listener
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+        {
+            listener();
+        }
+    }
+}

@@ -1,0 +1,355 @@
+//! All that a screen can show at one instant: plain data, made by the director, read by anyone.
+//!
+//! Spans are `Duration`, moments are [`Time`], sizes say their unit, ratios are `0.0..=1.0`.
+//! What is not known is `None`, never zero.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use engine::clock::{Time, WallTime};
+use engine::ids::RunId;
+
+use super::action::ProcessId;
+
+/// A snapshot of the whole office.
+#[derive(Clone, Debug)]
+pub(crate) struct AppState {
+    /// When the snapshot was taken.
+    pub(crate) at: Time,
+    /// The same moment for people.
+    pub(crate) wall: WallTime,
+    /// Where the run stands.
+    pub(crate) phase: Phase,
+    /// The run's identity.
+    pub(crate) run: RunFacts,
+    /// Time since arrivals began, without pauses; zero before.
+    pub(crate) elapsed: Duration,
+    /// Worker processes that are ready, and how many are wanted.
+    pub(crate) workers: Level,
+    /// Users that are hosted by a ready process, and how many are wanted.
+    pub(crate) users: Level,
+    /// Seats of ready workers, and how many of them are busy.
+    pub(crate) seats: Seats,
+    /// Tickets since the office opened, warm-up included.
+    pub(crate) totals: Totals,
+    /// Rates over the last second.
+    pub(crate) rates: Rates,
+    /// The last five minutes at most, oldest first, four samples a second.
+    pub(crate) series: Arc<Vec<Sample>>,
+    /// Percentiles since the office opened (wait, service, sojourn, response, overhead).
+    pub(crate) latencies: Vec<LatencyRow>,
+    /// One row per service, in scenario order.
+    pub(crate) services: Vec<ServiceRow>,
+    /// One row per process: director, issuer, workers, users manager, user processes.
+    pub(crate) processes: Vec<ProcessRow>,
+    /// The log.
+    pub(crate) store: StoreRow,
+    /// What people should know, newest last, at most eight.
+    pub(crate) notices: Vec<Notice>,
+}
+
+/// What identifies a run and never changes while it lasts.
+#[derive(Clone, Debug)]
+pub(crate) struct RunFacts {
+    /// Chosen at random.
+    pub(crate) id: RunId,
+    /// The master seed.
+    pub(crate) seed: u64,
+    /// The scenario's name.
+    pub(crate) scenario: String,
+    /// When arrivals stop; `None` is never.
+    pub(crate) duration: Option<Duration>,
+    /// The fsync policy as the scenario spells it.
+    pub(crate) fsync: String,
+    /// What a power loss can take under that policy, as one short sentence.
+    pub(crate) fsync_promise: &'static str,
+    /// The data directory.
+    pub(crate) data_dir: String,
+}
+
+/// Where the run stands.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Phase {
+    /// Processes are being started.
+    Starting,
+    /// The issuer reads the log of an earlier run.
+    Recovering {
+        /// Records read so far.
+        records: u64,
+    },
+    /// Tickets flow.
+    Running,
+    /// Arrivals and dispatch are frozen.
+    Paused,
+    /// Arrivals have ended; open tickets are being served, then processes stop.
+    Draining {
+        /// Tickets still open.
+        open: u64,
+    },
+    /// All processes have ended.
+    Stopped(Ending),
+}
+
+/// How a run ended.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Ending {
+    /// The duration was reached, or somebody asked for the end.
+    Completed,
+    /// A signal ended it.
+    Interrupted {
+        /// The signal's number.
+        signal: i32,
+    },
+    /// The scenario's `explode` condition held.
+    Overloaded {
+        /// Tickets that waited when it was decided.
+        waiting: u64,
+    },
+    /// Something could not go on.
+    Failed {
+        /// The process exit code that says why.
+        exit: crate::app::exit::Exit,
+        /// What happened, to what, and what to do.
+        reason: String,
+    },
+}
+
+/// An actual and a wanted number.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Level {
+    /// How many there are.
+    pub(crate) actual: u32,
+    /// How many there should be.
+    pub(crate) target: u32,
+}
+
+/// Seats of ready workers.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Seats {
+    /// Seats that hold a ticket now.
+    pub(crate) busy: u32,
+    /// Seats of ready workers.
+    pub(crate) staffed: u32,
+}
+
+/// Counts of tickets. `offered = issued + rejected`; `issued = served + failed + open`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Totals {
+    /// Requests that reached the issuer.
+    pub(crate) offered: u64,
+    /// Requests that got a ticket.
+    pub(crate) issued: u64,
+    /// Requests that found the office full.
+    pub(crate) rejected: u64,
+    /// Tickets served.
+    pub(crate) served: u64,
+    /// Tickets given up after their workers died too often.
+    pub(crate) failed: u64,
+    /// Tickets waiting for a seat now.
+    pub(crate) waiting: u64,
+    /// Tickets in service now.
+    pub(crate) in_service: u64,
+    /// Tickets of an earlier run or epoch that were queued again at a start of the issuer.
+    pub(crate) recovered: u64,
+    /// Tickets handed out again because their worker died.
+    pub(crate) redelivered: u64,
+    /// Messages, samples and log lines dropped for want of room.
+    pub(crate) dropped: u64,
+    /// Peers refused because of a wrong version, token or frame.
+    pub(crate) bad_peers: u64,
+}
+
+/// Rates over the last second, per second.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub(crate) struct Rates {
+    /// Requests.
+    pub(crate) offered: f64,
+    /// Completions.
+    pub(crate) served: f64,
+    /// Rejections.
+    pub(crate) rejected: f64,
+    /// Busy seats ÷ staffed seats over the last second; `None` without a staffed seat.
+    pub(crate) utilization: Option<f64>,
+}
+
+/// One point of the charts.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) struct Sample {
+    /// When.
+    pub(crate) at: Time,
+    /// Requests per second since the sample before.
+    pub(crate) offered: f64,
+    /// Completions per second since the sample before.
+    pub(crate) served: f64,
+    /// Tickets waiting at that moment.
+    pub(crate) waiting: u64,
+    /// Tickets in service at that moment.
+    pub(crate) in_service: u64,
+}
+
+/// Percentiles of one latency.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct LatencyRow {
+    /// `wait`, `service`, `sojourn`, `response`, `overhead`.
+    pub(crate) name: &'static str,
+    /// How many values; the rest is `None` when zero.
+    pub(crate) count: u64,
+    /// The values, if any.
+    pub(crate) spread: Option<Spread>,
+}
+
+/// Mean, percentiles and maximum of a latency.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Spread {
+    /// Arithmetic mean.
+    pub(crate) mean: Duration,
+    /// Median.
+    pub(crate) p50: Duration,
+    /// 90th percentile.
+    pub(crate) p90: Duration,
+    /// 99th percentile.
+    pub(crate) p99: Duration,
+    /// 99.9th percentile.
+    pub(crate) p999: Duration,
+    /// Largest value.
+    pub(crate) max: Duration,
+}
+
+/// One service.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct ServiceRow {
+    /// Its name.
+    pub(crate) name: String,
+    /// Tickets issued.
+    pub(crate) issued: u64,
+    /// Tickets served.
+    pub(crate) served: u64,
+    /// Requests rejected.
+    pub(crate) rejected: u64,
+    /// Tickets waiting now.
+    pub(crate) waiting: u64,
+    /// Tickets in service now.
+    pub(crate) in_service: u64,
+    /// Completions per second over the last second.
+    pub(crate) served_rate: f64,
+    /// Waiting time; `None` before the first completion.
+    pub(crate) wait: Option<Spread>,
+    /// Sojourn time; `None` before the first completion.
+    pub(crate) sojourn: Option<Spread>,
+}
+
+/// One process.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct ProcessRow {
+    /// Which process.
+    pub(crate) id: ProcessId,
+    /// Its pid, while it lives.
+    pub(crate) pid: Option<u32>,
+    /// Where it stands.
+    pub(crate) state: ProcessState,
+    /// Share of one core over the last second (may exceed 1.0); `None` if it can't be read.
+    pub(crate) cpu: Option<f64>,
+    /// Resident memory; `None` if it can't be read.
+    pub(crate) rss_bytes: Option<u64>,
+    /// Times that it was started again.
+    pub(crate) restarts: u32,
+    /// Tickets issued (issuer), served (worker) or told (user process).
+    pub(crate) tickets: u64,
+    /// Users hosted (user process) or seats (worker).
+    pub(crate) hosts: u32,
+    /// What killed it last, or why it waits.
+    pub(crate) note: String,
+}
+
+/// Where a process stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum ProcessState {
+    /// Spawned, not ready yet.
+    Starting,
+    /// Working.
+    Ready,
+    /// No heartbeat for a second.
+    Suspect,
+    /// Finishing what it holds.
+    Draining,
+    /// Asked to end.
+    Stopping,
+    /// Waiting to be started again.
+    Backoff,
+    /// Given up: its restart limit was reached.
+    Failed,
+    /// Ended as asked.
+    Stopped,
+}
+
+impl ProcessState {
+    /// Returns the word that tables show.
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::Starting => "starting",
+            Self::Ready => "ready",
+            Self::Suspect => "suspect",
+            Self::Draining => "draining",
+            Self::Stopping => "stopping",
+            Self::Backoff => "backoff",
+            Self::Failed => "failed",
+            Self::Stopped => "stopped",
+        }
+    }
+}
+
+/// The log.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub(crate) struct StoreRow {
+    /// Records appended by this run.
+    pub(crate) records: u64,
+    /// Bytes appended by this run.
+    pub(crate) bytes: u64,
+    /// Segments on disk.
+    pub(crate) segments: u64,
+    /// Syncs done by this run.
+    pub(crate) syncs: u64,
+    /// Bytes written but not yet known to be on the disk.
+    pub(crate) unsynced_bytes: u64,
+    /// Latency of a sync; `None` before the first or when metrics are compiled out.
+    pub(crate) sync: Option<Spread>,
+    /// Mean records in a batch; `None` before the first.
+    pub(crate) batch_records: Option<f64>,
+    /// What the last start of the issuer found: records replayed, bytes cut.
+    pub(crate) recovery: Option<RecoveryRow>,
+}
+
+/// What a start of the issuer found in the log.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct RecoveryRow {
+    /// Records read.
+    pub(crate) records: u64,
+    /// Unfinished tickets queued again.
+    pub(crate) requeued: u64,
+    /// Bytes of a torn tail that were set aside.
+    pub(crate) torn_bytes: u64,
+    /// How long it took.
+    pub(crate) elapsed: Duration,
+}
+
+/// Something that people should know.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Notice {
+    /// When.
+    pub(crate) wall: WallTime,
+    /// How bad.
+    pub(crate) severity: Severity,
+    /// What happened, to what, and what follows.
+    pub(crate) text: String,
+}
+
+/// How bad a notice is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Severity {
+    /// Something happened as asked.
+    Info,
+    /// Odd but handled.
+    Warning,
+    /// Something is lost or given up.
+    Error,
+}

@@ -1,0 +1,1 @@
+//! The dashboard: draws the director's snapshots and turns keys into actions.
