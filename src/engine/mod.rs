@@ -12,3 +12,4 @@ pub mod roles;
 pub mod scheduler;
 pub mod storage;
 pub mod supervisor;
+pub mod timeline;
