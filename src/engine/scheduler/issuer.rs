@@ -1,0 +1,609 @@
+//! The issuer's decisions: ids, dispatch, completion.
+//!
+//! Always true: ids only rise and are covered by a durable lease; a ticket waits, is in service
+//! or has ended, exactly one of them; nobody is told of a ticket before its record is as durable
+//! as the policy says; a ticket is completed at most once.
+//!
+//! One turn of the issuer's event loop is one batch. Requests and completions put records into
+//! the batch; [`Issuer::dispatch`] fills free seats; [`Issuer::written`] marks where the batch
+//! ended in the log; [`Issuer::durable`] releases what the log has made durable. A ticket may be
+//! handed to a worker while its record is still being synced, which hides the sync; a completion
+//! that comes back sooner waits here until the issue is durable.
+//!
+//! Tables are reused, so in steady state nothing is allocated per ticket.
+
+use std::collections::VecDeque;
+use std::time::Duration;
+
+use super::queue::{Handle, Place, Queues};
+use super::record::{Completed, Issued, Outcome, Record};
+use super::stats::Stats;
+use super::tokens::{Known, Tokens};
+use crate::clock::Time;
+use crate::config::scenario::{Retry, RetryPosition};
+use crate::ids::{Lsn, ServiceId, TicketId, Token, UserId, WorkerId};
+use crate::limits;
+use crate::timeline::Timeline;
+
+/// What the issuer decided. The role turns it into log records and messages.
+pub trait Effects {
+    /// Appends a record to the batch.
+    fn record(&mut self, record: &Record<'_>);
+    /// Hands a ticket to a worker.
+    fn assign(&mut self, worker: WorkerId, assignment: &Assignment<'_>);
+    /// Tells a user that its request has a ticket.
+    fn accepted(&mut self, token: Token, id: TicketId);
+    /// Tells a user that the office is full.
+    fn rejected(&mut self, token: Token);
+    /// Tells a user that its ticket's life has ended.
+    fn done(&mut self, token: Token, id: TicketId, outcome: Outcome);
+}
+
+/// A user's request.
+#[derive(Clone, Copy, Debug)]
+pub struct Request<'a> {
+    /// Who asks, and which of its requests this is.
+    pub token: Token,
+    /// The kind of work. The role has checked that it exists.
+    pub service: ServiceId,
+    /// The work that the ticket brings, in nanoseconds.
+    pub demand_ns: u64,
+    /// When the user meant to ask.
+    pub scheduled: Time,
+    /// When it asked.
+    pub submitted: Time,
+    /// What the ticket carries.
+    pub payload: &'a [u8],
+}
+
+/// A ticket on its way to a worker.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Assignment<'a> {
+    /// The ticket.
+    pub id: TicketId,
+    /// Its place in the issuer's table; the worker's answer brings it back.
+    pub handle: Handle,
+    /// How often the ticket has been handed out, this time included.
+    pub attempt: u8,
+    /// The kind of work.
+    pub service: ServiceId,
+    /// The work, in nanoseconds.
+    pub demand_ns: u64,
+    /// What the ticket carries.
+    pub payload: &'a [u8],
+}
+
+/// A worker's word that it served a ticket.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Completion {
+    /// The ticket.
+    pub id: TicketId,
+    /// Its place in the issuer's table.
+    pub handle: Handle,
+    /// The attempt that was served.
+    pub attempt: u8,
+}
+
+/// The bounds of one office.
+#[derive(Clone, Copy, Debug)]
+pub struct Options {
+    /// How many services there are.
+    pub services: usize,
+    /// Tickets waiting and in service at most.
+    pub room: u32,
+    /// What happens to a ticket whose worker died.
+    pub retry: Retry,
+}
+
+/// The state of all tickets that are not finished.
+#[derive(Debug)]
+pub struct Issuer {
+    options: Options,
+    next_id: u64,
+    leased_until: u64,
+    tickets: Vec<Ticket>,
+    free: Vec<Handle>,
+    open: u32,
+    queues: Queues,
+    tokens: Tokens,
+    /// Seats of each worker, by [`WorkerId`]; `None` if it is not connected.
+    workers: Vec<Option<u32>>,
+    /// One entry per free seat, the one that has been free for longest first.
+    free_seats: VecDeque<WorkerId>,
+    /// What to tell users, in log order.
+    untold: VecDeque<Untold>,
+    /// For each written batch that is not durable: its end and how many of `untold` it covers.
+    batches: VecDeque<(Lsn, usize)>,
+    /// Entries of `untold` that no entry of `batches` covers yet.
+    unwritten: usize,
+    stats: Stats,
+}
+
+#[derive(Debug)]
+struct Ticket {
+    state: State,
+    id: TicketId,
+    token: Token,
+    service: ServiceId,
+    /// Whether it was issued in an earlier run: then nobody waits for it.
+    is_foreign: bool,
+    attempts: u8,
+    place: Place,
+    demand_ns: u64,
+    arrived: Time,
+    durable: Time,
+    started: Time,
+    last_started: Time,
+    payload: Vec<u8>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum State {
+    /// The table's entry holds no ticket.
+    Free,
+    Waiting,
+    InService(WorkerId),
+    /// It has ended, but its issue is not durable yet, so neither may the end be told.
+    Ended {
+        outcome: Outcome,
+        worker: WorkerId,
+        at: Time,
+    },
+}
+
+#[derive(Clone, Copy, Debug)]
+enum Untold {
+    Accepted(Handle),
+    Done {
+        token: Token,
+        id: TicketId,
+        outcome: Outcome,
+        is_foreign: bool,
+    },
+}
+
+/// A ticket that the log shows as open.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct OpenTicket {
+    /// The ticket.
+    pub id: TicketId,
+    /// Who asked.
+    pub token: Token,
+    /// The kind of work.
+    pub service: ServiceId,
+    /// The work, in nanoseconds.
+    pub demand_ns: u64,
+    /// When it was accepted.
+    pub arrived: Time,
+    /// Whether it belongs to an earlier run.
+    pub is_foreign: bool,
+    /// What it carries.
+    pub payload: Vec<u8>,
+}
+
+impl Issuer {
+    /// Returns an office without tickets, workers or a lease of ids. `next_id` is the first id
+    /// that the log shows as never used.
+    pub fn new(options: Options, next_id: TicketId, tokens: Tokens, stats: Stats) -> Self {
+        Self {
+            options,
+            next_id: next_id.0.max(1),
+            leased_until: 0,
+            tickets: Vec::new(),
+            free: Vec::new(),
+            open: 0,
+            queues: Queues::new(options.services),
+            tokens,
+            workers: Vec::new(),
+            free_seats: VecDeque::new(),
+            untold: VecDeque::new(),
+            batches: VecDeque::new(),
+            unwritten: 0,
+            stats,
+        }
+    }
+
+    /// Returns the counted and timed figures.
+    pub fn stats(&self) -> &Stats {
+        &self.stats
+    }
+
+    /// Returns how many tickets are not finished.
+    pub fn open(&self) -> u32 {
+        self.open
+    }
+
+    /// Returns how many tickets wait for a seat.
+    pub fn waiting(&self) -> u32 {
+        self.queues.len()
+    }
+
+    /// Returns the first sequence number that the user has not used for a ticket.
+    pub fn next_seq(&self, user: UserId) -> u64 {
+        self.tokens.next_seq(user)
+    }
+
+    /// Takes note of a change of the run's timeline; a pause stops dispatch.
+    pub fn set_timeline(&mut self, line: Timeline) {
+        self.stats.set_timeline(line);
+    }
+
+    /// Returns whether ids are left to give out.
+    pub fn can_issue(&self) -> bool {
+        self.next_id < self.leased_until
+    }
+
+    /// Returns the lease that should be made durable next, if less than half of one is left:
+    /// the first id beyond it.
+    pub fn wanted_lease(&self) -> Option<TicketId> {
+        let left = self.leased_until.saturating_sub(self.next_id);
+        (left < limits::LEASE_TICKETS / 2)
+            .then(|| TicketId(self.next_id + left + limits::LEASE_TICKETS))
+    }
+
+    /// Takes note that a lease is durable.
+    pub fn leased(&mut self, until: TicketId) {
+        self.leased_until = self.leased_until.max(until.0);
+    }
+
+    /// Queues a ticket that the log shows as open.
+    pub fn recover(&mut self, open: OpenTicket, now: Time) {
+        let OpenTicket {
+            id,
+            token,
+            service,
+            demand_ns,
+            arrived,
+            is_foreign,
+            payload,
+        } = open;
+        let handle = self.take_entry();
+        let place = self.queues.push(service, handle);
+        if !is_foreign {
+            self.tokens.open(token, handle);
+            self.stats.replay_spans(service, arrived, now, now);
+        }
+        self.stats.recover(service, now);
+        self.tickets[handle as usize] = Ticket {
+            state: State::Waiting,
+            id,
+            token,
+            service,
+            is_foreign,
+            attempts: 0,
+            place,
+            demand_ns,
+            arrived,
+            durable: now,
+            started: Time::ZERO,
+            last_started: Time::ZERO,
+            payload,
+        };
+    }
+
+    /// Answers a request: a new ticket, the ticket that it already has, or a rejection.
+    ///
+    /// # Panics
+    /// If no id is left; the caller reads no requests while [`Self::can_issue`] says no.
+    pub fn request(&mut self, request: &Request<'_>, now: Time, effects: &mut impl Effects) {
+        match self.tokens.get(request.token) {
+            Some(Known::Finished(id, outcome)) => {
+                effects.accepted(request.token, id);
+                effects.done(request.token, id, outcome);
+            }
+            Some(Known::Open(handle)) => {
+                let ticket = &self.tickets[handle as usize];
+                if ticket.durable.is_set() {
+                    effects.accepted(request.token, ticket.id);
+                }
+            }
+            None if self.open >= self.options.room => {
+                self.stats.rejected(request.service, now);
+                effects.rejected(request.token);
+            }
+            None => self.issue(request, now, effects),
+        }
+    }
+
+    fn issue(&mut self, request: &Request<'_>, now: Time, effects: &mut impl Effects) {
+        assert!(self.can_issue(), "an id must be leased before it is used");
+        let id = TicketId(self.next_id);
+        self.next_id += 1;
+        let waiting_seen = self.queues.len();
+        effects.record(&Record::Issued(Issued {
+            id,
+            token: request.token,
+            service: request.service,
+            demand_ns: request.demand_ns,
+            scheduled: request.scheduled,
+            submitted: request.submitted,
+            arrived: now,
+            waiting_seen,
+            payload: request.payload,
+        }));
+        let handle = self.take_entry();
+        let place = self.queues.push(request.service, handle);
+        self.tokens.open(request.token, handle);
+        let is_delayed = self.free_seats.len() <= waiting_seen as usize;
+        self.stats.issued(request.service, now, is_delayed);
+        let ticket = &mut self.tickets[handle as usize];
+        ticket.state = State::Waiting;
+        ticket.id = id;
+        ticket.token = request.token;
+        ticket.service = request.service;
+        ticket.is_foreign = false;
+        ticket.attempts = 0;
+        ticket.place = place;
+        ticket.demand_ns = request.demand_ns;
+        ticket.arrived = now;
+        ticket.durable = Time::ZERO;
+        ticket.started = Time::ZERO;
+        ticket.last_started = Time::ZERO;
+        ticket.payload.clear();
+        ticket.payload.extend_from_slice(request.payload);
+        self.tell(Untold::Accepted(handle));
+    }
+
+    /// Gives a worker's seats to the office; the worker holds no ticket.
+    pub fn worker_up(&mut self, worker: WorkerId, seats: u32, now: Time) {
+        let index = usize::from(worker.0);
+        if self.workers.len() <= index {
+            self.workers.resize(index + 1, None);
+        }
+        debug_assert!(
+            self.workers[index].is_none(),
+            "{worker} connects once at a time"
+        );
+        self.workers[index] = Some(seats);
+        self.free_seats.extend((0..seats).map(|_| worker));
+        self.count_staffed(now);
+    }
+
+    /// Takes a worker's seats away and queues the tickets that it held again, or gives them up
+    /// when their attempts are used.
+    pub fn worker_down(&mut self, worker: WorkerId, now: Time, effects: &mut impl Effects) {
+        self.retire(worker, now);
+        let held = |ticket: &Ticket| ticket.state == State::InService(worker);
+        for index in 0..self.tickets.len() {
+            if held(&self.tickets[index]) {
+                let handle = Handle::try_from(index).expect("the room bounds the table");
+                self.lose_seat(handle, worker, now, effects);
+            }
+        }
+    }
+
+    /// Takes a worker's seats away but leaves it the tickets that it holds, to drain it.
+    pub fn retire(&mut self, worker: WorkerId, now: Time) {
+        if let Some(seats) = self.workers.get_mut(usize::from(worker.0)) {
+            *seats = None;
+        }
+        self.free_seats.retain(|&free| free != worker);
+        self.count_staffed(now);
+    }
+
+    /// Returns how many tickets a worker holds.
+    pub fn held_by(&self, worker: WorkerId) -> usize {
+        let held = State::InService(worker);
+        self.tickets
+            .iter()
+            .filter(|ticket| ticket.state == held)
+            .count()
+    }
+
+    fn count_staffed(&mut self, now: Time) {
+        let seats = self
+            .workers
+            .iter()
+            .flatten()
+            .map(|&seats| u64::from(seats))
+            .sum();
+        self.stats.set_staffed(seats, now);
+    }
+
+    fn lose_seat(
+        &mut self,
+        handle: Handle,
+        worker: WorkerId,
+        now: Time,
+        effects: &mut impl Effects,
+    ) {
+        let Retry { attempts, position } = self.options.retry;
+        let ticket = &mut self.tickets[handle as usize];
+        if ticket.attempts >= attempts {
+            self.stats.left(self.tickets[handle as usize].service, now);
+            return self.end(handle, Outcome::Failed, worker, now, effects);
+        }
+        ticket.state = State::Waiting;
+        self.stats.requeued(ticket.service, now);
+        match position {
+            RetryPosition::Head => self.queues.put_back(ticket.service, handle, ticket.place),
+            RetryPosition::Tail => ticket.place = self.queues.push(ticket.service, handle),
+        }
+    }
+
+    /// Hands waiting tickets to free seats, unless the run is paused.
+    pub fn dispatch(&mut self, now: Time, effects: &mut impl Effects) {
+        if self.stats.timeline().is_paused() {
+            return;
+        }
+        while !self.queues.is_empty()
+            && let Some(worker) = self.free_seats.pop_front()
+        {
+            let handle = self.queues.pop().expect("the queues are not empty");
+            let ticket = &mut self.tickets[handle as usize];
+            ticket.state = State::InService(worker);
+            ticket.attempts = ticket.attempts.saturating_add(1);
+            ticket.last_started = now;
+            if !ticket.started.is_set() {
+                ticket.started = now;
+            }
+            self.stats.started(ticket.service, now);
+            effects.assign(
+                worker,
+                &Assignment {
+                    id: ticket.id,
+                    handle,
+                    attempt: ticket.attempts,
+                    service: ticket.service,
+                    demand_ns: ticket.demand_ns,
+                    payload: &ticket.payload,
+                },
+            );
+        }
+    }
+
+    /// Takes a worker's word that it served a ticket. A word about a ticket that the worker does
+    /// not hold (any more) changes nothing; returns whether it counted.
+    pub fn completed(
+        &mut self,
+        worker: WorkerId,
+        completion: Completion,
+        now: Time,
+        effects: &mut impl Effects,
+    ) -> bool {
+        let Completion {
+            id,
+            handle,
+            attempt,
+        } = completion;
+        let held = self.tickets.get(handle as usize).is_some_and(|ticket| {
+            ticket.id == id
+                && ticket.attempts == attempt
+                && ticket.state == State::InService(worker)
+        });
+        if !held {
+            return false;
+        }
+        if self
+            .workers
+            .get(usize::from(worker.0))
+            .is_some_and(Option::is_some)
+        {
+            self.free_seats.push_back(worker);
+        }
+        self.stats.left(self.tickets[handle as usize].service, now);
+        self.end(handle, Outcome::Served, worker, now, effects);
+        true
+    }
+
+    /// Ends a ticket's life, or notes the end until its issue is durable.
+    fn end(
+        &mut self,
+        handle: Handle,
+        outcome: Outcome,
+        worker: WorkerId,
+        at: Time,
+        effects: &mut impl Effects,
+    ) {
+        let ticket = &mut self.tickets[handle as usize];
+        if !ticket.durable.is_set() {
+            ticket.state = State::Ended {
+                outcome,
+                worker,
+                at,
+            };
+            return;
+        }
+        let end = Completed {
+            id: ticket.id,
+            outcome,
+            worker,
+            attempts: ticket.attempts,
+            durable: ticket.durable,
+            started: ticket.started,
+            last_started: ticket.last_started,
+            ended: at,
+        };
+        effects.record(&Record::Completed(end));
+        let arrived = (!ticket.is_foreign).then_some(ticket.arrived);
+        let demand = Duration::from_nanos(ticket.demand_ns);
+        let (token, is_foreign) = (ticket.token, ticket.is_foreign);
+        self.stats.completed(ticket.service, arrived, demand, &end);
+        ticket.state = State::Free;
+        self.free.push(handle);
+        self.open -= 1;
+        self.tell(Untold::Done {
+            token,
+            id: end.id,
+            outcome,
+            is_foreign,
+        });
+    }
+
+    fn tell(&mut self, untold: Untold) {
+        self.untold.push_back(untold);
+        self.unwritten += 1;
+    }
+
+    /// Notes that all records so far are written and end at `lsn`.
+    pub fn written(&mut self, lsn: Lsn) {
+        if self.unwritten > 0 {
+            self.batches.push_back((lsn, self.unwritten));
+            self.unwritten = 0;
+        }
+    }
+
+    /// Tells users what is now as durable as the policy says: all up to `lsn`.
+    pub fn durable(&mut self, lsn: Lsn, now: Time, effects: &mut impl Effects) {
+        while let Some(&(end, count)) = self.batches.front()
+            && end <= lsn
+        {
+            self.batches.pop_front();
+            for _ in 0..count {
+                let untold = self.untold.pop_front();
+                match untold.expect("a batch covers only what is still untold") {
+                    Untold::Accepted(handle) => self.accept(handle, now, effects),
+                    Untold::Done {
+                        is_foreign: true, ..
+                    } => {}
+                    Untold::Done {
+                        token, id, outcome, ..
+                    } => {
+                        self.tokens.finish(token, id, outcome);
+                        effects.done(token, id, outcome);
+                    }
+                }
+            }
+        }
+    }
+
+    fn accept(&mut self, handle: Handle, now: Time, effects: &mut impl Effects) {
+        let ticket = &mut self.tickets[handle as usize];
+        ticket.durable = now;
+        effects.accepted(ticket.token, ticket.id);
+        if let State::Ended {
+            outcome,
+            worker,
+            at,
+        } = ticket.state
+        {
+            self.end(handle, outcome, worker, at, effects);
+        }
+    }
+
+    fn take_entry(&mut self) -> Handle {
+        self.open += 1;
+        if let Some(handle) = self.free.pop() {
+            return handle;
+        }
+        self.tickets.push(Ticket {
+            state: State::Free,
+            id: TicketId::default(),
+            token: Token::default(),
+            service: ServiceId::default(),
+            is_foreign: false,
+            attempts: 0,
+            place: Place::default(),
+            demand_ns: 0,
+            arrived: Time::ZERO,
+            durable: Time::ZERO,
+            started: Time::ZERO,
+            last_started: Time::ZERO,
+            payload: Vec::new(),
+        });
+        Handle::try_from(self.tickets.len() - 1).expect("the room bounds the table")
+    }
+}
+
+#[cfg(test)]
+pub(in crate::scheduler) mod tests;
