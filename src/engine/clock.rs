@@ -10,7 +10,9 @@ use std::fmt;
 use std::ops::{Add, Sub};
 use std::time::Duration;
 
-use nix::time::{ClockId, clock_gettime};
+use nix::errno::Errno;
+use nix::sys::time::TimeSpec;
+use nix::time::{ClockId, ClockNanosleepFlags, clock_gettime, clock_nanosleep};
 
 /// A moment on the system-wide monotonic clock, in nanoseconds since boot.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -50,6 +52,14 @@ impl Sub<Duration> for Time {
 /// Returns a span in whole nanoseconds, at most `u64::MAX` (584 years).
 pub fn nanos(span: Duration) -> u64 {
     u64::try_from(span.as_nanos()).unwrap_or(u64::MAX)
+}
+
+/// Blocks the calling thread until `moment`.
+pub fn sleep_until(moment: Time) {
+    let seconds = i64::try_from(moment.0 / 1_000_000_000).unwrap_or(i64::MAX);
+    let deadline = TimeSpec::new(seconds, (moment.0 % 1_000_000_000).cast_signed());
+    let flags = ClockNanosleepFlags::TIMER_ABSTIME;
+    while clock_nanosleep(ClockId::CLOCK_MONOTONIC, flags, &deadline) == Err(Errno::EINTR) {}
 }
 
 /// Where an edge takes its time from.
@@ -131,6 +141,13 @@ mod tests {
     fn the_system_clock_does_not_go_back() {
         let first = SystemClock.now();
         assert!(SystemClock.now() >= first && first.is_set());
+    }
+
+    #[test]
+    fn a_sleep_ends_no_earlier_than_its_moment() {
+        let until = SystemClock.now() + Duration::from_millis(2);
+        sleep_until(until);
+        assert!(SystemClock.now() >= until);
     }
 
     #[test]

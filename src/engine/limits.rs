@@ -50,7 +50,7 @@ pub const HELLO_DEADLINE: Duration = Duration::from_secs(1);
 /// The first delay before a lost connection to the issuer is tried again; it doubles...
 pub const RECONNECT_DELAY_MIN: Duration = Duration::from_millis(10);
 /// ...up to this.
-pub const RECONNECT_DELAY_MAX: Duration = Duration::from_secs(1);
+pub const RECONNECT_DELAY_MAX: Duration = Duration::from_millis(250);
 
 // --- supervision ----------------------------------------------------------------------------
 
@@ -93,10 +93,25 @@ pub const LEASE_TICKETS: u64 = 1 << 20;
 /// and not served twice.
 pub const FINISHED_TOKENS_KEPT: usize = 65_536;
 
+/// How long a new issuer waits for a dying predecessor to let go of the log...
+pub const WRITER_LOCK_PATIENCE: Duration = Duration::from_secs(3);
+/// ...and how often it looks.
+pub const WRITER_LOCK_RETRY: Duration = Duration::from_millis(10);
+/// Memory that one `hash` ticket walks through: more than the caches of a core hold.
+pub const HASH_MEMORY_BYTES: usize = 8 << 20;
+/// The size at which a worker's scratch file is written from its beginning again.
+pub const SCRATCH_BYTES_MAX: u64 = 64 << 20;
+
 // --- observation ----------------------------------------------------------------------------
 
 /// How often roles send telemetry and the director publishes a snapshot.
 pub const TELEMETRY_INTERVAL: Duration = Duration::from_millis(250);
+/// How often roles send histograms.
+pub const LATENCIES_INTERVAL: Duration = Duration::from_secs(1);
+/// Log lines of one process that may wait to be sent.
+pub const LOG_LINES_WAITING_MAX: usize = 256;
+/// Pauses of one run.
+pub const PAUSES_MAX: usize = 1024;
 /// Samples of the dashboard's charts that are kept: five minutes.
 pub const SERIES_SAMPLES_MAX: usize = 1200;
 /// Draws of each user that the workload digest covers.

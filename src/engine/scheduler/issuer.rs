@@ -223,6 +223,12 @@ impl Issuer {
         self.tokens.next_seq(user)
     }
 
+    /// Takes over what an earlier life of the issuer counted and no log holds; see
+    /// [`Stats::carry_over`].
+    pub fn carry_over(&mut self, staffed_ns: u128, rejected: &[(u64, u64)]) {
+        self.stats.carry_over(staffed_ns, rejected);
+    }
+
     /// Takes note of a change of the run's timeline; a pause stops dispatch.
     pub fn set_timeline(&mut self, line: Timeline) {
         self.stats.set_timeline(line);

@@ -1,0 +1,376 @@
+//! Drives a role over real sockets: wait, read, feed, act, write.
+//!
+//! Each turn does a bounded amount of work. Readiness is edge-triggered, so a link that still
+//! has input after its share of a turn, or that may not be read at present, is remembered until
+//! it is looked at again. A role decides everything; this file decides nothing.
+
+use std::io;
+use std::sync::Arc;
+use std::time::Duration;
+
+use mio::net::{UnixListener, UnixStream};
+use mio::{Events, Token, Waker};
+
+use super::links::{LinkId, Links, Wish};
+use crate::clock::{Clock, SystemClock, Time};
+use crate::limits;
+use crate::net::connection::{ConnectionLimits, Inbox};
+use crate::net::frame::{ErrorCode, Frame, FrameError};
+use crate::net::poller::Poller;
+use crate::net::stream::{self, Fill};
+use crate::net::wire::DecodeError;
+
+/// What one process does.
+pub trait Role {
+    /// A whole frame came.
+    ///
+    /// # Errors
+    /// [`Refusal`] if the frame is not one that the peer may send; the peer is told and dropped.
+    fn frame(
+        &mut self,
+        link: LinkId,
+        frame: &Frame<'_>,
+        now: Time,
+        links: &mut Links,
+    ) -> Result<(), Refusal>;
+
+    /// A peer connected.
+    fn accepted(&mut self, _link: LinkId, _now: Time, _links: &mut Links) {}
+
+    /// A peer has gone, or was dropped for breaking the protocol.
+    fn closed(&mut self, link: LinkId, reason: Closed, now: Time, links: &mut Links);
+
+    /// All input of this turn has been given; also called after each wake-up and deadline.
+    fn turn(&mut self, now: Time, links: &mut Links) -> Next;
+
+    /// When to call [`Self::turn`] even if nothing happens.
+    fn deadline(&self) -> Time;
+}
+
+/// What a role wants after a turn.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Next {
+    /// Wait for input or the deadline.
+    Wait,
+    /// Take another turn as soon as input has been read.
+    Again,
+    /// End the process with this exit code once what was sent has left.
+    Exit(u8),
+}
+
+/// Why a peer is told to go.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Refusal {
+    /// The reason's number.
+    pub code: ErrorCode,
+    /// The reason in words.
+    pub text: String,
+}
+
+impl From<DecodeError> for Refusal {
+    fn from(error: DecodeError) -> Self {
+        Self { code: ErrorCode::Malformed, text: error.to_string() }
+    }
+}
+
+impl From<FrameError> for Refusal {
+    fn from(error: FrameError) -> Self {
+        let code = match error {
+            FrameError::Version { .. } => ErrorCode::Version,
+            FrameError::TooLong { .. } => ErrorCode::Oversized,
+            FrameError::Flags { .. } => ErrorCode::Malformed,
+        };
+        Self { code, text: error.to_string() }
+    }
+}
+
+/// Why a link closed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Closed {
+    /// The peer closed it, or it could not be reached.
+    ByPeer,
+    /// The peer broke the protocol and was told so.
+    Refused,
+    /// The peer does not read what it is sent.
+    Congested,
+}
+
+const LISTENER: Token = Token(usize::MAX);
+const WAKER: Token = Token(usize::MAX - 1);
+/// How long accepting rests when it fails for want of descriptors.
+const ACCEPT_REST: Duration = Duration::from_millis(100);
+/// How long the last words of a process may take to leave.
+const LAST_WORDS: Duration = Duration::from_millis(500);
+
+/// The sockets of one process.
+pub struct EventLoop {
+    poller: Poller,
+    links: Links,
+    /// By index of the link.
+    streams: Vec<Option<UnixStream>>,
+    listener: Option<(UnixListener, ConnectionLimits)>,
+    accept_at: Time,
+    waker: Arc<Waker>,
+    clock: SystemClock,
+}
+
+impl EventLoop {
+    /// Returns a loop without connections.
+    ///
+    /// # Errors
+    /// Whatever the system says when it has no descriptors left.
+    pub fn new() -> io::Result<Self> {
+        let poller = Poller::new()?;
+        let waker = Arc::new(poller.waker(WAKER)?);
+        Ok(Self {
+            poller,
+            links: Links::default(),
+            streams: Vec::new(),
+            listener: None,
+            accept_at: Time::NEVER,
+            waker,
+            clock: SystemClock,
+        })
+    }
+
+    /// Returns what makes the loop take a turn, from any thread.
+    pub fn waker(&self) -> Arc<Waker> {
+        Arc::clone(&self.waker)
+    }
+
+    /// Returns the loop's connections, to add the first ones.
+    pub fn links(&mut self) -> &mut Links {
+        &mut self.links
+    }
+
+    /// Runs a role until it ends, and returns its exit code.
+    ///
+    /// # Errors
+    /// Whatever the system says when it can't poll.
+    pub fn run(&mut self, role: &mut impl Role) -> io::Result<u8> {
+        let mut events = Events::with_capacity(256);
+        let mut again = true;
+        loop {
+            self.grant_wishes(role);
+            let deadline = role.deadline().min(self.accept_at);
+            let busy = again || !self.links.to_read.is_empty();
+            self.poller.wait(Some(deadline), busy, &mut events)?;
+            self.take_events(&events, role);
+            self.read_ready(role);
+            let next = role.turn(self.clock.now(), &mut self.links);
+            self.grant_wishes(role);
+            self.flush_dirty(role);
+            self.close_closing();
+            match next {
+                Next::Wait => again = false,
+                Next::Again => again = true,
+                Next::Exit(code) => {
+                    self.say_last_words(role);
+                    return Ok(code);
+                }
+            }
+        }
+    }
+
+    fn take_events(&mut self, events: &Events, role: &mut impl Role) {
+        for event in events {
+            match event.token() {
+                WAKER => {}
+                LISTENER => self.accept(role),
+                Token(index) => {
+                    let Some(id) = self.links.at(index) else { continue };
+                    if event.is_readable() || event.is_read_closed() || event.is_error() {
+                        if let Some(link) = self.links.get_mut(id) {
+                            link.has_input = true;
+                        }
+                        self.links.resume(id);
+                    }
+                    if event.is_writable() {
+                        self.flush(id, role);
+                    }
+                }
+            }
+        }
+        if self.accept_at <= self.clock.now() {
+            self.accept_at = Time::NEVER;
+            self.accept(role);
+        }
+    }
+
+    fn accept(&mut self, role: &mut impl Role) {
+        while let Some((listener, bounds)) = &self.listener {
+            match listener.accept() {
+                Ok((stream, _)) => {
+                    let id = self.links.insert(*bounds);
+                    self.carry(id, stream, role);
+                    role.accepted(id, self.clock.now(), &mut self.links);
+                }
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return,
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => {
+                    log::warn!("can not accept a connection; trying again: error={error}");
+                    self.accept_at = self.clock.now() + ACCEPT_REST;
+                    return;
+                }
+            }
+        }
+    }
+
+    fn grant_wishes(&mut self, role: &mut impl Role) {
+        while let Some(wish) = self.links.wishes.pop_front() {
+            match wish {
+                Wish::Adopt(id, stream) => self.carry(id, stream, role),
+                Wish::Connect(id, path) => match UnixStream::connect(&path) {
+                    Ok(stream) => self.carry(id, stream, role),
+                    Err(_) => self.drop_link(id, Closed::ByPeer, role),
+                },
+                Wish::Listen(mut listener, bounds) => {
+                    match self.poller.register(&mut listener, LISTENER) {
+                        Ok(()) => self.listener = Some((listener, bounds)),
+                        Err(error) => log::error!("can not listen: error={error}"),
+                    }
+                    self.accept(role);
+                }
+            }
+        }
+    }
+
+    fn carry(&mut self, id: LinkId, mut stream: UnixStream, role: &mut impl Role) {
+        let index = Links::index(id);
+        if let Err(error) = self.poller.register(&mut stream, Token(index)) {
+            log::error!("can not watch a connection: error={error}");
+            return self.drop_link(id, Closed::ByPeer, role);
+        }
+        if self.streams.len() <= index {
+            self.streams.resize_with(index + 1, || None);
+        }
+        self.streams[index] = Some(stream);
+        if let Some(link) = self.links.get_mut(id) {
+            link.has_input = true;
+        }
+        self.links.resume(id);
+    }
+
+    /// Reads from each link that was ready when the turn began.
+    fn read_ready(&mut self, role: &mut impl Role) {
+        for _ in 0..self.links.to_read.len() {
+            let Some(id) = self.links.to_read.pop_front() else { return };
+            let Some(link) = self.links.get_mut(id) else { continue };
+            link.is_queued = false;
+            let Some(stream) = &mut self.streams[Links::index(id)] else { continue };
+            let mut inbox = std::mem::take(&mut link.connection.inbox);
+            let payload_max = link.connection.payload_max();
+            let filled = stream::fill(stream, &mut inbox, limits::READ_BYTES_PER_TURN);
+            let now = self.clock.now();
+            let fed = feed(role, id, &mut inbox, payload_max, now, &mut self.links);
+            let Some(link) = self.links.get_mut(id) else { continue };
+            link.connection.inbox = inbox;
+            link.has_input = !matches!((&fed, &filled), (Ok(Fed::All), Ok(Fill::Drained)));
+            match (fed, filled) {
+                (Err(refusal), _) => {
+                    self.links.refuse(id, refusal.code, &refusal.text);
+                    role.closed(id, Closed::Refused, now, &mut self.links);
+                }
+                (Ok(Fed::Stopped), _) | (Ok(Fed::All), Ok(Fill::Drained)) => {}
+                (Ok(Fed::All), Ok(Fill::Budget)) => self.links.resume(id),
+                (Ok(Fed::All), Ok(Fill::Eof) | Err(_)) => {
+                    self.drop_link(id, Closed::ByPeer, role);
+                }
+            }
+        }
+    }
+
+    fn flush_dirty(&mut self, role: &mut impl Role) {
+        let mut dirty = std::mem::take(&mut self.links.dirty);
+        for id in dirty.drain(..) {
+            self.links.mark_clean(id);
+            self.flush(id, role);
+        }
+        if self.links.dirty.is_empty() {
+            self.links.dirty = dirty;
+        }
+    }
+
+    fn flush(&mut self, id: LinkId, role: &mut impl Role) {
+        let Some(link) = self.links.get_mut(id) else { return };
+        let Some(Some(stream)) = self.streams.get_mut(Links::index(id)) else { return };
+        let flushed = stream::flush(stream, &mut link.connection.outbox);
+        let is_closing = link.connection.is_closing();
+        if flushed.is_err() {
+            let told = is_closing;
+            if told { self.remove(id) } else { self.drop_link(id, Closed::ByPeer, role) }
+        } else if is_closing && !link.connection.wants_write() {
+            self.remove(id);
+        } else if link.connection.outbox.is_over() {
+            self.drop_link(id, Closed::Congested, role);
+        } else {
+            self.links.resume(id);
+        }
+    }
+
+    fn close_closing(&mut self) {
+        while let Some(id) = self.links.closing.pop() {
+            self.remove(id);
+        }
+    }
+
+    fn drop_link(&mut self, id: LinkId, reason: Closed, role: &mut impl Role) {
+        if self.remove(id) {
+            role.closed(id, reason, self.clock.now(), &mut self.links);
+        }
+    }
+
+    fn remove(&mut self, id: LinkId) -> bool {
+        if !self.links.remove(id) {
+            return false;
+        }
+        if let Some(Some(mut stream)) = self.streams.get_mut(Links::index(id)).map(Option::take) {
+            self.poller.deregister(&mut stream);
+        }
+        true
+    }
+
+    /// Gives what is still unsent a little time to leave.
+    fn say_last_words(&mut self, role: &mut impl Role) {
+        let until = self.clock.now() + LAST_WORDS;
+        let mut events = Events::with_capacity(64);
+        while self.clock.now() < until {
+            let unsent: Vec<LinkId> = (0..self.streams.len())
+                .filter_map(|index| self.links.at(index))
+                .filter(|&id| !self.links.is_flushed(id))
+                .collect();
+            if unsent.is_empty() || self.poller.wait(Some(until), false, &mut events).is_err() {
+                return;
+            }
+            for id in unsent {
+                self.flush(id, role);
+            }
+        }
+    }
+}
+
+/// How far the frames of an inbox were given to the role.
+enum Fed {
+    /// All whole frames.
+    All,
+    /// The role stopped reading before the last.
+    Stopped,
+}
+
+fn feed(
+    role: &mut impl Role,
+    id: LinkId,
+    inbox: &mut Inbox,
+    payload_max: u32,
+    now: Time,
+    links: &mut Links,
+) -> Result<Fed, Refusal> {
+    loop {
+        let reads = links.get(id).is_some_and(|link| link.is_read);
+        if !reads {
+            return Ok(Fed::Stopped);
+        }
+        let Some(frame) = inbox.next_frame(payload_max)? else { return Ok(Fed::All) };
+        role.frame(id, &frame, now, links)?;
+    }
+}

@@ -1,0 +1,294 @@
+//! The issuer process: the data plane's server and the only writer of the log.
+//!
+//! One turn is one batch: read all that is readable, decide, dispatch, write once, sync as the
+//! policy says (on the log's own thread), and tell users what has become durable. The log is
+//! opened and replayed on a thread of its own, so heartbeats and progress go on meanwhile.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::mpsc::{Receiver, TryRecvError, channel};
+
+use mio::Waker;
+
+use super::control::{Control, Due};
+use super::event_loop::{Closed, Next, Refusal, Role};
+use super::links::{LinkId, Links};
+use crate::clock::{Clock, SystemClock, Time};
+use crate::config::{self, Scenario};
+use crate::limits;
+use crate::net::frame::Frame;
+use crate::net::message::{DirectorToIssuer, IssuerConfig, IssuerToDirector, Recovering};
+use crate::net::wire::Message;
+use crate::scheduler::issuer::Options;
+use crate::scheduler::record::Record;
+use crate::scheduler::recovery::Recovery;
+use crate::storage::{LogError, LogOptions, Logstore, RecordRef, Recovered};
+
+mod peers;
+mod serving;
+mod telemetry;
+
+use serving::Serving;
+
+/// The issuer process.
+pub struct IssuerRole {
+    control: Control,
+    waker: Arc<Waker>,
+    state: State,
+    /// The next [`Next`] when the role has decided to end.
+    exit: Option<u8>,
+}
+
+enum State {
+    /// Nothing is configured.
+    Idle,
+    /// The log is being read.
+    Opening(Opening),
+    /// Requests are taken, or will be once the first lease is durable.
+    Serving(Box<Serving>),
+}
+
+/// What waits for the log to be open.
+struct Opening {
+    config: IssuerConfig,
+    scenario: Scenario,
+    records: Arc<AtomicU64>,
+    opened: Receiver<Result<Opened, LogError>>,
+    began: Time,
+}
+
+/// What the opening thread brings back.
+struct Opened {
+    log: Logstore,
+    report: Recovered,
+    recovery: Recovery,
+}
+
+/// What an exit code means is a promise of the command line; these are the issuer's.
+
+
+
+impl IssuerRole {
+    /// Returns an issuer that waits for its configuration on `control`.
+    pub fn new(control: LinkId, waker: Arc<Waker>, links: &mut Links) -> Self {
+        let control = Control::greet(control, 0, links);
+        Self { control, waker, state: State::Idle, exit: None }
+    }
+
+    fn on_control(
+        &mut self,
+        frame: &Frame<'_>,
+        now: Time,
+        links: &mut Links,
+    ) -> Result<(), Refusal> {
+        match DirectorToIssuer::decode(frame.kind, frame.payload)? {
+            DirectorToIssuer::Configure(config) => self.configure(config, now, links),
+            DirectorToIssuer::Timeline(line) => {
+                if let State::Opening(opening) = &mut self.state {
+                    opening.config.timeline = line;
+                } else if let State::Serving(serving) = &mut self.state {
+                    serving.core.set_timeline(line);
+                }
+            }
+            DirectorToIssuer::Stop(_) => self.stop(now, links),
+        }
+        Ok(())
+    }
+
+    fn configure(&mut self, config: IssuerConfig, now: Time, links: &mut Links) {
+        if !matches!(self.state, State::Idle) {
+            return;
+        }
+        let scenario = match config::parse_effective(&config.scenario) {
+            Ok(scenario) => scenario,
+            Err(error) => return self.fail(super::EXIT_USAGE, &error.to_string(), links),
+        };
+        let records = Arc::new(AtomicU64::new(0));
+        let (sender, opened) = channel();
+        let opener = Opener {
+            dir: PathBuf::from(&config.data_dir),
+            log: LogOptions {
+                segment_bytes: scenario.storage.segment_bytes,
+                policy: scenario.storage.fsync,
+            },
+            recovery: Recovery::new(options(&scenario), config.run, config.timeline.clone()),
+            records: Arc::clone(&records),
+            waker: Arc::clone(&self.waker),
+        };
+        let spawned = std::thread::Builder::new().name("log-open".to_owned()).spawn(move || {
+            let waker = Arc::clone(&opener.waker);
+            // A receiver that is gone means that the process is ending.
+            let _ = sender.send(opener.open());
+            wake(&waker);
+        });
+        match spawned {
+            Ok(_) => {
+                self.state =
+                    State::Opening(Opening { config, scenario, records, opened, began: now });
+            }
+            Err(error) => {
+                self.fail(super::EXIT_FAILED, &format!("cannot start a thread: {error}"), links);
+            }
+        }
+    }
+
+    /// Looks whether the log is open, and says how far it is.
+    fn poll_opening(&mut self, due: Due, now: Time, links: &mut Links) {
+        let State::Opening(opening) = &mut self.state else { return };
+        match opening.opened.try_recv() {
+            Ok(Ok(opened)) => {
+                let State::Opening(opening) = std::mem::replace(&mut self.state, State::Idle)
+                else {
+                    return;
+                };
+                let Opening { config, scenario, began, .. } = opening;
+                let serving = Serving::new(config, &scenario, opened, began, now);
+                self.state = State::Serving(Box::new(serving));
+            }
+            Ok(Err(error)) => self.fail_with(&error, links),
+            Err(TryRecvError::Empty) if due.totals => {
+                let records = opening.records.load(Ordering::Relaxed);
+                self.control.send(&IssuerToDirector::Recovering(Recovering { records }), links);
+            }
+            Err(TryRecvError::Empty) => {}
+            Err(TryRecvError::Disconnected) => {
+                self.fail(super::EXIT_FAILED, "the thread that opens the log panicked", links);
+            }
+        }
+    }
+
+    /// Finishes the log and ends.
+    fn stop(&mut self, now: Time, links: &mut Links) {
+        let State::Serving(mut serving) = std::mem::replace(&mut self.state, State::Idle) else {
+            self.exit = Some(0);
+            return;
+        };
+        if let Err(error) = serving.turn(now, links) {
+            return self.fail_with(&error, links);
+        }
+        let all = Due { totals: true, latencies: true };
+        telemetry::send(&serving, all, &self.control, now, links);
+        match serving.close() {
+            Ok(()) => self.exit = Some(0),
+            Err(error) => self.fail_with(&error, links),
+        }
+    }
+
+    fn fail_with(&mut self, error: &LogError, links: &mut Links) {
+        let exit = error.exit_kind().code();
+        self.fail(exit, &super::chain(error), links);
+    }
+
+    fn fail(&mut self, exit: u8, reason: &str, links: &mut Links) {
+        log::error!("the issuer gives up: {reason}");
+        self.control.fail(exit, reason, links);
+        self.exit = Some(exit);
+    }
+}
+
+impl Role for IssuerRole {
+    fn frame(
+        &mut self,
+        link: LinkId,
+        frame: &Frame<'_>,
+        now: Time,
+        links: &mut Links,
+    ) -> Result<(), Refusal> {
+        if link == self.control.link() {
+            return self.on_control(frame, now, links);
+        }
+        match &mut self.state {
+            State::Serving(serving) => serving.on_peer(link, frame, now, links),
+            State::Idle | State::Opening(_) => Ok(()),
+        }
+    }
+
+    fn accepted(&mut self, link: LinkId, now: Time, links: &mut Links) {
+        if let State::Serving(serving) = &mut self.state {
+            serving.on_stranger(link, now, links);
+        }
+    }
+
+    fn closed(&mut self, link: LinkId, reason: Closed, now: Time, links: &mut Links) {
+        if link == self.control.link() {
+            self.exit = Some(0);
+        } else if let State::Serving(serving) = &mut self.state {
+            serving.on_gone(link, reason, now, links);
+        }
+    }
+
+    fn turn(&mut self, now: Time, links: &mut Links) -> Next {
+        let due = self.control.turn(now, links);
+        self.poll_opening(due, now, links);
+        let mut next = Next::Wait;
+        if let State::Serving(serving) = &mut self.state {
+            let turned = serving.turn(now, links);
+            if let Some(ready) = serving.take_ready() {
+                self.control.send(&IssuerToDirector::Ready(ready), links);
+            }
+            telemetry::send(serving, due, &self.control, now, links);
+            match turned {
+                Ok(again) => next = again,
+                Err(error) => self.fail_with(&error, links),
+            }
+        }
+        self.exit.map_or(next, Next::Exit)
+    }
+
+    fn deadline(&self) -> Time {
+        let log = match &self.state {
+            State::Serving(serving) => serving.deadline(),
+            State::Idle | State::Opening(_) => Time::NEVER,
+        };
+        log.min(self.control.deadline())
+    }
+}
+
+/// What the opening thread works with.
+struct Opener {
+    dir: PathBuf,
+    log: LogOptions,
+    recovery: Recovery,
+    records: Arc<AtomicU64>,
+    waker: Arc<Waker>,
+}
+
+impl Opener {
+    /// Opens the log and replays it; waits a little for a dying predecessor to let go of it.
+    fn open(self) -> Result<Opened, LogError> {
+        let Self { dir, log, mut recovery, records, waker } = self;
+        let give_up = SystemClock.now() + limits::WRITER_LOCK_PATIENCE;
+        loop {
+            let waker = Arc::clone(&waker);
+            let mut visit = |record: RecordRef<'_>| {
+                records.fetch_add(1, Ordering::Relaxed);
+                match Record::decode(record.kind, record.key, record.value) {
+                    Ok(record) => recovery.replay(&record),
+                    Err(error) => log::warn!("a record is passed over: lsn={} {error}", record.lsn),
+                }
+            };
+            match Logstore::open(&dir, log, move || wake(&waker), &mut visit) {
+                Ok((log, report)) => return Ok(Opened { log, report, recovery }),
+                Err(LogError::InUse { .. }) if SystemClock.now() < give_up => {
+                    sleep_until(SystemClock.now() + limits::WRITER_LOCK_RETRY);
+                }
+                Err(error) => return Err(error),
+            }
+        }
+    }
+}
+
+fn wake(waker: &Waker) {
+    // A poll that is gone means that the process is ending.
+    let _ = waker.wake();
+}
+
+fn options(scenario: &Scenario) -> Options {
+    Options {
+        services: scenario.services.len(),
+        room: scenario.office.room,
+        retry: scenario.office.retry,
+    }
+}
+

@@ -1,0 +1,107 @@
+//! What an issuer tells the director about tickets and the log.
+
+use super::super::control::{Control, Due};
+use super::super::links::Links;
+use super::serving::Serving;
+use crate::clock::{Time, nanos};
+use crate::ids::ServiceId;
+use crate::net::message::{
+    IssuerToDirector, IssuerTotals, ServiceLatencies, ServiceTotals, SpreadNs, StoreTotals,
+    TicketCounts,
+};
+use crate::perf::Spread;
+use crate::scheduler::stats::{Counts, ServiceStats};
+use crate::timeline::Timeline;
+
+/// Sends the telemetry that is due.
+pub(super) fn send(
+    serving: &Serving,
+    due: Due,
+    control: &Control,
+    now: Time,
+    links: &mut Links,
+) {
+    if due.totals {
+        control.send(&IssuerToDirector::Totals(totals(serving, now)), links);
+    }
+    if due.latencies {
+        for (index, stats) in (0..).zip(serving.core.stats().services()) {
+            send_latencies(ServiceId(index), stats, control, links);
+        }
+    }
+}
+
+fn totals(serving: &Serving, now: Time) -> IssuerTotals {
+    let stats = serving.core.stats();
+    let line = stats.timeline();
+    let log = serving.log.stats();
+    IssuerTotals {
+        at: now,
+        services: stats.services().iter().map(|service| of_service(service, now, line)).collect(),
+        staffed: stats.staffed().value(),
+        staffed_ns: saturating(stats.staffed().integral_ns(now, line)),
+        recovered: stats.recovered,
+        redelivered: stats.redelivered,
+        bad_peers: serving.peers.refused,
+        store: StoreTotals {
+            records: log.records,
+            bytes: log.bytes,
+            batches: log.batches,
+            segments: log.segments,
+            syncs: log.syncs,
+            unsynced_bytes: log.unsynced_bytes,
+            sync: serving.sync_times.spread().map(spread),
+        },
+    }
+}
+
+fn of_service(stats: &ServiceStats, now: Time, line: &Timeline) -> ServiceTotals {
+    ServiceTotals {
+        totals: counts(stats.totals),
+        measured: counts(stats.measured),
+        delayed: stats.delayed,
+        window_completions: stats.window_completions,
+        waiting: stats.waiting.value(),
+        waiting_max: stats.waiting.max(),
+        waiting_ns: saturating(stats.waiting.integral_ns(now, line)),
+        in_service: stats.in_service.value(),
+        in_service_ns: saturating(stats.in_service.integral_ns(now, line)),
+    }
+}
+
+fn counts(Counts { issued, rejected, served, failed }: Counts) -> TicketCounts {
+    TicketCounts { issued, rejected, served, failed }
+}
+
+fn send_latencies(
+    service: ServiceId,
+    stats: &ServiceStats,
+    control: &Control,
+    links: &mut Links,
+) {
+    let latencies = &stats.latencies;
+    let latencies = ServiceLatencies {
+        service,
+        wait: &latencies.wait.to_bytes(),
+        service_time: &latencies.service.to_bytes(),
+        sojourn: &latencies.sojourn.to_bytes(),
+        overhead: &latencies.overhead.to_bytes(),
+    };
+    control.send(&IssuerToDirector::Latencies(latencies), links);
+}
+
+fn spread(spread: Spread) -> SpreadNs {
+    SpreadNs {
+        mean: nanos(spread.mean),
+        p50: nanos(spread.p50),
+        p90: nanos(spread.p90),
+        p99: nanos(spread.p99),
+        p999: nanos(spread.p999),
+        max: nanos(spread.max),
+    }
+}
+
+/// 584 years of one seat, or two hours of 80,000, fit 64 bits; more stays at the end.
+fn saturating(integral_ns: u128) -> u64 {
+    u64::try_from(integral_ns).unwrap_or(u64::MAX)
+}

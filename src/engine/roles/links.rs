@@ -1,0 +1,244 @@
+//! The connections of one process, as a role sees them: bytes and messages, no sockets.
+//!
+//! A [`LinkId`] carries a generation, so a message to a peer that has gone goes nowhere instead
+//! of to whoever came after it. What needs a socket (adopting, connecting, listening) is written
+//! down here and done by the event loop.
+
+use std::collections::VecDeque;
+use std::path::PathBuf;
+
+use mio::net::{UnixListener, UnixStream};
+
+use crate::limits;
+use crate::net::connection::{Connection, ConnectionLimits};
+use crate::net::frame::ErrorCode;
+use crate::net::wire::Message;
+
+/// One connection of this process.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct LinkId {
+    index: u32,
+    generation: u32,
+}
+
+/// What the event loop must do for a role.
+#[derive(Debug)]
+pub(super) enum Wish {
+    /// Carry the bytes of a stream that exists.
+    Adopt(LinkId, UnixStream),
+    /// Connect to a socket.
+    Connect(LinkId, PathBuf),
+    /// Accept connections, each with these bounds.
+    Listen(UnixListener, ConnectionLimits),
+}
+
+/// One connection and what the event loop knows of it.
+#[derive(Debug)]
+pub(super) struct Link {
+    pub(super) connection: Connection,
+    /// The role reads from it.
+    pub(super) is_read: bool,
+    /// The kernel or the inbox has bytes that were not looked at.
+    pub(super) has_input: bool,
+    /// It stands in the queue of links to look at.
+    pub(super) is_queued: bool,
+    /// It stands in the list of links to flush.
+    is_dirty: bool,
+}
+
+/// All connections of one process.
+#[derive(Debug, Default)]
+pub struct Links {
+    slots: Vec<(u32, Option<Link>)>,
+    free: Vec<u32>,
+    pub(super) dirty: Vec<LinkId>,
+    pub(super) closing: Vec<LinkId>,
+    pub(super) wishes: VecDeque<Wish>,
+    pub(super) to_read: VecDeque<LinkId>,
+}
+
+/// One value per link, found by index.
+#[derive(Debug)]
+pub struct PerLink<T> {
+    values: Vec<Option<(LinkId, T)>>,
+}
+
+impl<T> Default for PerLink<T> {
+    fn default() -> Self {
+        Self { values: Vec::new() }
+    }
+}
+
+impl<T> PerLink<T> {
+    /// Returns the value of a link.
+    pub fn get(&self, id: LinkId) -> Option<&T> {
+        match self.values.get(Links::index(id)) {
+            Some(Some((owner, value))) if *owner == id => Some(value),
+            _ => None,
+        }
+    }
+
+    /// Gives a link a value, in place of the one that it has.
+    pub fn insert(&mut self, id: LinkId, value: T) {
+        let index = Links::index(id);
+        if self.values.len() <= index {
+            self.values.resize_with(index + 1, || None);
+        }
+        self.values[index] = Some((id, value));
+    }
+
+    /// Takes a link's value away.
+    pub fn remove(&mut self, id: LinkId) -> Option<T> {
+        let entry = self.values.get_mut(Links::index(id))?;
+        entry.take_if(|(owner, _)| *owner == id).map(|(_, value)| value)
+    }
+
+    /// Returns all links that have a value, with it.
+    pub fn iter(&self) -> impl Iterator<Item = (LinkId, &T)> {
+        self.values.iter().flatten().map(|(id, value)| (*id, value))
+    }
+}
+
+/// The bounds of a connection on the control plane.
+pub const CONTROL_LIMITS: ConnectionLimits = ConnectionLimits {
+    payload_max: limits::CONTROL_FRAME_BYTES_MAX,
+    outbox_high: limits::CONTROL_FRAME_BYTES_MAX,
+    outbox_max: limits::OUTBOX_BYTES_MAX,
+};
+
+impl Links {
+    /// Takes over a connected stream.
+    pub fn adopt(&mut self, stream: UnixStream, bounds: ConnectionLimits) -> LinkId {
+        let link = self.insert(bounds);
+        self.wishes.push_back(Wish::Adopt(link, stream));
+        link
+    }
+
+    /// Connects to a socket. If that fails the role is told that the link closed.
+    pub fn connect(&mut self, path: PathBuf, bounds: ConnectionLimits) -> LinkId {
+        let link = self.insert(bounds);
+        self.wishes.push_back(Wish::Connect(link, path));
+        link
+    }
+
+    /// Accepts connections from now on, each with these bounds.
+    pub fn listen(&mut self, listener: UnixListener, bounds: ConnectionLimits) {
+        self.wishes.push_back(Wish::Listen(listener, bounds));
+    }
+
+    /// Sends a message. To a peer that has gone this does nothing.
+    pub fn send<'m>(&mut self, id: LinkId, message: &impl Message<'m>) {
+        let Some(link) = self.get_mut(id) else { return };
+        link.connection.send(message);
+        self.mark_dirty(id);
+    }
+
+    /// Tells a peer why it is not served, and closes once it has been told.
+    pub fn refuse(&mut self, id: LinkId, code: ErrorCode, text: &str) {
+        let Some(link) = self.get_mut(id) else { return };
+        link.connection.refuse(code, text);
+        link.is_read = false;
+        self.mark_dirty(id);
+    }
+
+    /// Closes a connection; what was not sent is lost. The role is not told.
+    pub fn close(&mut self, id: LinkId) {
+        if self.get_mut(id).is_some() {
+            self.closing.push(id);
+        }
+    }
+
+    /// Starts or stops reading from a peer.
+    pub fn set_reading(&mut self, id: LinkId, is_read: bool) {
+        let Some(link) = self.get_mut(id) else { return };
+        link.is_read = is_read;
+        self.resume(id);
+    }
+
+    /// Returns whether so much waits to be sent that no more should be added.
+    pub fn is_congested(&self, id: LinkId) -> bool {
+        self.get(id).is_some_and(|link| !link.connection.wants_read())
+    }
+
+    /// Returns whether all that was sent has left.
+    pub fn is_flushed(&self, id: LinkId) -> bool {
+        self.get(id).is_none_or(|link| !link.connection.wants_write())
+    }
+
+    pub(super) fn insert(&mut self, bounds: ConnectionLimits) -> LinkId {
+        let index = self.free.pop().unwrap_or_else(|| {
+            self.slots.push((0, None));
+            u32::try_from(self.slots.len() - 1).expect("descriptors run out before this does")
+        });
+        let (generation, link) = &mut self.slots[index as usize];
+        *link = Some(Link {
+            connection: Connection::new(bounds),
+            is_read: true,
+            has_input: false,
+            is_queued: false,
+            is_dirty: false,
+        });
+        LinkId { index, generation: *generation }
+    }
+
+    pub(super) fn remove(&mut self, id: LinkId) -> bool {
+        if self.get_mut(id).is_none() {
+            return false;
+        }
+        let (generation, link) = &mut self.slots[id.index as usize];
+        *generation = generation.wrapping_add(1);
+        *link = None;
+        self.free.push(id.index);
+        true
+    }
+
+    pub(super) fn get(&self, id: LinkId) -> Option<&Link> {
+        match self.slots.get(id.index as usize) {
+            Some((generation, Some(link))) if *generation == id.generation => Some(link),
+            _ => None,
+        }
+    }
+
+    pub(super) fn get_mut(&mut self, id: LinkId) -> Option<&mut Link> {
+        match self.slots.get_mut(id.index as usize) {
+            Some((generation, Some(link))) if *generation == id.generation => Some(link),
+            _ => None,
+        }
+    }
+
+    /// Returns the link in a slot, for events that name slots.
+    pub(super) fn at(&self, index: usize) -> Option<LinkId> {
+        let (generation, link) = self.slots.get(index)?;
+        link.as_ref()?;
+        Some(LinkId { index: u32::try_from(index).ok()?, generation: *generation })
+    }
+
+    pub(super) fn index(id: LinkId) -> usize {
+        id.index as usize
+    }
+
+    /// Queues a link to be looked at if it has input and may be read.
+    pub(super) fn resume(&mut self, id: LinkId) {
+        let Some(link) = self.get_mut(id) else { return };
+        let ready = link.has_input && link.is_read && link.connection.wants_read();
+        if ready && !link.is_queued {
+            link.is_queued = true;
+            self.to_read.push_back(id);
+        }
+    }
+
+    pub(super) fn mark_clean(&mut self, id: LinkId) {
+        if let Some(link) = self.get_mut(id) {
+            link.is_dirty = false;
+        }
+    }
+
+    fn mark_dirty(&mut self, id: LinkId) {
+        if let Some(link) = self.get_mut(id)
+            && !link.is_dirty
+        {
+            link.is_dirty = true;
+            self.dirty.push(id);
+        }
+    }
+}

@@ -1,0 +1,286 @@
+//! A supervisor's side of the control plane: a fleet of child processes and the links to them.
+//!
+//! [`Fleet`] decides; this file starts and ends processes, carries what they say to the fleet,
+//! and hands to its owner what only the owner can answer: which configuration a new process
+//! gets, and how one is asked to end.
+
+use std::collections::BTreeMap;
+use std::collections::VecDeque;
+
+use mio::net::UnixStream;
+
+use super::control::level_of;
+use super::links::{CONTROL_LIMITS, LinkId, Links, PerLink};
+use super::event_loop::Refusal;
+use crate::clock::Time;
+use crate::limits;
+use crate::net::frame::Frame;
+use crate::net::message::{ChildToSupervisor, FIRST_ROLE_KIND, LogLine};
+use crate::net::wire::Message;
+use crate::supervisor::child::{Effect, Input};
+use crate::supervisor::pace::Pace;
+use crate::supervisor::plan::Fleet;
+use crate::supervisor::report::{Cause, Phase, Transition};
+use crate::supervisor::restart::Policy;
+use crate::supervisor::signals::kill;
+use crate::supervisor::spawn::{Spawner, Stderr, reap_dead};
+use crate::supervisor::stderr::StderrPipe;
+
+/// The processes of one role under one supervisor.
+#[derive(Debug)]
+pub struct Staff {
+    role: &'static str,
+    is_numbered: bool,
+    stderr: Stderr,
+    fleet: Fleet,
+    /// The slot that each link leads to. A dead process's link stays until its last words are
+    /// read.
+    slots: PerLink<u16>,
+    desks: BTreeMap<u16, Desk>,
+    events: VecDeque<Event>,
+    ticked_at: Time,
+}
+
+/// What belongs to one slot.
+#[derive(Debug, Default)]
+struct Desk {
+    link: Option<LinkId>,
+    stderr: Option<StderrPipe>,
+    note: String,
+}
+
+/// What the owner should know or answer.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Event {
+    /// A new process has said hello and waits for its configuration.
+    Greeted(u16),
+    /// A process should be asked to end.
+    Stop(u16),
+    /// A slot's state changed.
+    Changed(u16, Transition),
+    /// A process gives up: exit code and reason.
+    Failure(u16, u8, String),
+}
+
+/// The kind of staff.
+#[derive(Clone, Copy, Debug)]
+pub struct Kind {
+    /// The role's name on the command line.
+    pub role: &'static str,
+    /// Whether there can be several.
+    pub is_numbered: bool,
+    /// Where their standard error goes.
+    pub stderr: Stderr,
+    /// The limits of one process.
+    pub policy: &'static Policy,
+    /// The limits of all.
+    pub pace: Pace,
+}
+
+impl Staff {
+    /// Returns a staff without processes.
+    pub fn new(kind: Kind) -> Self {
+        Self {
+            role: kind.role,
+            is_numbered: kind.is_numbered,
+            stderr: kind.stderr,
+            fleet: Fleet::new(kind.policy, kind.pace),
+            slots: PerLink::default(),
+            desks: BTreeMap::new(),
+            events: VecDeque::new(),
+            ticked_at: Time::ZERO,
+        }
+    }
+
+    /// Returns the fleet, to say what is wanted or to look at it.
+    pub fn fleet(&mut self) -> &mut Fleet {
+        &mut self.fleet
+    }
+
+    /// Returns the fleet, to look at it.
+    pub fn view(&self) -> &Fleet {
+        &self.fleet
+    }
+
+    /// Returns the slot that a link leads to.
+    pub fn slot_of(&self, link: LinkId) -> Option<u16> {
+        self.slots.get(link).copied()
+    }
+
+    /// Returns what was last said about why a slot's process ended or waits.
+    pub fn note(&self, slot: u16) -> &str {
+        self.desks.get(&slot).map_or("", |desk| &desk.note)
+    }
+
+    /// Sends a message to a slot's process, if it lives.
+    pub fn send<'m>(&self, slot: u16, message: &impl Message<'m>, links: &mut Links) {
+        if let Some(Desk { link: Some(link), .. }) = self.desks.get(&slot) {
+            links.send(*link, message);
+        }
+    }
+
+    /// Sends a message to all living processes.
+    pub fn send_all<'m>(&self, message: &impl Message<'m>, links: &mut Links) {
+        for link in self.desks.values().filter_map(|desk| desk.link) {
+            links.send(link, message);
+        }
+    }
+
+    /// Takes what every child says in the same way. Returns whether that was all; if not, the
+    /// frame is for the owner, who knows the role.
+    ///
+    /// # Errors
+    /// [`Refusal`] if the frame is not what a child says.
+    pub fn frame(&mut self, slot: u16, frame: &Frame<'_>, now: Time) -> Result<bool, Refusal> {
+        if frame.kind >= FIRST_ROLE_KIND {
+            return Ok(false);
+        }
+        match ChildToSupervisor::decode(frame.kind, frame.payload)? {
+            ChildToSupervisor::Hello(_) => {
+                self.fleet.handle(slot, Input::Hello, now);
+                self.events.push_back(Event::Greeted(slot));
+            }
+            ChildToSupervisor::Heartbeat(_) => self.fleet.handle(slot, Input::Heartbeat, now),
+            ChildToSupervisor::Log(line) => self.log(slot, &line),
+            ChildToSupervisor::Failure(failure) => {
+                let reason = failure.reason.to_owned();
+                self.desk(slot).note.clone_from(&reason);
+                self.events.push_back(Event::Failure(slot, failure.exit, reason));
+            }
+        }
+        Ok(true)
+    }
+
+    /// Takes note that a slot's process serves.
+    pub fn ready(&mut self, slot: u16, now: Time) {
+        self.fleet.handle(slot, Input::Ready, now);
+        self.desk(slot).note.clear();
+    }
+
+    /// Takes note that a link closed; returns whether it was one of this staff's.
+    pub fn closed(&mut self, link: LinkId) -> bool {
+        let Some(slot) = self.slots.remove(link) else { return false };
+        let desk = self.desk(slot);
+        if desk.link == Some(link) {
+            desk.link = None;
+        }
+        true
+    }
+
+    /// Reaps, acts on deadlines, starts and ends processes; returns what the owner should know.
+    pub fn turn(
+        &mut self,
+        spawner: &Spawner,
+        now: Time,
+        links: &mut Links,
+    ) -> Option<Event> {
+        if self.ticked_at != now {
+            self.credit_lateness(now);
+            self.reap(now);
+            self.fleet.handle_tick(now);
+            self.ticked_at = now;
+        }
+        self.act(spawner, now, links);
+        self.events.pop_front()
+    }
+
+    /// When [`Self::turn`] has something to do though nothing came.
+    pub fn deadline(&self) -> Time {
+        self.fleet.deadline().unwrap_or(Time::NEVER)
+    }
+
+    /// A supervisor that did not run for a while (a suspended machine) blames nobody for it.
+    fn credit_lateness(&mut self, now: Time) {
+        let lateness = now.since(self.deadline().max(self.ticked_at + limits::HEARTBEAT_INTERVAL));
+        if self.ticked_at.is_set() && lateness > limits::LATENESS_CREDITED {
+            log::warn!("the supervisor was late; its children get the time: late={lateness:?}");
+            self.fleet.credit(lateness);
+        }
+    }
+
+    fn reap(&mut self, now: Time) {
+        for (slot, _, ending) in reap_dead(self.fleet.pids()) {
+            self.read_stderr(slot);
+            self.fleet.handle(slot, Input::Exited(ending), now);
+        }
+    }
+
+    /// Keeps the pipes empty, so that no child ever waits for a reader.
+    pub fn read_stderr_of_all(&mut self) {
+        let slots: Vec<u16> = self.desks.keys().copied().collect();
+        for slot in slots {
+            self.read_stderr(slot);
+        }
+    }
+
+    fn read_stderr(&mut self, slot: u16) {
+        if let Some(Desk { stderr: Some(pipe), note, .. }) = self.desks.get_mut(&slot) {
+            pipe.drain();
+            if let Some(line) = pipe.tail().last_line()
+                && note != line
+            {
+                line.clone_into(note);
+                log::warn!(target: "stderr", "{} {slot}: {line}", self.role);
+            }
+        }
+    }
+
+    fn act(&mut self, spawner: &Spawner, now: Time, links: &mut Links) {
+        while let Some((slot, effect)) = self.fleet.poll_effect() {
+            match effect {
+                Effect::Spawn { .. } => self.spawn(slot, spawner, now, links),
+                Effect::Stop => self.events.push_back(Event::Stop(slot)),
+                Effect::Signal { pid, signal } => kill(pid, signal.into()),
+                Effect::Report(transition) => self.report(slot, transition),
+            }
+        }
+    }
+
+    fn spawn(&mut self, slot: u16, spawner: &Spawner, now: Time, links: &mut Links) {
+        let id = self.is_numbered.then_some(slot);
+        let input = match spawner.spawn(self.role, id, self.stderr) {
+            Ok(spawned) => {
+                let link = links.adopt(UnixStream::from_std(spawned.control), CONTROL_LIMITS);
+                self.slots.insert(link, slot);
+                let desk = self.desk(slot);
+                desk.link = Some(link);
+                desk.stderr = spawned.stderr;
+                Input::Spawned { pid: spawned.pid }
+            }
+            Err(error) => {
+                log::error!("{error}");
+                self.desk(slot).note = error.to_string();
+                Input::SpawnFailed { errno: error.errno() }
+            }
+        };
+        self.fleet.handle(slot, input, now);
+    }
+
+    fn report(&mut self, slot: u16, transition: Transition) {
+        let name = self.name(slot);
+        match transition.to {
+            Phase::Failed => log::error!("{name}: {transition}"),
+            Phase::Suspect | Phase::Backoff | Phase::Killed => log::warn!("{name}: {transition}"),
+            _ => log::info!("{name}: {transition}"),
+        }
+        if let Cause::Exited(_) | Cause::TooManyDeaths(_) | Cause::SpawnFailed(_) = transition.cause
+            && self.desk(slot).note.is_empty()
+        {
+            self.desk(slot).note = transition.cause.to_string();
+        }
+        self.events.push_back(Event::Changed(slot, transition));
+    }
+
+    fn log(&self, slot: u16, line: &LogLine<'_>) {
+        let name = self.name(slot);
+        log::log!(target: &name, level_of(line.level), "{}", line.text);
+    }
+
+    fn name(&self, slot: u16) -> String {
+        if self.is_numbered { format!("{} {slot}", self.role) } else { self.role.to_owned() }
+    }
+
+    fn desk(&mut self, slot: u16) -> &mut Desk {
+        self.desks.entry(slot).or_default()
+    }
+}

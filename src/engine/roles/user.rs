@@ -1,0 +1,475 @@
+//! A user process: one or more simulated users who ask the issuer for tickets.
+//!
+//! What users ask and when is a pure function of the seed (`population`); this file adds what
+//! the office answers. Timers are kept in office time, so a pause stops them all at once and a
+//! resume makes no burst. A request that was not answered when the issuer went away is asked
+//! again with the same token.
+
+use std::cmp::Reverse;
+use std::collections::{BTreeMap, BinaryHeap, HashMap, VecDeque};
+use std::path::PathBuf;
+use std::time::Duration;
+
+use foldhash::fast::FixedState;
+
+use super::control::{Control, Due};
+use super::dial::Dial;
+use super::event_loop::{Closed, Next, Refusal, Role};
+use super::links::{LinkId, Links};
+use super::notes::{AckLog, Note, NoteFile};
+use crate::clock::{Time, nanos};
+use crate::config::scenario::LoadModel;
+use crate::config::{self, Scenario};
+use crate::ids::{LoadId, ServiceId, TicketId, Token, UserId};
+use crate::limits;
+use crate::net::connection::ConnectionLimits;
+use crate::net::frame::Frame;
+use crate::net::message::{
+    Ask, Attach, IssuerToUser, Join, ManagerToUser, PeerRole, Signal, UserToIssuer, UserToManager,
+    UsersConfig, UsersLatencies, UsersTotals,
+};
+use crate::net::wire::Message;
+use crate::perf::Histogram;
+use crate::population::arrivals::{Arrival, Schedule};
+use crate::population::workload::{UserDraws, Workload};
+use crate::scheduler::record::Outcome;
+use crate::timeline::Timeline;
+
+/// The user process.
+pub struct UserRole {
+    number: u16,
+    control: Control,
+    crowd: Option<Crowd>,
+    exit: Option<u8>,
+}
+
+/// The users of one process.
+struct Crowd {
+    dial: Dial,
+    line: Timeline,
+    workload: Workload,
+    loads: Vec<LoadState>,
+    users: BTreeMap<UserId, User>,
+    /// When closed users are done thinking, in nanoseconds of office time.
+    thinking: BinaryHeap<Reverse<(u64, UserId)>>,
+    asks: HashMap<Token, Asked, FixedState>,
+    unsent: VecDeque<Token>,
+    totals: UsersTotals,
+    response: Histogram,
+    lag: Histogram,
+    acks: Option<AckLog>,
+    notes: Option<NoteFile>,
+    is_announced: bool,
+}
+
+/// What all users of one load share.
+struct LoadState {
+    payload: Vec<u8>,
+    users_at_start: u32,
+    /// The arrivals of an open load, and the one that is next.
+    open: Option<(Schedule, Arrival)>,
+}
+
+struct User {
+    draws: UserDraws,
+    /// The number of the user's next request; `None` until the issuer has said it.
+    next_seq: Option<u64>,
+}
+
+/// A request that has not been settled.
+#[derive(Clone, Copy)]
+struct Asked {
+    service: ServiceId,
+    demand_ns: u64,
+    scheduled: Time,
+    /// When it was first sent; [`Time::ZERO`] before.
+    submitted: Time,
+    is_accepted: bool,
+}
+
+impl UserRole {
+    /// Returns a user process that waits for its configuration on `control`.
+    pub fn new(number: u16, control: LinkId, links: &mut Links) -> Self {
+        let control = Control::greet(control, number, links);
+        Self { number, control, crowd: None, exit: None }
+    }
+
+    fn on_control(
+        &mut self,
+        frame: &Frame<'_>,
+        now: Time,
+        links: &mut Links,
+    ) -> Result<(), Refusal> {
+        match ManagerToUser::decode(frame.kind, frame.payload)? {
+            ManagerToUser::Configure(config) => self.configure(config, links),
+            ManagerToUser::Timeline(line) => {
+                if let Some(crowd) = &mut self.crowd {
+                    crowd.line = line;
+                }
+            }
+            ManagerToUser::Host(hosted) => {
+                if let Some(crowd) = &mut self.crowd {
+                    crowd.host(&hosted.users, links);
+                }
+            }
+            ManagerToUser::Stop(_) => {
+                self.report(Due { totals: true, latencies: true }, now, links);
+                self.exit = Some(0);
+            }
+        }
+        Ok(())
+    }
+
+    fn configure(&mut self, config: UsersConfig, links: &mut Links) {
+        let crowd = config::parse_effective(&config.scenario)
+            .map_err(|error| (super::EXIT_USAGE, error.to_string()))
+            .and_then(|scenario| {
+                Crowd::new(self.number, config, &scenario)
+                    .map_err(|error| (super::EXIT_DISK, error.to_string()))
+            });
+        match crowd {
+            Ok(crowd) => self.crowd = Some(crowd),
+            Err((exit, reason)) => {
+                self.control.fail(exit, &reason, links);
+                self.exit = Some(exit);
+            }
+        }
+    }
+
+    fn report(&mut self, due: Due, now: Time, links: &mut Links) {
+        let Some(crowd) = &mut self.crowd else { return };
+        if !crowd.is_announced && crowd.dial.up().is_some() {
+            crowd.is_announced = true;
+            self.control.send(&UserToManager::Ready(Signal { at: now }), links);
+        }
+        if due.totals {
+            crowd.write_files();
+            self.control.send(&UserToManager::Totals(crowd.totals), links);
+        }
+        if due.latencies {
+            let (response, lag) = (crowd.response.to_bytes(), crowd.lag.to_bytes());
+            let latencies = UsersLatencies { response: &response, lag: &lag };
+            self.control.send(&UserToManager::Latencies(latencies), links);
+        }
+    }
+}
+
+impl Role for UserRole {
+    fn frame(
+        &mut self,
+        link: LinkId,
+        frame: &Frame<'_>,
+        now: Time,
+        links: &mut Links,
+    ) -> Result<(), Refusal> {
+        if link == self.control.link() {
+            return self.on_control(frame, now, links);
+        }
+        match &mut self.crowd {
+            Some(crowd) if crowd.dial.is(link) => crowd.on_issuer(frame, now, links),
+            _ => Ok(()),
+        }
+    }
+
+    fn closed(&mut self, link: LinkId, _reason: Closed, now: Time, _links: &mut Links) {
+        if link == self.control.link() {
+            self.exit = Some(0);
+        } else if let Some(crowd) = &mut self.crowd {
+            crowd.dial.closed(link, now);
+        }
+    }
+
+    fn turn(&mut self, now: Time, links: &mut Links) -> Next {
+        if let Some(crowd) = &mut self.crowd {
+            crowd.turn(now, links);
+        }
+        let due = self.control.turn(now, links);
+        self.report(due, now, links);
+        self.exit.map_or(Next::Wait, Next::Exit)
+    }
+
+    fn deadline(&self) -> Time {
+        let crowd = self.crowd.as_ref().map_or(Time::NEVER, Crowd::deadline);
+        crowd.min(self.control.deadline())
+    }
+}
+
+impl Crowd {
+    fn new(number: u16, config: UsersConfig, scenario: &Scenario) -> std::io::Result<Self> {
+        let bounds = ConnectionLimits {
+            payload_max: scenario.net.frame_max_bytes,
+            outbox_high: scenario.net.outbox_high_bytes,
+            outbox_max: limits::OUTBOX_BYTES_MAX,
+        };
+        let join = Join { secret: config.secret, role: PeerRole::Users, number, seats: 0 };
+        let workload = Workload::new(scenario, config.seed);
+        let loads = (0..).map(LoadId).zip(&scenario.loads);
+        let loads = loads.map(|(id, load)| LoadState {
+            payload: vec![b'.'; load.payload_bytes as usize],
+            users_at_start: load.users,
+            open: match load.model {
+                LoadModel::Open { .. } => workload.schedule(id).map(|mut schedule| {
+                    let first = schedule.next_arrival();
+                    (schedule, first)
+                }),
+                LoadModel::Closed { .. } => None,
+            },
+        });
+        Ok(Self {
+            dial: Dial::new(PathBuf::from(config.socket), bounds, join),
+            line: config.timeline,
+            loads: loads.collect(),
+            workload,
+            users: BTreeMap::new(),
+            thinking: BinaryHeap::new(),
+            asks: HashMap::default(),
+            unsent: VecDeque::new(),
+            totals: UsersTotals::default(),
+            response: Histogram::default(),
+            lag: Histogram::default(),
+            acks: config.ack_log.as_deref().map(AckLog::open).transpose()?,
+            notes: config.notes_dir.as_deref().map(|dir| NoteFile::create(dir, number)).transpose()?,
+            is_announced: false,
+        })
+    }
+
+    /// Hosts exactly these users. One that leaves is still told how its tickets end.
+    fn host(&mut self, users: &[UserId], links: &mut Links) {
+        self.users.retain(|user, _| users.binary_search(user).is_ok());
+        for &user in users {
+            if self.users.contains_key(&user) {
+                continue;
+            }
+            let draws = self.workload.user(user);
+            if user.index() < self.loads[usize::from(user.load().0)].users_at_start {
+                self.totals.digest_users += 1;
+                let digest = self.workload.digest(user);
+                self.totals.digest = self.totals.digest.wrapping_add(digest);
+            }
+            self.users.insert(user, User { draws, next_seq: None });
+            if let Some(link) = self.dial.up() {
+                links.send(link, &UserToIssuer::Attach(Attach { user }));
+            }
+        }
+    }
+
+    fn on_issuer(
+        &mut self,
+        frame: &Frame<'_>,
+        now: Time,
+        links: &mut Links,
+    ) -> Result<(), Refusal> {
+        match IssuerToUser::decode(frame.kind, frame.payload)? {
+            IssuerToUser::Welcome(_) => self.on_welcome(links),
+            IssuerToUser::Attached(attached) => {
+                self.on_attached(attached.user, attached.next_seq, now);
+            }
+            IssuerToUser::Accepted(accepted) => {
+                let token = Token { user: accepted.user, seq: accepted.seq };
+                self.on_accepted(token, accepted.id);
+            }
+            IssuerToUser::Rejected(rejected) => {
+                let token = Token { user: rejected.user, seq: rejected.seq };
+                self.settle(token, None, now);
+            }
+            IssuerToUser::Done(done) => {
+                let token = Token { user: done.user, seq: done.seq };
+                let outcome = Outcome::from_code(done.outcome);
+                self.settle(token, outcome.map(|outcome| (done.id, outcome)), now);
+            }
+        }
+        Ok(())
+    }
+
+    /// A new connection: the issuer is told who is here and asked again what it did not answer.
+    fn on_welcome(&mut self, links: &mut Links) {
+        self.dial.welcomed();
+        let Some(link) = self.dial.up() else { return };
+        for &user in self.users.keys() {
+            links.send(link, &UserToIssuer::Attach(Attach { user }));
+        }
+        let mut tokens: Vec<Token> = Vec::with_capacity(self.asks.len());
+        #[expect(clippy::iter_over_hash_type, reason = "sorted below")]
+        for &token in self.asks.keys() {
+            tokens.push(token);
+        }
+        tokens.sort_unstable();
+        self.unsent = tokens.into();
+    }
+
+    fn on_attached(&mut self, user: UserId, next_seq: u64, now: Time) {
+        let Some(state) = self.users.get_mut(&user) else { return };
+        if state.next_seq.is_some() {
+            return;
+        }
+        state.next_seq = Some(next_seq);
+        if self.loads[usize::from(user.load().0)].open.is_none() {
+            self.think(user, now);
+        }
+    }
+
+    /// A closed user thinks, then asks.
+    fn think(&mut self, user: UserId, now: Time) {
+        let Some(User { draws, next_seq: Some(seq) }) = self.users.get_mut(&user) else { return };
+        let think_ns = draws.draw(*seq).think_ns;
+        let due = nanos(self.line.office_time(now)).saturating_add(think_ns);
+        self.thinking.push(Reverse((due, user)));
+    }
+
+    fn on_accepted(&mut self, token: Token, id: TicketId) {
+        if let Some(asked) = self.asks.get_mut(&token)
+            && !asked.is_accepted
+        {
+            asked.is_accepted = true;
+            self.totals.accepted += 1;
+            if let Some(acks) = &mut self.acks {
+                acks.push(id);
+            }
+        }
+    }
+
+    /// A request has its answer: how its ticket ended, or `None` for a rejection.
+    fn settle(&mut self, token: Token, end: Option<(TicketId, Outcome)>, now: Time) {
+        match end {
+            Some((_, Outcome::Served)) => self.totals.served += 1,
+            Some((_, Outcome::Failed)) => self.totals.failed += 1,
+            None => self.totals.rejected += 1,
+        }
+        let Some(asked) = self.asks.remove(&token) else { return };
+        if matches!(end, Some((_, Outcome::Served))) && self.line.is_measured(asked.submitted) {
+            self.response.record(now.since(asked.scheduled));
+        }
+        if let Some(notes) = &mut self.notes {
+            notes.push(&Note {
+                id: end.map_or(TicketId(0), |(id, _)| id),
+                token,
+                service: asked.service,
+                demand_ns: asked.demand_ns,
+                scheduled: asked.scheduled,
+                submitted: asked.submitted,
+                notified: now,
+            });
+        }
+        if self.loads[usize::from(token.user.load().0)].open.is_none() {
+            self.think(token.user, now);
+        }
+    }
+
+    fn turn(&mut self, now: Time, links: &mut Links) {
+        self.dial.turn(now, links);
+        if !self.line.is_paused() {
+            let office_ns = nanos(self.line.office_time(now));
+            let end_ns = self.line.arrivals.map_or(u64::MAX, nanos);
+            self.ask_closed(office_ns, end_ns);
+            self.ask_open(office_ns, end_ns);
+        }
+        self.send_unsent(now, links);
+        if let Some(acks) = &mut self.acks {
+            acks.write();
+        }
+    }
+
+    fn ask_closed(&mut self, office_ns: u64, end_ns: u64) {
+        while let Some(&Reverse((due, user))) = self.thinking.peek()
+            && due <= office_ns
+        {
+            self.thinking.pop();
+            let seq = self.users.get(&user).and_then(|user| user.next_seq);
+            if let Some(seq) = seq
+                && due < end_ns
+            {
+                self.ask(Token { user, seq }, due);
+            }
+        }
+    }
+
+    /// Asks for all arrivals of open loads that are due. Those that an earlier life of this
+    /// process asked for are passed over, which needs the issuer's word about each user first.
+    fn ask_open(&mut self, office_ns: u64, end_ns: u64) {
+        for load in (0..).map(LoadId).take(self.loads.len()) {
+            let members = UserId::new(load, 0)..=UserId::new(load, UserId::PER_LOAD_MAX - 1);
+            let mut hosted = self.users.range(members);
+            if hosted.any(|(_, user)| user.next_seq.is_none()) {
+                continue;
+            }
+            while let Some((schedule, next)) = &mut self.loads[usize::from(load.0)].open
+                && next.offset_ns <= office_ns.min(end_ns.saturating_sub(1))
+            {
+                let due = std::mem::replace(next, schedule.next_arrival());
+                let user = UserId::new(load, due.user_index);
+                let next_seq = self.users.get(&user).and_then(|user| user.next_seq);
+                if next_seq.is_some_and(|next_seq| next_seq <= due.seq) {
+                    self.ask(Token { user, seq: due.seq }, due.offset_ns);
+                }
+            }
+        }
+    }
+
+    fn ask(&mut self, token: Token, due_ns: u64) {
+        let Some(user) = self.users.get_mut(&token.user) else { return };
+        let draw = user.draws.draw(token.seq);
+        user.next_seq = Some(token.seq + 1);
+        self.totals.intended += 1;
+        let scheduled = self.line.moment(Duration::from_nanos(due_ns));
+        self.totals.measured_intended += u64::from(self.line.is_measured(scheduled));
+        if self.asks.len() >= limits::ASKS_WAITING_MAX {
+            self.totals.dropped += 1;
+            return;
+        }
+        let asked = Asked {
+            service: draw.service,
+            demand_ns: draw.demand_ns,
+            scheduled,
+            submitted: Time::ZERO,
+            is_accepted: false,
+        };
+        self.asks.insert(token, asked);
+        self.unsent.push_back(token);
+    }
+
+    fn send_unsent(&mut self, now: Time, links: &mut Links) {
+        let Some(link) = self.dial.up() else { return };
+        while !links.is_congested(link)
+            && let Some(token) = self.unsent.pop_front()
+        {
+            let Some(asked) = self.asks.get_mut(&token) else { continue };
+            if !asked.submitted.is_set() {
+                asked.submitted = now;
+                self.totals.submitted += 1;
+                if self.line.is_measured(now) {
+                    self.lag.record(now.since(asked.scheduled));
+                }
+            }
+            let ask = Ask {
+                user: token.user,
+                seq: token.seq,
+                service: asked.service,
+                demand_ns: asked.demand_ns,
+                scheduled: asked.scheduled,
+                submitted: asked.submitted,
+                payload: &self.loads[usize::from(token.user.load().0)].payload,
+            };
+            links.send(link, &UserToIssuer::Ask(ask));
+        }
+    }
+
+    fn write_files(&mut self) {
+        if let Some(notes) = &mut self.notes {
+            notes.write();
+        }
+    }
+
+    fn deadline(&self) -> Time {
+        let closed = self.thinking.peek().map(|&Reverse((due, _))| due);
+        let open = self.loads.iter().filter_map(|load| load.open.as_ref());
+        let open = open.map(|(_, next)| next.offset_ns).min();
+        let due = closed.into_iter().chain(open).min().unwrap_or(u64::MAX);
+        let end_ns = self.line.arrivals.map_or(u64::MAX, nanos);
+        let next = if due < end_ns {
+            self.line.moment(Duration::from_nanos(due))
+        } else {
+            Time::NEVER
+        };
+        next.min(self.dial.deadline())
+    }
+}

@@ -1,0 +1,325 @@
+//! The users manager process: keeps user processes alive and tells each whom it hosts.
+//!
+//! It turns a wanted number of users per load into processes and lists of users, adds up what
+//! they count and time, and passes that on to the director.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+use super::control::{Control, Due};
+use super::event_loop::{Closed, Next, Refusal, Role};
+use super::links::{LinkId, Links};
+use super::staff::{Event, Kind, Staff};
+use crate::clock::Time;
+use crate::config;
+use crate::ids::{UserId, UserProcessId};
+use crate::limits;
+use crate::net::frame::Frame;
+use crate::net::message::{
+    DirectorToManager, HostedUsers, ManagerToDirector, ManagerToUser, Population, Signal,
+    UserProcess, UserToManager, UsersConfig, UsersLatencies, UsersTotals,
+};
+use crate::net::wire::Message;
+use crate::perf::Histogram;
+use crate::population::planner::Planner;
+use crate::supervisor::child::Input;
+use crate::supervisor::pace::Pace;
+use crate::supervisor::restart::Policy;
+use crate::supervisor::spawn::{Spawner, Stderr};
+
+/// The users manager process.
+pub struct UsersManagerRole {
+    control: Control,
+    spawner: Spawner,
+    staff: Staff,
+    office: Option<Office>,
+    is_stopping: bool,
+    exit: Option<u8>,
+}
+
+/// What the manager knows once it is configured.
+struct Office {
+    config: UsersConfig,
+    planner: Planner,
+    /// The users of each process that is wanted.
+    hosted: BTreeMap<u16, Vec<UserId>>,
+    reports: BTreeMap<u16, Report>,
+    /// What processes counted that have ended.
+    past: Report,
+}
+
+/// What one user process counted and timed in its present life.
+#[derive(Clone, Debug, Default)]
+struct Report {
+    totals: UsersTotals,
+    response: Histogram,
+    lag: Histogram,
+}
+
+const KIND: Kind = Kind {
+    role: "user",
+    is_numbered: true,
+    stderr: Stderr::Share,
+    policy: &Policy::USER,
+    pace: Pace::SLOTS_ONLY,
+};
+
+impl UsersManagerRole {
+    /// Returns a manager that waits for its configuration on `control`.
+    pub fn new(control: LinkId, spawner: Spawner, links: &mut Links) -> Self {
+        let control = Control::greet(control, 0, links);
+        Self {
+            control,
+            spawner,
+            staff: Staff::new(KIND),
+            office: None,
+            is_stopping: false,
+            exit: None,
+        }
+    }
+
+    fn on_control(
+        &mut self,
+        frame: &Frame<'_>,
+        now: Time,
+        links: &mut Links,
+    ) -> Result<(), Refusal> {
+        match DirectorToManager::decode(frame.kind, frame.payload)? {
+            DirectorToManager::Configure(config) => self.configure(config, now, links),
+            DirectorToManager::Timeline(line) => {
+                if let Some(office) = &mut self.office {
+                    office.config.timeline = line.clone();
+                }
+                self.staff.send_all(&ManagerToUser::Timeline(line), links);
+            }
+            DirectorToManager::Wanted(wanted) => self.resize(&wanted.loads, now, links),
+            DirectorToManager::Kill(UserProcessId(number)) => {
+                self.staff.fleet().handle(number, Input::Kill, now);
+            }
+            DirectorToManager::Stop(_) => {
+                self.is_stopping = true;
+                self.staff.fleet().stop_all(limits::USERS_STOP_GRACE, now);
+            }
+        }
+        Ok(())
+    }
+
+    fn configure(&mut self, config: UsersConfig, now: Time, links: &mut Links) {
+        if self.office.is_some() {
+            return;
+        }
+        match config::parse_effective(&config.scenario) {
+            Ok(scenario) => {
+                self.office = Some(Office {
+                    planner: Planner::new(scenario.users.max_processes),
+                    config,
+                    hosted: BTreeMap::new(),
+                    reports: BTreeMap::new(),
+                    past: Report::default(),
+                });
+                self.control.send(&ManagerToDirector::Ready(Signal { at: now }), links);
+            }
+            Err(error) => {
+                self.control.fail(super::EXIT_USAGE, &error.to_string(), links);
+                self.exit = Some(super::EXIT_USAGE);
+            }
+        }
+    }
+
+    /// Tells living processes first: they are the quicker way to more or fewer users.
+    fn resize(&mut self, wanted: &[u32], now: Time, links: &mut Links) {
+        let Some(office) = &mut self.office else { return };
+        if self.is_stopping {
+            return;
+        }
+        let changes = office.planner.plan(wanted);
+        for (UserProcessId(number), users) in changes.host {
+            let host = ManagerToUser::Host(HostedUsers { users: users.clone() });
+            self.staff.send(number, &host, links);
+            office.hosted.insert(number, users);
+        }
+        for UserProcessId(number) in changes.retire {
+            office.hosted.remove(&number);
+        }
+        let slots: BTreeSet<u16> = office.hosted.keys().copied().collect();
+        self.staff.fleet().set_wanted_slots(slots, limits::USERS_STOP_GRACE, now);
+    }
+
+    fn on_user(
+        &mut self,
+        slot: u16,
+        frame: &Frame<'_>,
+        now: Time,
+    ) -> Result<(), Refusal> {
+        if self.staff.frame(slot, frame, now)? {
+            return Ok(());
+        }
+        let Some(office) = &mut self.office else { return Ok(()) };
+        let report = office.reports.entry(slot).or_default();
+        match UserToManager::decode(frame.kind, frame.payload)? {
+            UserToManager::Ready(_) => self.staff.ready(slot, now),
+            UserToManager::Totals(totals) => report.totals = totals,
+            UserToManager::Latencies(latencies) => {
+                report.response = Histogram::from_bytes(latencies.response)?;
+                report.lag = Histogram::from_bytes(latencies.lag)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn on_event(&mut self, event: Event, now: Time, links: &mut Links) {
+        let Some(office) = &mut self.office else { return };
+        match event {
+            Event::Greeted(slot) => {
+                office.bury(slot);
+                let config = ManagerToUser::Configure(office.config.clone());
+                self.staff.send(slot, &config, links);
+                let users = office.hosted.get(&slot).cloned().unwrap_or_default();
+                let host = ManagerToUser::Host(HostedUsers { users });
+                self.staff.send(slot, &host, links);
+            }
+            Event::Stop(slot) => {
+                let stop = ManagerToUser::Stop(Signal { at: now });
+                self.staff.send(slot, &stop, links);
+            }
+            Event::Changed(..) | Event::Failure(..) => {}
+        }
+    }
+
+    fn report(&mut self, due: Due, links: &mut Links) {
+        let Some(office) = &self.office else { return };
+        if due.totals {
+            let totals = ManagerToDirector::Totals(office.totals());
+            self.control.send(&totals, links);
+            let population = ManagerToDirector::Population(self.population(office));
+            self.control.send(&population, links);
+        }
+        if due.latencies {
+            let (response, lag) = office.latencies();
+            let latencies =
+                UsersLatencies { response: &response.to_bytes(), lag: &lag.to_bytes() };
+            self.control.send(&ManagerToDirector::Latencies(latencies), links);
+            self.staff.read_stderr_of_all();
+        }
+    }
+
+    fn population(&self, office: &Office) -> Population {
+        let hosted = |slot| office.hosted.get(&slot).map_or(0, Vec::len);
+        let mut users = 0;
+        let mut processes = Vec::new();
+        for (slot, child) in self.staff.view().children() {
+            let phase = child.phase();
+            let hosted = u32::try_from(hosted(slot)).unwrap_or(u32::MAX);
+            if phase.serves() {
+                users += hosted;
+            }
+            if child.pid().is_none() && !child.is_wanted() {
+                continue;
+            }
+            processes.push(UserProcess {
+                number: UserProcessId(slot),
+                pid: child.pid().map(|pid| pid.as_raw().cast_unsigned()),
+                state: phase.code(),
+                restarts: child.restarts(),
+                hosted,
+                served: office.reports.get(&slot).map_or(0, |report| report.totals.served),
+                note: self.staff.note(slot).to_owned(),
+            });
+        }
+        Population { users, processes }
+    }
+}
+
+impl Role for UsersManagerRole {
+    fn frame(
+        &mut self,
+        link: LinkId,
+        frame: &Frame<'_>,
+        now: Time,
+        links: &mut Links,
+    ) -> Result<(), Refusal> {
+        if link == self.control.link() {
+            self.on_control(frame, now, links)
+        } else if let Some(slot) = self.staff.slot_of(link) {
+            self.on_user(slot, frame, now)
+        } else {
+            Ok(())
+        }
+    }
+
+    fn closed(&mut self, link: LinkId, _reason: Closed, _now: Time, _links: &mut Links) {
+        if link == self.control.link() {
+            // The director is gone. User processes see the end of their own control connections.
+            self.exit = Some(0);
+        } else {
+            self.staff.closed(link);
+        }
+    }
+
+    fn turn(&mut self, now: Time, links: &mut Links) -> Next {
+        let due = self.control.turn(now, links);
+        while let Some(event) = self.staff.turn(&self.spawner, now, links) {
+            self.on_event(event, now, links);
+        }
+        let has_ended = self.is_stopping && self.staff.view().all_stopped();
+        let all = Due { totals: true, latencies: true };
+        self.report(if has_ended { all } else { due }, links);
+        if has_ended {
+            self.exit = Some(0);
+        }
+        self.exit.map_or(Next::Wait, Next::Exit)
+    }
+
+    fn deadline(&self) -> Time {
+        self.control.deadline().min(self.staff.deadline())
+    }
+}
+
+impl Office {
+    /// Keeps what a process counted in the life that is over.
+    fn bury(&mut self, slot: u16) {
+        if let Some(report) = self.reports.remove(&slot) {
+            self.past.add(&report);
+        }
+    }
+
+    fn totals(&self) -> UsersTotals {
+        let mut all = self.past.totals;
+        // The digest of a user is the same in every life, so only present ones count.
+        all.digest = 0;
+        all.digest_users = 0;
+        for report in self.reports.values() {
+            add_totals(&mut all, &report.totals);
+        }
+        all
+    }
+
+    fn latencies(&self) -> (Histogram, Histogram) {
+        let mut all = self.past.clone();
+        for report in self.reports.values() {
+            all.add(report);
+        }
+        (all.response, all.lag)
+    }
+}
+
+impl Report {
+    fn add(&mut self, other: &Self) {
+        add_totals(&mut self.totals, &other.totals);
+        self.response.merge(&other.response);
+        self.lag.merge(&other.lag);
+    }
+}
+
+fn add_totals(all: &mut UsersTotals, one: &UsersTotals) {
+    all.intended += one.intended;
+    all.submitted += one.submitted;
+    all.accepted += one.accepted;
+    all.rejected += one.rejected;
+    all.served += one.served;
+    all.failed += one.failed;
+    all.dropped += one.dropped;
+    all.measured_intended += one.measured_intended;
+    all.digest_users += one.digest_users;
+    all.digest = all.digest.wrapping_add(one.digest);
+}
