@@ -1,1 +1,8 @@
 //! Keeping processes alive.
+
+pub mod child;
+pub mod exit;
+pub mod report;
+pub mod restart;
+
+pub use nix::unistd::Pid;
