@@ -277,8 +277,8 @@ impl Child {
     fn start(&mut self) {
         self.is_wanted = true;
         match self.state {
-            State::Stopped => self.spawn(Cause::Wanted),
-            State::Failed => {
+            // A person has asked, here or by a resize: what was before is forgiven.
+            State::Stopped | State::Failed => {
                 self.deaths.clear();
                 self.backoff = Backoff::default();
                 self.spawn(Cause::Wanted);

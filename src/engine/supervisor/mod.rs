@@ -2,6 +2,8 @@
 
 pub mod child;
 pub mod exit;
+pub mod pace;
+pub mod plan;
 pub mod report;
 pub mod restart;
 
