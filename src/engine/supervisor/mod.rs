@@ -6,5 +6,7 @@ pub mod pace;
 pub mod plan;
 pub mod report;
 pub mod restart;
+pub mod spawn;
+pub mod stderr;
 
 pub use nix::unistd::Pid;
