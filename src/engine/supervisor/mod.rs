@@ -1,5 +1,6 @@
 //! Keeping processes alive.
 
+pub mod birth;
 pub mod child;
 pub mod exit;
 pub mod pace;
