@@ -147,7 +147,9 @@ impl Fleet {
     /// Tells one slot what happened to it; news of a slot that was never started is ignored.
     ///
     /// What is wanted is told with [`Self::set_wanted`] and its relatives, and the time with
-    /// [`Self::handle_tick`], so only the news of a process and [`Input::Kill`] belong here.
+    /// [`Self::handle_tick`], so only the news of a process and [`Input::Kill`] belong here. Close
+    /// the connection of a process before reporting its end, or what it said last could be taken
+    /// for its successor's words.
     pub fn handle(&mut self, slot: u16, input: Input, now: Time) {
         if self.children.contains_key(&slot) {
             self.apply(slot, input, now);

@@ -2,20 +2,16 @@
 //! a variable that makes [`the_child_of_the_other_tests`] do something, and looks at it.
 
 use std::io::Read;
-use std::os::fd::AsFd;
 use std::os::unix::process::ExitStatusExt;
 use std::process::{Child, ChildStdout, Command, ExitStatus, Stdio};
 
-use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::unistd::getpid;
 
 use super::*;
+use crate::supervisor::patience::wait_readable;
 
 const ROLE: &str = "POSTOFFICE_TEST_BIRTH";
 const PARENT: &str = "POSTOFFICE_TEST_PARENT";
-
-/// How long a test waits for a process that should be quick, before it is called stuck.
-const PATIENCE_MS: u16 = 20_000;
 
 /// Not a test of its own: what the processes run that the other tests start.
 #[test]
@@ -82,9 +78,7 @@ fn run(role: &str, parent: Pid) -> (ExitStatus, String, String) {
 fn read_until(stdout: &mut ChildStdout, stop: impl Fn(&[u8]) -> bool) -> bool {
     let mut seen = Vec::new();
     while !stop(&seen) {
-        let mut fds = [PollFd::new(stdout.as_fd(), PollFlags::POLLIN)];
-        let ready = poll(&mut fds, PollTimeout::from(PATIENCE_MS)).unwrap();
-        assert!(ready > 0, "the child neither spoke nor died");
+        wait_readable(stdout);
         let mut buf = [0; 512];
         match stdout.read(&mut buf).unwrap() {
             0 => return true,

@@ -1,30 +1,19 @@
 //! Real processes, each a few lines of shell. All waiting is for an end of stream or a death.
 
 use std::io::{Read, Write};
-use std::os::fd::AsFd;
 
-use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::getpgid;
 
 use super::*;
 use crate::limits::STDERR_BYTES_PER_TURN;
+use crate::supervisor::patience::wait_readable;
 use crate::supervisor::stderr::Drained;
-
-/// How long a test waits for a process that should be quick, before it is called stuck.
-const PATIENCE_MS: u16 = 20_000;
 
 fn shell(script: &str) -> Spawned {
     Spawner::new("/bin/sh")
         .launch(&["-c", script], Stderr::Keep)
         .unwrap()
-}
-
-/// Waits until there is something to read, an end of stream included.
-fn wait_readable(fd: &impl AsFd) {
-    let mut fds = [PollFd::new(fd.as_fd(), PollFlags::POLLIN)];
-    let ready = poll(&mut fds, PollTimeout::from(PATIENCE_MS)).unwrap();
-    assert!(ready > 0, "the process did nothing for too long");
 }
 
 /// Reads what the process sends on the control connection until it ends.
