@@ -82,8 +82,24 @@ pub const RESTARTS_PER_SLOT_MAX: u32 = 5;
 pub const LATENESS_CREDITED: Duration = Duration::from_millis(500);
 /// User processes started in one turn of the users manager, so that it keeps answering.
 pub const SPAWNS_PER_TURN: usize = 16;
+/// Processes of one role started in a second once the burst is used up, so that a growing
+/// population leaves the machine to those who serve it.
+pub const SPAWNS_PER_SECOND: u32 = 500;
+/// Processes of one role that may be started at once after a rest.
+pub const SPAWN_BURST: u32 = 64;
+/// Restarts within [`RESTART_WINDOW`] that each worker adds to what the whole pool may take
+/// beyond [`RESTARTS_PER_SLOT_MAX`].
+pub const POOL_RESTARTS_PER_SLOT: u32 = 2;
 /// Last lines of a child's standard error that are kept for its obituary.
 pub const STDERR_LINES_KEPT: usize = 20;
+/// Longer lines of a child's standard error are cut after this many bytes.
+pub const STDERR_LINE_BYTES_MAX: usize = 1024;
+/// Bytes read from one child's standard error in one turn, so that a babbling child starves
+/// nobody.
+pub const STDERR_BYTES_PER_TURN: usize = 64 * 1024;
+/// What a user process adds to its score with the kernel's out-of-memory killer (at most 1000),
+/// so that load dies before the service.
+pub const OOM_SCORE_OF_USERS: u16 = 500;
 
 // --- tickets --------------------------------------------------------------------------------
 
@@ -124,4 +140,5 @@ const _: () = assert!(
 );
 const _: () = assert!(HEARTBEAT_INTERVAL.as_millis() * 2 < SUSPECT_AFTER.as_millis());
 const _: () = assert!(SUSPECT_AFTER.as_millis() < HUNG_AFTER.as_millis());
+const _: () = assert!(SPAWNS_PER_SECOND > 0 && SPAWN_BURST > 0);
 const _: () = assert!(BACKOFF_MIN.as_millis() < BACKOFF_MAX.as_millis());
