@@ -26,6 +26,20 @@ pub(crate) enum Action {
     StopNow,
 }
 
+impl fmt::Display for Action {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Pause => f.write_str("pause"),
+            Self::Resume => f.write_str("resume"),
+            Self::SetUsers(users) => write!(f, "users={users}"),
+            Self::SetWorkers(workers) => write!(f, "workers={workers}"),
+            Self::Kill(process) => write!(f, "kill {process}"),
+            Self::Drain => f.write_str("drain and quit"),
+            Self::StopNow => f.write_str("quit at once"),
+        }
+    }
+}
+
 /// One process of the office.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(crate) enum ProcessId {

@@ -42,6 +42,19 @@ impl Exit {
     }
 }
 
+impl Exit {
+    /// Returns what the exit code of a role that gives up means for the whole program.
+    pub(crate) fn of_role(code: u8) -> Self {
+        match code {
+            2 => Self::Usage,
+            5 => Self::LogDamaged,
+            6 => Self::InUse,
+            7 => Self::Disk,
+            _ => Self::Failed,
+        }
+    }
+}
+
 impl From<Exit> for ExitCode {
     fn from(exit: Exit) -> Self {
         Self::from(exit.code())

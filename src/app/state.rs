@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use engine::clock::{Time, WallTime};
 use engine::ids::RunId;
+pub(crate) use engine::perf::Spread;
 
 use super::action::ProcessId;
 
@@ -36,7 +37,8 @@ pub(crate) struct AppState {
     pub(crate) rates: Rates,
     /// The last five minutes at most, oldest first, four samples a second.
     pub(crate) series: Arc<Vec<Sample>>,
-    /// Percentiles since the office opened (wait, service, sojourn, response, overhead).
+    /// Percentiles of tickets that arrived after the warm-up (wait, service, sojourn, response,
+    /// overhead).
     pub(crate) latencies: Vec<LatencyRow>,
     /// One row per service, in scenario order.
     pub(crate) services: Vec<ServiceRow>,
@@ -196,23 +198,6 @@ pub(crate) struct LatencyRow {
     pub(crate) count: u64,
     /// The values, if any.
     pub(crate) spread: Option<Spread>,
-}
-
-/// Mean, percentiles and maximum of a latency.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Spread {
-    /// Arithmetic mean.
-    pub(crate) mean: Duration,
-    /// Median.
-    pub(crate) p50: Duration,
-    /// 90th percentile.
-    pub(crate) p90: Duration,
-    /// 99th percentile.
-    pub(crate) p99: Duration,
-    /// 99.9th percentile.
-    pub(crate) p999: Duration,
-    /// Largest value.
-    pub(crate) max: Duration,
 }
 
 /// One service.

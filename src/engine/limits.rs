@@ -101,6 +101,25 @@ pub const STDERR_BYTES_PER_TURN: usize = 64 * 1024;
 /// so that load dies before the service.
 pub const OOM_SCORE_OF_USERS: u16 = 500;
 
+// --- the end of a run -----------------------------------------------------------------------
+
+/// How long the doors stay closed for users that are still being started.
+pub const GATHERING_MAX: Duration = Duration::from_secs(10);
+/// How long a request that was sent before the end of arrivals may be under way.
+pub const UNDER_WAY: Duration = Duration::from_millis(100);
+/// How long user processes may take to end.
+pub const USERS_STOP_GRACE: Duration = Duration::from_secs(2);
+/// How long the users manager may take to end all of them and itself.
+pub const USERS_LEAVE_WITHIN: Duration = Duration::from_secs(4);
+/// How long workers may take to finish what they hold.
+pub const WORKERS_LEAVE_WITHIN: Duration = Duration::from_secs(3);
+/// How long the issuer may take to finish its log.
+pub const ISSUER_LEAVE_WITHIN: Duration = Duration::from_secs(3);
+/// How long everybody may take to end when a run is stopped at once.
+pub const ABORT_GRACE: Duration = Duration::from_secs(1);
+/// Requests of one user process that may wait for an answer; more are dropped and counted.
+pub const ASKS_WAITING_MAX: usize = 1_000_000;
+
 // --- tickets --------------------------------------------------------------------------------
 
 /// Ticket ids that one durable lease covers.

@@ -164,6 +164,8 @@ wire_struct! {
         pub at: Time,
         /// One entry per service, by [`ServiceId`].
         pub services: Vec<ServiceTotals>,
+        /// Tickets that are not finished.
+        pub open: u64,
         /// Seats of workers that are there.
         pub staffed: u64,
         /// Their integral over the measured time, in seat nanoseconds.

@@ -19,6 +19,7 @@ use crate::net::frame::{ErrorCode, Frame, FrameError};
 use crate::net::poller::Poller;
 use crate::net::stream::{self, Fill};
 use crate::net::wire::DecodeError;
+use crate::perf::histogram::InvalidHistogram;
 
 /// What one process does.
 pub trait Role {
@@ -69,7 +70,19 @@ pub struct Refusal {
 
 impl From<DecodeError> for Refusal {
     fn from(error: DecodeError) -> Self {
-        Self { code: ErrorCode::Malformed, text: error.to_string() }
+        Self {
+            code: ErrorCode::Malformed,
+            text: error.to_string(),
+        }
+    }
+}
+
+impl From<InvalidHistogram> for Refusal {
+    fn from(error: InvalidHistogram) -> Self {
+        Self {
+            code: ErrorCode::Malformed,
+            text: error.to_string(),
+        }
     }
 }
 
@@ -80,7 +93,10 @@ impl From<FrameError> for Refusal {
             FrameError::TooLong { .. } => ErrorCode::Oversized,
             FrameError::Flags { .. } => ErrorCode::Malformed,
         };
-        Self { code, text: error.to_string() }
+        Self {
+            code,
+            text: error.to_string(),
+        }
     }
 }
 
@@ -154,7 +170,7 @@ impl EventLoop {
             self.grant_wishes(role);
             let deadline = role.deadline().min(self.accept_at);
             let busy = again || !self.links.to_read.is_empty();
-            self.poller.wait(Some(deadline), busy, &mut events)?;
+            self.poller.wait(deadline, busy, &mut events)?;
             self.take_events(&events, role);
             self.read_ready(role);
             let next = role.turn(self.clock.now(), &mut self.links);
@@ -178,10 +194,13 @@ impl EventLoop {
                 WAKER => {}
                 LISTENER => self.accept(role),
                 Token(index) => {
-                    let Some(id) = self.links.at(index) else { continue };
+                    let Some(id) = self.links.at(index) else {
+                        continue;
+                    };
                     if event.is_readable() || event.is_read_closed() || event.is_error() {
                         if let Some(link) = self.links.get_mut(id) {
                             link.has_input = true;
+                            link.has_ended |= event.is_read_closed() || event.is_error();
                         }
                         self.links.resume(id);
                     }
@@ -254,17 +273,30 @@ impl EventLoop {
     /// Reads from each link that was ready when the turn began.
     fn read_ready(&mut self, role: &mut impl Role) {
         for _ in 0..self.links.to_read.len() {
-            let Some(id) = self.links.to_read.pop_front() else { return };
-            let Some(link) = self.links.get_mut(id) else { continue };
+            let Some(id) = self.links.to_read.pop_front() else {
+                return;
+            };
+            let Some(link) = self.links.get_mut(id) else {
+                continue;
+            };
             link.is_queued = false;
-            let Some(stream) = &mut self.streams[Links::index(id)] else { continue };
+            let Some(stream) = &mut self.streams[Links::index(id)] else {
+                continue;
+            };
             let mut inbox = std::mem::take(&mut link.connection.inbox);
             let payload_max = link.connection.payload_max();
             let filled = stream::fill(stream, &mut inbox, limits::READ_BYTES_PER_TURN);
             let now = self.clock.now();
             let fed = feed(role, id, &mut inbox, payload_max, now, &mut self.links);
-            let Some(link) = self.links.get_mut(id) else { continue };
+            let Some(link) = self.links.get_mut(id) else {
+                continue;
+            };
             link.connection.inbox = inbox;
+            // No event follows the end, so the rest is read until it is seen.
+            let filled = match filled {
+                Ok(Fill::Drained) if link.has_ended => Ok(Fill::Budget),
+                filled => filled,
+            };
             link.has_input = !matches!((&fed, &filled), (Ok(Fed::All), Ok(Fill::Drained)));
             match (fed, filled) {
                 (Err(refusal), _) => {
@@ -292,13 +324,21 @@ impl EventLoop {
     }
 
     fn flush(&mut self, id: LinkId, role: &mut impl Role) {
-        let Some(link) = self.links.get_mut(id) else { return };
-        let Some(Some(stream)) = self.streams.get_mut(Links::index(id)) else { return };
+        let Some(link) = self.links.get_mut(id) else {
+            return;
+        };
+        let Some(Some(stream)) = self.streams.get_mut(Links::index(id)) else {
+            return;
+        };
         let flushed = stream::flush(stream, &mut link.connection.outbox);
         let is_closing = link.connection.is_closing();
         if flushed.is_err() {
             let told = is_closing;
-            if told { self.remove(id) } else { self.drop_link(id, Closed::ByPeer, role) }
+            if told {
+                self.remove(id)
+            } else {
+                self.drop_link(id, Closed::ByPeer, role)
+            }
         } else if is_closing && !link.connection.wants_write() {
             self.remove(id);
         } else if link.connection.outbox.is_over() {
@@ -339,7 +379,7 @@ impl EventLoop {
                 .filter_map(|index| self.links.at(index))
                 .filter(|&id| !self.links.is_flushed(id))
                 .collect();
-            if unsent.is_empty() || self.poller.wait(Some(until), false, &mut events).is_err() {
+            if unsent.is_empty() || self.poller.wait(until, false, &mut events).is_err() {
                 return;
             }
             for id in unsent {
@@ -370,7 +410,9 @@ fn feed(
         if !reads {
             return Ok(Fed::Stopped);
         }
-        let Some(frame) = inbox.next_frame(payload_max)? else { return Ok(Fed::All) };
+        let Some(frame) = inbox.next_frame(payload_max)? else {
+            return Ok(Fed::All);
+        };
         role.frame(id, &frame, now, links)?;
     }
 }

@@ -40,6 +40,8 @@ pub(super) struct Link {
     pub(super) is_read: bool,
     /// The kernel or the inbox has bytes that were not looked at.
     pub(super) has_input: bool,
+    /// The peer has ended its side; what it said before may still be unread.
+    pub(super) has_ended: bool,
     /// It stands in the queue of links to look at.
     pub(super) is_queued: bool,
     /// It stands in the list of links to flush.
@@ -90,7 +92,9 @@ impl<T> PerLink<T> {
     /// Takes a link's value away.
     pub fn remove(&mut self, id: LinkId) -> Option<T> {
         let entry = self.values.get_mut(Links::index(id))?;
-        entry.take_if(|(owner, _)| *owner == id).map(|(_, value)| value)
+        entry
+            .take_if(|(owner, _)| *owner == id)
+            .map(|(_, value)| value)
     }
 
     /// Returns all links that have a value, with it.
@@ -157,12 +161,14 @@ impl Links {
 
     /// Returns whether so much waits to be sent that no more should be added.
     pub fn is_congested(&self, id: LinkId) -> bool {
-        self.get(id).is_some_and(|link| !link.connection.wants_read())
+        self.get(id)
+            .is_some_and(|link| !link.connection.wants_read())
     }
 
     /// Returns whether all that was sent has left.
     pub fn is_flushed(&self, id: LinkId) -> bool {
-        self.get(id).is_none_or(|link| !link.connection.wants_write())
+        self.get(id)
+            .is_none_or(|link| !link.connection.wants_write())
     }
 
     pub(super) fn insert(&mut self, bounds: ConnectionLimits) -> LinkId {
@@ -175,10 +181,14 @@ impl Links {
             connection: Connection::new(bounds),
             is_read: true,
             has_input: false,
+            has_ended: false,
             is_queued: false,
             is_dirty: false,
         });
-        LinkId { index, generation: *generation }
+        LinkId {
+            index,
+            generation: *generation,
+        }
     }
 
     pub(super) fn remove(&mut self, id: LinkId) -> bool {
@@ -210,7 +220,10 @@ impl Links {
     pub(super) fn at(&self, index: usize) -> Option<LinkId> {
         let (generation, link) = self.slots.get(index)?;
         link.as_ref()?;
-        Some(LinkId { index: u32::try_from(index).ok()?, generation: *generation })
+        Some(LinkId {
+            index: u32::try_from(index).ok()?,
+            generation: *generation,
+        })
     }
 
     pub(super) fn index(id: LinkId) -> usize {

@@ -10,19 +10,21 @@ use std::collections::VecDeque;
 use mio::net::UnixStream;
 
 use super::control::level_of;
-use super::links::{CONTROL_LIMITS, LinkId, Links, PerLink};
 use super::event_loop::Refusal;
+use super::links::{CONTROL_LIMITS, LinkId, Links, PerLink};
 use crate::clock::Time;
 use crate::limits;
 use crate::net::frame::Frame;
 use crate::net::message::{ChildToSupervisor, FIRST_ROLE_KIND, LogLine};
 use crate::net::wire::Message;
+use crate::supervisor::Pid;
 use crate::supervisor::child::{Effect, Input};
+use crate::supervisor::exit::Lethal;
 use crate::supervisor::pace::Pace;
 use crate::supervisor::plan::Fleet;
 use crate::supervisor::report::{Cause, Phase, Transition};
 use crate::supervisor::restart::Policy;
-use crate::supervisor::signals::kill;
+use crate::supervisor::signals;
 use crate::supervisor::spawn::{Spawner, Stderr, reap_dead};
 use crate::supervisor::stderr::StderrPipe;
 
@@ -114,7 +116,10 @@ impl Staff {
 
     /// Sends a message to a slot's process, if it lives.
     pub fn send<'m>(&self, slot: u16, message: &impl Message<'m>, links: &mut Links) {
-        if let Some(Desk { link: Some(link), .. }) = self.desks.get(&slot) {
+        if let Some(Desk {
+            link: Some(link), ..
+        }) = self.desks.get(&slot)
+        {
             links.send(*link, message);
         }
     }
@@ -131,21 +136,34 @@ impl Staff {
     ///
     /// # Errors
     /// [`Refusal`] if the frame is not what a child says.
-    pub fn frame(&mut self, slot: u16, frame: &Frame<'_>, now: Time) -> Result<bool, Refusal> {
+    pub fn frame(
+        &mut self,
+        link: LinkId,
+        slot: u16,
+        frame: &Frame<'_>,
+        now: Time,
+    ) -> Result<bool, Refusal> {
         if frame.kind >= FIRST_ROLE_KIND {
             return Ok(false);
         }
+        // The last words of a dead process are heard, but not taken for signs of life of the
+        // next one.
+        let is_alive = self.desk(slot).link == Some(link);
         match ChildToSupervisor::decode(frame.kind, frame.payload)? {
-            ChildToSupervisor::Hello(_) => {
+            ChildToSupervisor::Hello(_) if is_alive => {
                 self.fleet.handle(slot, Input::Hello, now);
                 self.events.push_back(Event::Greeted(slot));
             }
-            ChildToSupervisor::Heartbeat(_) => self.fleet.handle(slot, Input::Heartbeat, now),
+            ChildToSupervisor::Heartbeat(_) if is_alive => {
+                self.fleet.handle(slot, Input::Heartbeat, now);
+            }
+            ChildToSupervisor::Hello(_) | ChildToSupervisor::Heartbeat(_) => {}
             ChildToSupervisor::Log(line) => self.log(slot, &line),
             ChildToSupervisor::Failure(failure) => {
                 let reason = failure.reason.to_owned();
                 self.desk(slot).note.clone_from(&reason);
-                self.events.push_back(Event::Failure(slot, failure.exit, reason));
+                self.events
+                    .push_back(Event::Failure(slot, failure.exit, reason));
             }
         }
         Ok(true)
@@ -159,7 +177,9 @@ impl Staff {
 
     /// Takes note that a link closed; returns whether it was one of this staff's.
     pub fn closed(&mut self, link: LinkId) -> bool {
-        let Some(slot) = self.slots.remove(link) else { return false };
+        let Some(slot) = self.slots.remove(link) else {
+            return false;
+        };
         let desk = self.desk(slot);
         if desk.link == Some(link) {
             desk.link = None;
@@ -168,12 +188,7 @@ impl Staff {
     }
 
     /// Reaps, acts on deadlines, starts and ends processes; returns what the owner should know.
-    pub fn turn(
-        &mut self,
-        spawner: &Spawner,
-        now: Time,
-        links: &mut Links,
-    ) -> Option<Event> {
+    pub fn turn(&mut self, spawner: &Spawner, now: Time, links: &mut Links) -> Option<Event> {
         if self.ticked_at != now {
             self.credit_lateness(now);
             self.reap(now);
@@ -191,7 +206,10 @@ impl Staff {
 
     /// A supervisor that did not run for a while (a suspended machine) blames nobody for it.
     fn credit_lateness(&mut self, now: Time) {
-        let lateness = now.since(self.deadline().max(self.ticked_at + limits::HEARTBEAT_INTERVAL));
+        let lateness = now.since(
+            self.deadline()
+                .max(self.ticked_at + limits::HEARTBEAT_INTERVAL),
+        );
         if self.ticked_at.is_set() && lateness > limits::LATENESS_CREDITED {
             log::warn!("the supervisor was late; its children get the time: late={lateness:?}");
             self.fleet.credit(lateness);
@@ -214,7 +232,12 @@ impl Staff {
     }
 
     fn read_stderr(&mut self, slot: u16) {
-        if let Some(Desk { stderr: Some(pipe), note, .. }) = self.desks.get_mut(&slot) {
+        if let Some(Desk {
+            stderr: Some(pipe),
+            note,
+            ..
+        }) = self.desks.get_mut(&slot)
+        {
             pipe.drain();
             if let Some(line) = pipe.tail().last_line()
                 && note != line
@@ -230,9 +253,15 @@ impl Staff {
             match effect {
                 Effect::Spawn { .. } => self.spawn(slot, spawner, now, links),
                 Effect::Stop => self.events.push_back(Event::Stop(slot)),
-                Effect::Signal { pid, signal } => kill(pid, signal.into()),
+                Effect::Signal { pid, signal } => self.signal(pid, signal),
                 Effect::Report(transition) => self.report(slot, transition),
             }
+        }
+    }
+
+    fn signal(&self, pid: Pid, signal: Lethal) {
+        if let Err(error) = signals::send(pid, signal) {
+            log::error!("{error}");
         }
     }
 
@@ -250,7 +279,9 @@ impl Staff {
             Err(error) => {
                 log::error!("{error}");
                 self.desk(slot).note = error.to_string();
-                Input::SpawnFailed { errno: error.errno() }
+                Input::SpawnFailed {
+                    errno: error.errno(),
+                }
             }
         };
         self.fleet.handle(slot, input, now);
@@ -277,7 +308,11 @@ impl Staff {
     }
 
     fn name(&self, slot: u16) -> String {
-        if self.is_numbered { format!("{} {slot}", self.role) } else { self.role.to_owned() }
+        if self.is_numbered {
+            format!("{} {slot}", self.role)
+        } else {
+            self.role.to_owned()
+        }
     }
 
     fn desk(&mut self, slot: u16) -> &mut Desk {

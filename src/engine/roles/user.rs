@@ -91,7 +91,12 @@ impl UserRole {
     /// Returns a user process that waits for its configuration on `control`.
     pub fn new(number: u16, control: LinkId, links: &mut Links) -> Self {
         let control = Control::greet(control, number, links);
-        Self { number, control, crowd: None, exit: None }
+        Self {
+            number,
+            control,
+            crowd: None,
+            exit: None,
+        }
     }
 
     fn on_control(
@@ -113,7 +118,14 @@ impl UserRole {
                 }
             }
             ManagerToUser::Stop(_) => {
-                self.report(Due { totals: true, latencies: true }, now, links);
+                self.report(
+                    Due {
+                        totals: true,
+                        latencies: true,
+                    },
+                    now,
+                    links,
+                );
                 self.exit = Some(0);
             }
         }
@@ -140,16 +152,22 @@ impl UserRole {
         let Some(crowd) = &mut self.crowd else { return };
         if !crowd.is_announced && crowd.dial.up().is_some() {
             crowd.is_announced = true;
-            self.control.send(&UserToManager::Ready(Signal { at: now }), links);
+            self.control
+                .send(&UserToManager::Ready(Signal { at: now }), links);
         }
         if due.totals {
             crowd.write_files();
-            self.control.send(&UserToManager::Totals(crowd.totals), links);
+            self.control
+                .send(&UserToManager::Totals(crowd.totals), links);
         }
         if due.latencies {
             let (response, lag) = (crowd.response.to_bytes(), crowd.lag.to_bytes());
-            let latencies = UsersLatencies { response: &response, lag: &lag };
-            self.control.send(&UserToManager::Latencies(latencies), links);
+            let latencies = UsersLatencies {
+                response: &response,
+                lag: &lag,
+            };
+            self.control
+                .send(&UserToManager::Latencies(latencies), links);
         }
     }
 }
@@ -201,7 +219,12 @@ impl Crowd {
             outbox_high: scenario.net.outbox_high_bytes,
             outbox_max: limits::OUTBOX_BYTES_MAX,
         };
-        let join = Join { secret: config.secret, role: PeerRole::Users, number, seats: 0 };
+        let join = Join {
+            secret: config.secret,
+            role: PeerRole::Users,
+            number,
+            seats: 0,
+        };
         let workload = Workload::new(scenario, config.seed);
         let loads = (0..).map(LoadId).zip(&scenario.loads);
         let loads = loads.map(|(id, load)| LoadState {
@@ -228,14 +251,19 @@ impl Crowd {
             response: Histogram::default(),
             lag: Histogram::default(),
             acks: config.ack_log.as_deref().map(AckLog::open).transpose()?,
-            notes: config.notes_dir.as_deref().map(|dir| NoteFile::create(dir, number)).transpose()?,
+            notes: config
+                .notes_dir
+                .as_deref()
+                .map(|dir| NoteFile::create(dir, number))
+                .transpose()?,
             is_announced: false,
         })
     }
 
     /// Hosts exactly these users. One that leaves is still told how its tickets end.
     fn host(&mut self, users: &[UserId], links: &mut Links) {
-        self.users.retain(|user, _| users.binary_search(user).is_ok());
+        self.users
+            .retain(|user, _| users.binary_search(user).is_ok());
         for &user in users {
             if self.users.contains_key(&user) {
                 continue;
@@ -246,7 +274,13 @@ impl Crowd {
                 let digest = self.workload.digest(user);
                 self.totals.digest = self.totals.digest.wrapping_add(digest);
             }
-            self.users.insert(user, User { draws, next_seq: None });
+            self.users.insert(
+                user,
+                User {
+                    draws,
+                    next_seq: None,
+                },
+            );
             if let Some(link) = self.dial.up() {
                 links.send(link, &UserToIssuer::Attach(Attach { user }));
             }
@@ -265,15 +299,24 @@ impl Crowd {
                 self.on_attached(attached.user, attached.next_seq, now);
             }
             IssuerToUser::Accepted(accepted) => {
-                let token = Token { user: accepted.user, seq: accepted.seq };
+                let token = Token {
+                    user: accepted.user,
+                    seq: accepted.seq,
+                };
                 self.on_accepted(token, accepted.id);
             }
             IssuerToUser::Rejected(rejected) => {
-                let token = Token { user: rejected.user, seq: rejected.seq };
+                let token = Token {
+                    user: rejected.user,
+                    seq: rejected.seq,
+                };
                 self.settle(token, None, now);
             }
             IssuerToUser::Done(done) => {
-                let token = Token { user: done.user, seq: done.seq };
+                let token = Token {
+                    user: done.user,
+                    seq: done.seq,
+                };
                 let outcome = Outcome::from_code(done.outcome);
                 self.settle(token, outcome.map(|outcome| (done.id, outcome)), now);
             }
@@ -298,7 +341,9 @@ impl Crowd {
     }
 
     fn on_attached(&mut self, user: UserId, next_seq: u64, now: Time) {
-        let Some(state) = self.users.get_mut(&user) else { return };
+        let Some(state) = self.users.get_mut(&user) else {
+            return;
+        };
         if state.next_seq.is_some() {
             return;
         }
@@ -310,7 +355,13 @@ impl Crowd {
 
     /// A closed user thinks, then asks.
     fn think(&mut self, user: UserId, now: Time) {
-        let Some(User { draws, next_seq: Some(seq) }) = self.users.get_mut(&user) else { return };
+        let Some(User {
+            draws,
+            next_seq: Some(seq),
+        }) = self.users.get_mut(&user)
+        else {
+            return;
+        };
         let think_ns = draws.draw(*seq).think_ns;
         let due = nanos(self.line.office_time(now)).saturating_add(think_ns);
         self.thinking.push(Reverse((due, user)));
@@ -335,7 +386,9 @@ impl Crowd {
             Some((_, Outcome::Failed)) => self.totals.failed += 1,
             None => self.totals.rejected += 1,
         }
-        let Some(asked) = self.asks.remove(&token) else { return };
+        let Some(asked) = self.asks.remove(&token) else {
+            return;
+        };
         if matches!(end, Some((_, Outcome::Served))) && self.line.is_measured(asked.submitted) {
             self.response.record(now.since(asked.scheduled));
         }
@@ -406,7 +459,9 @@ impl Crowd {
     }
 
     fn ask(&mut self, token: Token, due_ns: u64) {
-        let Some(user) = self.users.get_mut(&token.user) else { return };
+        let Some(user) = self.users.get_mut(&token.user) else {
+            return;
+        };
         let draw = user.draws.draw(token.seq);
         user.next_seq = Some(token.seq + 1);
         self.totals.intended += 1;
@@ -432,7 +487,9 @@ impl Crowd {
         while !links.is_congested(link)
             && let Some(token) = self.unsent.pop_front()
         {
-            let Some(asked) = self.asks.get_mut(&token) else { continue };
+            let Some(asked) = self.asks.get_mut(&token) else {
+                continue;
+            };
             if !asked.submitted.is_set() {
                 asked.submitted = now;
                 self.totals.submitted += 1;

@@ -117,10 +117,12 @@ impl UsersManagerRole {
                     reports: BTreeMap::new(),
                     past: Report::default(),
                 });
-                self.control.send(&ManagerToDirector::Ready(Signal { at: now }), links);
+                self.control
+                    .send(&ManagerToDirector::Ready(Signal { at: now }), links);
             }
             Err(error) => {
-                self.control.fail(super::EXIT_USAGE, &error.to_string(), links);
+                self.control
+                    .fail(super::EXIT_USAGE, &error.to_string(), links);
                 self.exit = Some(super::EXIT_USAGE);
             }
         }
@@ -128,13 +130,17 @@ impl UsersManagerRole {
 
     /// Tells living processes first: they are the quicker way to more or fewer users.
     fn resize(&mut self, wanted: &[u32], now: Time, links: &mut Links) {
-        let Some(office) = &mut self.office else { return };
+        let Some(office) = &mut self.office else {
+            return;
+        };
         if self.is_stopping {
             return;
         }
         let changes = office.planner.plan(wanted);
         for (UserProcessId(number), users) in changes.host {
-            let host = ManagerToUser::Host(HostedUsers { users: users.clone() });
+            let host = ManagerToUser::Host(HostedUsers {
+                users: users.clone(),
+            });
             self.staff.send(number, &host, links);
             office.hosted.insert(number, users);
         }
@@ -142,19 +148,24 @@ impl UsersManagerRole {
             office.hosted.remove(&number);
         }
         let slots: BTreeSet<u16> = office.hosted.keys().copied().collect();
-        self.staff.fleet().set_wanted_slots(slots, limits::USERS_STOP_GRACE, now);
+        self.staff
+            .fleet()
+            .set_wanted_slots(slots, limits::USERS_STOP_GRACE, now);
     }
 
     fn on_user(
         &mut self,
+        link: LinkId,
         slot: u16,
         frame: &Frame<'_>,
         now: Time,
     ) -> Result<(), Refusal> {
-        if self.staff.frame(slot, frame, now)? {
+        if self.staff.frame(link, slot, frame, now)? {
             return Ok(());
         }
-        let Some(office) = &mut self.office else { return Ok(()) };
+        let Some(office) = &mut self.office else {
+            return Ok(());
+        };
         let report = office.reports.entry(slot).or_default();
         match UserToManager::decode(frame.kind, frame.payload)? {
             UserToManager::Ready(_) => self.staff.ready(slot, now),
@@ -168,7 +179,9 @@ impl UsersManagerRole {
     }
 
     fn on_event(&mut self, event: Event, now: Time, links: &mut Links) {
-        let Some(office) = &mut self.office else { return };
+        let Some(office) = &mut self.office else {
+            return;
+        };
         match event {
             Event::Greeted(slot) => {
                 office.bury(slot);
@@ -196,9 +209,12 @@ impl UsersManagerRole {
         }
         if due.latencies {
             let (response, lag) = office.latencies();
-            let latencies =
-                UsersLatencies { response: &response.to_bytes(), lag: &lag.to_bytes() };
-            self.control.send(&ManagerToDirector::Latencies(latencies), links);
+            let latencies = UsersLatencies {
+                response: &response.to_bytes(),
+                lag: &lag.to_bytes(),
+            };
+            self.control
+                .send(&ManagerToDirector::Latencies(latencies), links);
             self.staff.read_stderr_of_all();
         }
     }
@@ -222,7 +238,10 @@ impl UsersManagerRole {
                 state: phase.code(),
                 restarts: child.restarts(),
                 hosted,
-                served: office.reports.get(&slot).map_or(0, |report| report.totals.served),
+                served: office
+                    .reports
+                    .get(&slot)
+                    .map_or(0, |report| report.totals.served),
                 note: self.staff.note(slot).to_owned(),
             });
         }
@@ -241,7 +260,7 @@ impl Role for UsersManagerRole {
         if link == self.control.link() {
             self.on_control(frame, now, links)
         } else if let Some(slot) = self.staff.slot_of(link) {
-            self.on_user(slot, frame, now)
+            self.on_user(link, slot, frame, now)
         } else {
             Ok(())
         }
@@ -262,7 +281,10 @@ impl Role for UsersManagerRole {
             self.on_event(event, now, links);
         }
         let has_ended = self.is_stopping && self.staff.view().all_stopped();
-        let all = Due { totals: true, latencies: true };
+        let all = Due {
+            totals: true,
+            latencies: true,
+        };
         self.report(if has_ended { all } else { due }, links);
         if has_ended {
             self.exit = Some(0);

@@ -521,10 +521,12 @@ impl Issuer {
             ended: at,
         };
         effects.record(&Record::Completed(end));
-        let arrived = (!ticket.is_foreign).then_some(ticket.arrived);
-        let demand = Duration::from_nanos(ticket.demand_ns);
         let (token, is_foreign) = (ticket.token, ticket.is_foreign);
-        self.stats.completed(ticket.service, arrived, demand, &end);
+        if !is_foreign {
+            let demand = Duration::from_nanos(ticket.demand_ns);
+            self.stats
+                .completed(ticket.service, ticket.arrived, demand, &end);
+        }
         ticket.state = State::Free;
         self.free.push(handle);
         self.open -= 1;

@@ -103,10 +103,10 @@ impl Recovery {
         let Some(open) = self.open.remove(&end.id) else {
             return;
         };
-        let demand = Duration::from_nanos(open.demand_ns);
         if open.is_foreign {
             return;
         }
+        let demand = Duration::from_nanos(open.demand_ns);
         self.tokens.finish(open.token, end.id, end.outcome);
         self.stats
             .replay_spans(open.service, open.arrived, end.started, end.ended);

@@ -236,7 +236,7 @@ impl Stats {
                 stats.measured.failed += u64::from(is_measured);
             }
         }
-        if let (Some(arrived), Outcome::Served, true) = (arrived, end.outcome, is_measured) {
+        if is_measured && end.outcome == Outcome::Served {
             let service_time = end.ended.since(end.last_started);
             stats.latencies.wait.record(end.started.since(arrived));
             stats.latencies.service.record(service_time);
@@ -325,7 +325,7 @@ mod tests {
         stats.started(COUNTER, ms(started));
         stats.left(COUNTER, ms(ended));
         let demand = Duration::from_millis(demand);
-        stats.completed(COUNTER, Some(ms(arrived)), demand, &served(started, ended));
+        stats.completed(COUNTER, ms(arrived), demand, &served(started, ended));
     }
 
     #[test]
@@ -380,7 +380,7 @@ mod tests {
             replayed.replay_issued(COUNTER, ms(arrived), true);
             replayed.replay_spans(COUNTER, ms(arrived), ms(started), ms(ended));
             let demand = Duration::from_millis(100);
-            replayed.completed(COUNTER, Some(ms(arrived)), demand, &served(started, ended));
+            replayed.completed(COUNTER, ms(arrived), demand, &served(started, ended));
         }
         let (a, b) = (&lived.services()[0], &replayed.services()[0]);
         assert_eq!(
@@ -393,27 +393,5 @@ mod tests {
             let line = lived.timeline();
             assert_eq!(a.integral_ns(ms(5000), line), b.integral_ns(ms(5000), line));
         }
-    }
-
-    #[test]
-    fn a_ticket_of_an_earlier_run_counts_in_the_totals_only() {
-        let mut stats = stats();
-        stats.recover(COUNTER, ms(2100));
-        stats.started(COUNTER, ms(2200));
-        stats.left(COUNTER, ms(2300));
-        stats.completed(COUNTER, None, Duration::ZERO, &served(2200, 2300));
-        let counter = &stats.services()[0];
-        assert_eq!(
-            (
-                counter.totals.served,
-                counter.measured.served,
-                stats.recovered
-            ),
-            (1, 0, 1)
-        );
-        assert_eq!(
-            (counter.latencies.wait.count(), counter.window_completions),
-            (0, 0)
-        );
     }
 }

@@ -44,6 +44,43 @@ pub enum Phase {
     Failed,
 }
 
+impl Phase {
+    /// All phases, in the order of their numbers on the wire.
+    const ALL: [Self; 9] = [
+        Self::Stopped,
+        Self::Starting,
+        Self::Ready,
+        Self::Suspect,
+        Self::Draining,
+        Self::Terminating,
+        Self::Killed,
+        Self::Backoff,
+        Self::Failed,
+    ];
+
+    /// Returns the phase's number on the wire.
+    pub fn code(self) -> u8 {
+        Self::ALL
+            .iter()
+            .zip(0..)
+            .find(|&(&phase, _)| phase == self)
+            .map_or(0, |(_, code)| code)
+    }
+
+    /// Returns the phase with this number; an unknown one is a stopped process.
+    pub fn from_code(code: u8) -> Self {
+        Self::ALL
+            .get(usize::from(code))
+            .copied()
+            .unwrap_or(Self::Stopped)
+    }
+
+    /// Returns whether the process does its work, as far as is known.
+    pub fn serves(self) -> bool {
+        matches!(self, Self::Ready | Self::Suspect)
+    }
+}
+
 /// Why a slot changed its phase.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Cause {

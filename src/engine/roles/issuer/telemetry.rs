@@ -14,13 +14,7 @@ use crate::scheduler::stats::{Counts, ServiceStats};
 use crate::timeline::Timeline;
 
 /// Sends the telemetry that is due.
-pub(super) fn send(
-    serving: &Serving,
-    due: Due,
-    control: &Control,
-    now: Time,
-    links: &mut Links,
-) {
+pub(super) fn send(serving: &Serving, due: Due, control: &Control, now: Time, links: &mut Links) {
     if due.totals {
         control.send(&IssuerToDirector::Totals(totals(serving, now)), links);
     }
@@ -37,7 +31,12 @@ fn totals(serving: &Serving, now: Time) -> IssuerTotals {
     let log = serving.log.stats();
     IssuerTotals {
         at: now,
-        services: stats.services().iter().map(|service| of_service(service, now, line)).collect(),
+        services: stats
+            .services()
+            .iter()
+            .map(|service| of_service(service, now, line))
+            .collect(),
+        open: u64::from(serving.core.open()),
         staffed: stats.staffed().value(),
         staffed_ns: saturating(stats.staffed().integral_ns(now, line)),
         recovered: stats.recovered,
@@ -69,16 +68,23 @@ fn of_service(stats: &ServiceStats, now: Time, line: &Timeline) -> ServiceTotals
     }
 }
 
-fn counts(Counts { issued, rejected, served, failed }: Counts) -> TicketCounts {
-    TicketCounts { issued, rejected, served, failed }
+fn counts(
+    Counts {
+        issued,
+        rejected,
+        served,
+        failed,
+    }: Counts,
+) -> TicketCounts {
+    TicketCounts {
+        issued,
+        rejected,
+        served,
+        failed,
+    }
 }
 
-fn send_latencies(
-    service: ServiceId,
-    stats: &ServiceStats,
-    control: &Control,
-    links: &mut Links,
-) {
+fn send_latencies(service: ServiceId, stats: &ServiceStats, control: &Control, links: &mut Links) {
     let latencies = &stats.latencies;
     let latencies = ServiceLatencies {
         service,

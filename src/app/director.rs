@@ -1,0 +1,540 @@
+//! The director: starts the office, watches it, steers it, and ends it in order.
+//!
+//! It runs on a thread of its own, which lives as long as any child (the kernel would take the
+//! end of the spawning thread for the parent's death). Decisions are [`Run`]'s and the fleets';
+//! this file carries them out. It is never on the path of a ticket, and whatever shows its
+//! snapshots is never on its own.
+
+use std::path::PathBuf;
+use std::sync::mpsc::Receiver;
+
+use engine::clock::{Time, WallTime};
+use engine::config::Scenario;
+use engine::config::scenario::LoadModel;
+use engine::ids::{RunId, UserProcessId};
+use engine::limits;
+use engine::net::frame::Frame;
+use engine::net::message::{
+    Carry, DirectorToIssuer, DirectorToManager, DirectorToWorker, IssuerConfig, IssuerToDirector,
+    ManagerToDirector, Secret, Signal, UsersConfig, WantedUsers, WorkerConfig, WorkerToDirector,
+};
+use engine::net::wire::Message;
+use engine::roles::event_loop::{Closed, Next, Refusal, Role};
+use engine::roles::links::{LinkId, Links};
+use engine::roles::staff::{Event as StaffEvent, Kind, Staff};
+use engine::supervisor::child::Input;
+use engine::supervisor::pace::Pace;
+use engine::supervisor::report::Phase as ChildPhase;
+use engine::supervisor::restart::Policy;
+use engine::supervisor::signals::Signal as OsSignal;
+use engine::supervisor::spawn::{Spawner, Stderr};
+
+use super::action::{Action, ProcessId};
+use super::exit::Exit;
+use super::handle::Desk;
+use super::results::Results;
+use super::snapshot::Album;
+use super::state::{Ending, Severity};
+use super::update::{Effect, Event, Rules, Run};
+
+/// What a run needs beside its scenario.
+#[derive(Clone, Debug)]
+pub(crate) struct Orders {
+    /// What to do.
+    pub(crate) scenario: Scenario,
+    /// The same as text, for the children.
+    pub(crate) scenario_text: String,
+    /// Its name.
+    pub(crate) scenario_name: String,
+    /// The run's identity.
+    pub(crate) run: RunId,
+    /// The master seed.
+    pub(crate) seed: u64,
+    /// What children show to the issuer.
+    pub(crate) secret: Secret,
+    /// Where the log lives.
+    pub(crate) data_dir: PathBuf,
+    /// Where the issuer listens.
+    pub(crate) socket: PathBuf,
+    /// Where workers may make scratch files.
+    pub(crate) scratch_dir: PathBuf,
+    /// Where users append acknowledged ids.
+    pub(crate) ack_log: Option<PathBuf>,
+    /// Where users note what they were told, for the export.
+    pub(crate) notes_dir: Option<PathBuf>,
+    /// Whether somebody looks at processes.
+    pub(crate) watches_processes: bool,
+}
+
+/// The director's side of the event loop.
+pub(crate) struct Director {
+    orders: Orders,
+    desk: Desk,
+    signals: Receiver<OsSignal>,
+    spawner: Spawner,
+    issuer: Staff,
+    workers: Staff,
+    manager: Staff,
+    run: Run,
+    results: Results,
+    album: Album,
+    wanted_users: Vec<u32>,
+    wanted_workers: u16,
+    has_started_users: bool,
+    publish_at: Time,
+    terminations: u32,
+}
+
+static CORE: Policy = Policy::CORE;
+
+const ISSUER: Kind = Kind {
+    role: "issuer",
+    is_numbered: false,
+    stderr: Stderr::Keep,
+    policy: &CORE,
+    pace: Pace::SLOTS_ONLY,
+};
+const WORKER: Kind = Kind { role: "worker", is_numbered: true, pace: Pace::POOL, ..ISSUER };
+const MANAGER: Kind = Kind { role: "users-manager", ..ISSUER };
+
+/// The only slot of a role that has one process.
+const ONLY: u16 = 0;
+
+impl Director {
+    /// Returns a director that will start its office in the first turn.
+    pub(crate) fn new(orders: Orders, desk: Desk, signals: Receiver<OsSignal>) -> Self {
+        let scenario = &orders.scenario;
+        let rules =
+            Rules { drain: scenario.run.drain, explode_waiting: scenario.run.explode_waiting };
+        Self {
+            desk,
+            signals,
+            spawner: Spawner::own_executable(),
+            issuer: Staff::new(ISSUER),
+            workers: Staff::new(WORKER),
+            manager: Staff::new(MANAGER),
+            run: Run::new(rules, scenario.run.warmup, scenario.run.duration),
+            results: Results::new(scenario.services.len()),
+            album: Album::new(&orders),
+            wanted_users: scenario.loads.iter().map(|load| load.users).collect(),
+            wanted_workers: scenario.office.workers,
+            has_started_users: false,
+            publish_at: Time::ZERO,
+            terminations: 0,
+            orders,
+        }
+    }
+
+    /// Returns what the run counted and how it ended.
+    pub(crate) fn into_results(self) -> (Results, Run) {
+        (self.results, self.run)
+    }
+
+    // --- people -----------------------------------------------------------------------------
+
+    fn take_signals(&mut self, now: Time) {
+        while let Ok(signal) = self.signals.try_recv() {
+            if let OsSignal::Terminate { number } = signal {
+                self.terminations += 1;
+                let ending = Ending::Interrupted { signal: number };
+                log::info!("a signal ends the run: signal={number} times={}", self.terminations);
+                let event = if self.terminations == 1 {
+                    Event::Drain(ending)
+                } else {
+                    Event::StopNow(ending)
+                };
+                self.run.handle(event, now);
+            }
+        }
+    }
+
+    fn take_actions(&mut self, now: Time, links: &mut Links) {
+        while let Some(action) = self.desk.next_action() {
+            log::info!("asked for by a person: {action}");
+            match action {
+                Action::Pause => self.run.handle(Event::Pause, now),
+                Action::Resume => self.run.handle(Event::Resume, now),
+                Action::SetUsers(users) => self.set_users(users, links),
+                Action::SetWorkers(workers) => self.set_workers(workers, now),
+                Action::Kill(process) => self.kill(process, now, links),
+                Action::Drain => self.run.handle(Event::Drain(Ending::Completed), now),
+                Action::StopNow => self.run.handle(Event::StopNow(Ending::Completed), now),
+            }
+            self.publish_at = now;
+        }
+    }
+
+    /// Spreads a population over the loads that people think of as users.
+    fn set_users(&mut self, users: u32, links: &mut Links) {
+        let most = limits::USERS_MAX;
+        let scenario = &self.orders.scenario;
+        self.wanted_users = spread_users(scenario, &self.wanted_users, users.min(most));
+        self.send_wanted(links);
+    }
+
+    fn send_wanted(&mut self, links: &mut Links) {
+        if self.has_started_users && !self.run.is_ending() {
+            let wanted = WantedUsers { loads: self.wanted_users.clone() };
+            self.manager.send(ONLY, &DirectorToManager::Wanted(wanted), links);
+        }
+    }
+
+    fn set_workers(&mut self, workers: u16, now: Time) {
+        self.wanted_workers = workers.clamp(1, limits::WORKERS_MAX);
+        if !self.run.is_ending() {
+            let grace = limits::WORKERS_LEAVE_WITHIN;
+            self.workers.fleet().set_wanted(self.wanted_workers, grace, now);
+        }
+    }
+
+    fn kill(&mut self, process: ProcessId, now: Time, links: &mut Links) {
+        match process {
+            ProcessId::Issuer => self.issuer.fleet().handle(ONLY, Input::Kill, now),
+            ProcessId::Worker(id) => self.workers.fleet().handle(id.0, Input::Kill, now),
+            ProcessId::UsersManager => self.manager.fleet().handle(ONLY, Input::Kill, now),
+            ProcessId::User(UserProcessId(number)) => {
+                let kill = DirectorToManager::Kill(UserProcessId(number));
+                self.manager.send(ONLY, &kill, links);
+            }
+            ProcessId::Director => {
+                self.album.notice(Severity::Warning, "the director does not kill itself".to_owned());
+            }
+        }
+    }
+
+    // --- children ---------------------------------------------------------------------------
+
+    fn on_issuer(&mut self, frame: &Frame<'_>, now: Time) -> Result<(), Refusal> {
+        match IssuerToDirector::decode(frame.kind, frame.payload)? {
+            IssuerToDirector::Ready(ready) => {
+                self.issuer.ready(ONLY, now);
+                self.album.recovered(&ready);
+                self.results.recovery = Some(ready);
+                self.run.handle(Event::IssuerReady, now);
+            }
+            IssuerToDirector::Recovering(recovering) => {
+                self.issuer.fleet().handle(ONLY, Input::Progress, now);
+                self.album.set_recovering(recovering.records);
+            }
+            IssuerToDirector::Totals(totals) => {
+                self.results.issuer = totals;
+                let (waiting, _) = self.results.present();
+                let (at, open) = (self.results.at(), self.results.issuer.open);
+                self.run.handle(Event::Counted { at, waiting, open }, now);
+            }
+            IssuerToDirector::Latencies(latencies) => self.results.set_latencies(&latencies)?,
+        }
+        Ok(())
+    }
+
+    fn on_worker(&mut self, slot: u16, frame: &Frame<'_>, now: Time) -> Result<(), Refusal> {
+        match WorkerToDirector::decode(frame.kind, frame.payload)? {
+            WorkerToDirector::Ready(_) => self.workers.ready(slot, now),
+            WorkerToDirector::Totals(totals) => {
+                self.results.workers.insert(slot, totals);
+            }
+        }
+        Ok(())
+    }
+
+    fn on_manager(&mut self, frame: &Frame<'_>, now: Time) -> Result<(), Refusal> {
+        match ManagerToDirector::decode(frame.kind, frame.payload)? {
+            ManagerToDirector::Ready(_) => self.manager.ready(ONLY, now),
+            ManagerToDirector::Totals(totals) => self.results.users = totals,
+            ManagerToDirector::Latencies(latencies) => {
+                self.results.set_user_latencies(&latencies)?;
+            }
+            ManagerToDirector::Population(population) => self.results.population = population,
+        }
+        Ok(())
+    }
+
+    fn on_issuer_event(&mut self, event: StaffEvent, now: Time, links: &mut Links) {
+        match event {
+            StaffEvent::Greeted(_) => {
+                let carry =
+                    if self.results.recovery.is_some() { self.results.carry() } else { Carry::default() };
+                let config = IssuerConfig {
+                    scenario: self.orders.scenario_text.clone(),
+                    data_dir: text(&self.orders.data_dir),
+                    socket: text(&self.orders.socket),
+                    secret: self.orders.secret,
+                    run: self.orders.run,
+                    timeline: self.run.timeline().clone(),
+                    carry,
+                };
+                self.issuer.send(ONLY, &DirectorToIssuer::Configure(config), links);
+            }
+            StaffEvent::Stop(_) => {
+                let stop = DirectorToIssuer::Stop(Signal { at: now });
+                self.issuer.send(ONLY, &stop, links);
+            }
+            StaffEvent::Changed(_, transition) => {
+                self.on_change(ProcessId::Issuer, transition.to, &transition.to_string(), now);
+            }
+            StaffEvent::Failure(_, exit, reason) => self.on_failure(exit, reason, now),
+        }
+    }
+
+    fn on_worker_event(&mut self, event: StaffEvent, now: Time, links: &mut Links) {
+        match event {
+            StaffEvent::Greeted(slot) => {
+                self.results.worker_restarted(slot);
+                let config = WorkerConfig {
+                    scenario: self.orders.scenario_text.clone(),
+                    socket: text(&self.orders.socket),
+                    secret: self.orders.secret,
+                    seats: seats_of(&self.orders.scenario, slot),
+                    scratch_dir: text(&self.orders.scratch_dir),
+                };
+                self.workers.send(slot, &DirectorToWorker::Configure(config), links);
+            }
+            StaffEvent::Stop(slot) => {
+                let stop = DirectorToWorker::Drain(Signal { at: now });
+                self.workers.send(slot, &stop, links);
+            }
+            StaffEvent::Changed(slot, transition) => {
+                let worker = ProcessId::Worker(engine::ids::WorkerId(slot));
+                self.on_change(worker, transition.to, &transition.to_string(), now);
+            }
+            StaffEvent::Failure(_, exit, reason) => self.on_failure(exit, reason, now),
+        }
+    }
+
+    fn on_manager_event(&mut self, event: StaffEvent, now: Time, links: &mut Links) {
+        match event {
+            StaffEvent::Greeted(_) => {
+                let path = |path: &Option<PathBuf>| path.as_ref().map(|path| text(path));
+                let config = UsersConfig {
+                    scenario: self.orders.scenario_text.clone(),
+                    seed: self.orders.seed,
+                    socket: text(&self.orders.socket),
+                    secret: self.orders.secret,
+                    timeline: self.run.timeline().clone(),
+                    ack_log: path(&self.orders.ack_log),
+                    notes_dir: path(&self.orders.notes_dir),
+                };
+                self.manager.send(ONLY, &DirectorToManager::Configure(config), links);
+                self.send_wanted(links);
+            }
+            StaffEvent::Stop(_) => {
+                let stop = DirectorToManager::Stop(Signal { at: now });
+                self.manager.send(ONLY, &stop, links);
+            }
+            StaffEvent::Changed(_, transition) => {
+                let manager = ProcessId::UsersManager;
+                self.on_change(manager, transition.to, &transition.to_string(), now);
+            }
+            StaffEvent::Failure(_, exit, reason) => self.on_failure(exit, reason, now),
+        }
+    }
+
+    /// A process changed: people see a death, and the end of a role is the end of the run.
+    fn on_change(&mut self, process: ProcessId, to: ChildPhase, what: &str, now: Time) {
+        self.publish_at = now;
+        if self.run.is_ending() {
+            return;
+        }
+        match to {
+            ChildPhase::Failed => {
+                let reason = format!("{process} was given up: {what}");
+                self.on_failure(Exit::Failed.code(), reason, now);
+            }
+            ChildPhase::Backoff | ChildPhase::Suspect => {
+                self.album.notice(Severity::Warning, format!("{process}: {what}"));
+            }
+            _ => {}
+        }
+    }
+
+    fn on_failure(&mut self, exit: u8, reason: String, now: Time) {
+        self.album.notice(Severity::Error, reason.clone());
+        let exit = Exit::of_role(exit);
+        self.run.handle(Event::Drain(Ending::Failed { exit, reason }), now);
+    }
+
+    fn supervise(&mut self, now: Time, links: &mut Links) {
+        while let Some(event) = self.issuer.turn(&self.spawner, now, links) {
+            self.on_issuer_event(event, now, links);
+        }
+        while let Some(event) = self.workers.turn(&self.spawner, now, links) {
+            self.on_worker_event(event, now, links);
+        }
+        while let Some(event) = self.manager.turn(&self.spawner, now, links) {
+            self.on_manager_event(event, now, links);
+        }
+    }
+
+    /// Tells the run what the fleets have reached.
+    fn look_at_fleets(&mut self, now: Time) {
+        if self.run.is_ending() {
+            for (staff, gone) in [
+                (&self.issuer, Event::IssuerGone),
+                (&self.workers, Event::WorkersGone),
+                (&self.manager, Event::UsersGone),
+            ] {
+                if staff.view().all_stopped() {
+                    self.run.handle(gone, now);
+                }
+            }
+            return;
+        }
+        if self.workers.view().is_settled() && self.manager.view().is_settled() {
+            self.run.handle(Event::StaffReady, now);
+        }
+        if self.has_started_users && self.results.population.users >= self.wanted_users.iter().sum()
+        {
+            self.run.handle(Event::UsersReady, now);
+        }
+    }
+
+    // --- the run ----------------------------------------------------------------------------
+
+    fn carry_out(&mut self, effect: Effect, now: Time, links: &mut Links) {
+        match effect {
+            Effect::StartStaff => {
+                let (workers, grace) = (self.wanted_workers, limits::WORKERS_LEAVE_WITHIN);
+                self.workers.fleet().set_wanted(workers, grace, now);
+                self.manager.fleet().set_wanted(1, limits::USERS_LEAVE_WITHIN, now);
+            }
+            Effect::StartUsers => {
+                self.has_started_users = true;
+                self.send_wanted(links);
+            }
+            Effect::SendTimeline => {
+                let line = self.run.timeline();
+                let to_issuer = DirectorToIssuer::Timeline(line.clone());
+                let to_manager = DirectorToManager::Timeline(line.clone());
+                self.issuer.send(ONLY, &to_issuer, links);
+                self.manager.send(ONLY, &to_manager, links);
+            }
+            Effect::StopUsers => self.manager.fleet().stop_all(limits::USERS_LEAVE_WITHIN, now),
+            Effect::DrainWorkers => {
+                self.workers.fleet().stop_all(limits::WORKERS_LEAVE_WITHIN, now);
+            }
+            Effect::StopIssuer => self.issuer.fleet().stop_all(limits::ISSUER_LEAVE_WITHIN, now),
+            Effect::StopAll => {
+                self.workers.send_all(&DirectorToWorker::Stop(Signal { at: now }), links);
+                for staff in [&mut self.manager, &mut self.workers, &mut self.issuer] {
+                    staff.fleet().stop_all(limits::ABORT_GRACE, now);
+                }
+            }
+            Effect::KillAll => {
+                for staff in [&mut self.manager, &mut self.workers, &mut self.issuer] {
+                    staff.fleet().kill_all(now);
+                }
+            }
+        }
+    }
+
+    fn publish(&mut self, now: Time) {
+        let state = self.album.take(
+            now,
+            WallTime::now(),
+            &self.run,
+            &self.results,
+            [&self.issuer, &self.workers, &self.manager],
+            (self.wanted_workers, self.wanted_users.iter().sum()),
+        );
+        self.desk.publish(state);
+    }
+}
+
+impl Role for Director {
+    fn frame(
+        &mut self,
+        link: LinkId,
+        frame: &Frame<'_>,
+        now: Time,
+        _links: &mut Links,
+    ) -> Result<(), Refusal> {
+        if let Some(slot) = self.issuer.slot_of(link) {
+            if !self.issuer.frame(link, slot, frame, now)? {
+                self.on_issuer(frame, now)?;
+            }
+        } else if let Some(slot) = self.workers.slot_of(link) {
+            if !self.workers.frame(link, slot, frame, now)? {
+                self.on_worker(slot, frame, now)?;
+            }
+        } else if let Some(slot) = self.manager.slot_of(link)
+            && !self.manager.frame(link, slot, frame, now)?
+        {
+            self.on_manager(frame, now)?;
+        }
+        Ok(())
+    }
+
+    fn closed(&mut self, link: LinkId, _reason: Closed, _now: Time, _links: &mut Links) {
+        for staff in [&mut self.issuer, &mut self.workers, &mut self.manager] {
+            staff.closed(link);
+        }
+    }
+
+    fn turn(&mut self, now: Time, links: &mut Links) -> Next {
+        if !self.publish_at.is_set() {
+            self.issuer.fleet().set_wanted(1, limits::ISSUER_LEAVE_WITHIN, now);
+        }
+        self.take_signals(now);
+        self.take_actions(now, links);
+        self.supervise(now, links);
+        self.look_at_fleets(now);
+        if self.run.deadline() <= now {
+            self.run.handle(Event::Tick, now);
+        }
+        for effect in self.run.take_effects() {
+            self.carry_out(effect, now, links);
+            self.publish_at = now;
+        }
+        self.supervise(now, links);
+        let has_ended = self.run.ended().is_some();
+        if self.publish_at <= now || has_ended {
+            self.publish_at = now + limits::TELEMETRY_INTERVAL;
+            for staff in [&mut self.issuer, &mut self.workers, &mut self.manager] {
+                staff.read_stderr_of_all();
+            }
+            self.publish(now);
+        }
+        if has_ended { Next::Exit(0) } else { Next::Wait }
+    }
+
+    fn deadline(&self) -> Time {
+        [&self.issuer, &self.workers, &self.manager]
+            .into_iter()
+            .map(Staff::deadline)
+            .chain([self.run.deadline(), self.publish_at])
+            .min()
+            .unwrap_or(Time::NEVER)
+    }
+}
+
+fn text(path: &std::path::Path) -> String {
+    path.to_string_lossy().into_owned()
+}
+
+/// Returns how many seats a worker slot has: all have the same number as far as the scenario's
+/// seats allow, and workers added live have it too.
+pub(crate) fn seats_of(scenario: &Scenario, slot: u16) -> u32 {
+    let workers = u32::from(scenario.office.workers);
+    let (each, rest) = (scenario.office.seats / workers, scenario.office.seats % workers);
+    each + u32::from(u32::from(slot) < rest)
+}
+
+/// Returns how many users each load should have for `users` in all: closed loads share them in
+/// the proportion of the scenario; open loads keep theirs unless there are only open ones.
+pub(crate) fn spread_users(scenario: &Scenario, now: &[u32], users: u32) -> Vec<u32> {
+    let is_closed = |index: usize| matches!(scenario.loads[index].model, LoadModel::Closed { .. });
+    let any_closed = (0..now.len()).any(is_closed);
+    let steered: Vec<usize> = (0..now.len()).filter(|&i| !any_closed || is_closed(i)).collect();
+    let fixed: u32 = (0..now.len()).filter(|i| !steered.contains(i)).map(|i| now[i]).sum();
+    let weight = |i: usize| u64::from(scenario.loads[i].users.max(1));
+    let mut left = u64::from(users.saturating_sub(fixed));
+    let mut weights: u64 = steered.iter().map(|&i| weight(i)).sum();
+    let mut wanted = now.to_vec();
+    for index in steered {
+        let share = (left * weight(index)).div_ceil(weights.max(1)).min(left);
+        wanted[index] = u32::try_from(share).unwrap_or(u32::MAX);
+        left -= share;
+        weights -= weight(index);
+    }
+    wanted
+}

@@ -1,0 +1,162 @@
+//! What a run has counted and timed so far, from the latest word of each process.
+
+use std::collections::BTreeMap;
+
+use engine::clock::Time;
+use engine::ids::ServiceId;
+use engine::net::message::{
+    Carry, IssuerReady, IssuerTotals, Population, ServiceLatencies, TicketCounts, UsersLatencies,
+    UsersTotals, WorkerTotals,
+};
+use engine::perf::Histogram;
+use engine::perf::histogram::InvalidHistogram;
+
+/// The latest figures.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Results {
+    /// From the issuer. It rebuilds its figures from the log when it is restarted, so the last
+    /// word is the whole truth.
+    pub(crate) issuer: IssuerTotals,
+    /// What its last start found in the log.
+    pub(crate) recovery: Option<IssuerReady>,
+    /// Latencies per service, by [`ServiceId`].
+    pub(crate) latencies: Vec<Latencies>,
+    /// From each worker slot: the present life.
+    pub(crate) workers: BTreeMap<u16, WorkerTotals>,
+    /// From each worker slot: tickets served in lives that are over.
+    pub(crate) workers_past: BTreeMap<u16, u64>,
+    /// From all users.
+    pub(crate) users: UsersTotals,
+    /// From all users: from the intended issue to the user's knowledge of the end.
+    pub(crate) response: Histogram,
+    /// From all users: from the intended issue to the sending.
+    pub(crate) lag: Histogram,
+    /// User processes.
+    pub(crate) population: Population,
+}
+
+/// The latencies of served tickets of one service, or of all.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Latencies {
+    pub(crate) wait: Histogram,
+    pub(crate) service: Histogram,
+    pub(crate) sojourn: Histogram,
+    pub(crate) overhead: Histogram,
+}
+
+impl Latencies {
+    /// Adds all that `other` counted.
+    pub(crate) fn merge(&mut self, other: &Self) {
+        self.wait.merge(&other.wait);
+        self.service.merge(&other.service);
+        self.sojourn.merge(&other.sojourn);
+        self.overhead.merge(&other.overhead);
+    }
+}
+
+impl Results {
+    /// Returns empty results for `services` services.
+    pub(crate) fn new(services: usize) -> Self {
+        Self { latencies: vec![Latencies::default(); services], ..Self::default() }
+    }
+
+    /// Takes one service's latencies from the issuer.
+    ///
+    /// # Errors
+    /// If the bytes are no histograms of ours.
+    pub(crate) fn set_latencies(
+        &mut self,
+        from: &ServiceLatencies<'_>,
+    ) -> Result<(), InvalidHistogram> {
+        let ServiceId(service) = from.service;
+        let latencies = Latencies {
+            wait: Histogram::from_bytes(from.wait)?,
+            service: Histogram::from_bytes(from.service_time)?,
+            sojourn: Histogram::from_bytes(from.sojourn)?,
+            overhead: Histogram::from_bytes(from.overhead)?,
+        };
+        if let Some(slot) = self.latencies.get_mut(usize::from(service)) {
+            *slot = latencies;
+        }
+        Ok(())
+    }
+
+    /// Takes all users' latencies.
+    ///
+    /// # Errors
+    /// If the bytes are no histograms of ours.
+    pub(crate) fn set_user_latencies(
+        &mut self,
+        from: &UsersLatencies<'_>,
+    ) -> Result<(), InvalidHistogram> {
+        self.response = Histogram::from_bytes(from.response)?;
+        self.lag = Histogram::from_bytes(from.lag)?;
+        Ok(())
+    }
+
+    /// Takes note that a worker slot has a new process.
+    pub(crate) fn worker_restarted(&mut self, slot: u16) {
+        if let Some(past) = self.workers.remove(&slot) {
+            *self.workers_past.entry(slot).or_default() += past.served;
+        }
+    }
+
+    /// Returns how many tickets a worker slot has served in all its lives.
+    pub(crate) fn served_by(&self, slot: u16) -> u64 {
+        let now = self.workers.get(&slot).map_or(0, |totals| totals.served);
+        now + self.workers_past.get(&slot).copied().unwrap_or(0)
+    }
+
+    /// Returns what a new issuer must be told, because no log holds it.
+    pub(crate) fn carry(&self) -> Carry {
+        let rejected = |service: &engine::net::message::ServiceTotals| {
+            (service.totals.rejected, service.measured.rejected)
+        };
+        Carry {
+            staffed_ns: self.issuer.staffed_ns,
+            rejected: self.issuer.services.iter().map(rejected).collect(),
+        }
+    }
+
+    /// Returns the counts over all services since the office opened.
+    pub(crate) fn totals(&self) -> TicketCounts {
+        sum(self.issuer.services.iter().map(|service| service.totals))
+    }
+
+    /// Returns tickets waiting and in service.
+    pub(crate) fn present(&self) -> (u64, u64) {
+        (self.issuer.services.iter())
+            .fold((0, 0), |(waiting, in_service), service| {
+                (waiting + service.waiting, in_service + service.in_service)
+            })
+    }
+
+    /// Returns when the issuer's figures were taken.
+    pub(crate) fn at(&self) -> Time {
+        self.issuer.at
+    }
+}
+
+/// Returns the sums of counts.
+pub(crate) fn sum(counts: impl IntoIterator<Item = TicketCounts>) -> TicketCounts {
+    counts.into_iter().fold(TicketCounts::default(), |all, one| TicketCounts {
+        issued: all.issued + one.issued,
+        rejected: all.rejected + one.rejected,
+        served: all.served + one.served,
+        failed: all.failed + one.failed,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_worker_slot_keeps_what_its_dead_processes_served() {
+        let mut results = Results::new(1);
+        results.workers.insert(2, WorkerTotals { served: 5, busy: 1 });
+        results.worker_restarted(2);
+        results.workers.insert(2, WorkerTotals { served: 3, busy: 0 });
+        assert_eq!((results.served_by(2), results.served_by(1)), (8, 0));
+    }
+}

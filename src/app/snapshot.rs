@@ -1,0 +1,481 @@
+//! From what processes reported to what a screen can show.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::time::Duration;
+
+use engine::clock::{Time, WallTime};
+use engine::config::scenario::FsyncPolicy;
+use engine::ids::{UserProcessId, WorkerId};
+use engine::limits;
+use engine::net::message::{IssuerReady, ServiceTotals, SpreadNs};
+use engine::perf::{Histogram, Spread};
+use engine::roles::staff::Staff;
+use engine::supervisor::child::Child;
+use engine::supervisor::report::Phase as ChildPhase;
+
+use super::action::ProcessId;
+use super::director::{Orders, seats_of};
+use super::procs::Procs;
+use super::results::{Latencies, Results};
+use super::state::{
+    AppState, LatencyRow, Level, Notice, Phase, ProcessRow, ProcessState, Rates, RecoveryRow,
+    RunFacts, Sample, Seats, ServiceRow, Severity, StoreRow, Totals,
+};
+use super::update::Run;
+
+/// Notices that people can still read.
+const NOTICES_MAX: usize = 8;
+/// How often processes are looked at.
+const LOOK_INTERVAL: Duration = Duration::from_secs(1);
+/// The span over which rates are taken.
+const RATE_SPAN: Duration = Duration::from_secs(1);
+
+/// Makes snapshots and keeps what they need from one to the next.
+#[derive(Debug)]
+pub(crate) struct Album {
+    facts: RunFacts,
+    services: Vec<String>,
+    scenario: engine::config::Scenario,
+    series: Arc<Vec<Sample>>,
+    /// Counts of the last second and a little more, oldest first.
+    recent: VecDeque<Counted>,
+    notices: Vec<Notice>,
+    recovering: Option<u64>,
+    recovery: Option<RecoveryRow>,
+    procs: Option<Procs>,
+    looked_at: Time,
+}
+
+/// The counts that rates are made of, at one moment.
+#[derive(Clone, Debug)]
+struct Counted {
+    at: Time,
+    issued: u64,
+    rejected: u64,
+    served: u64,
+    served_by_service: Vec<u64>,
+    busy_ns: u64,
+    staffed_ns: u64,
+}
+
+impl Album {
+    /// Returns an album for a run.
+    pub(crate) fn new(orders: &Orders) -> Self {
+        let scenario = &orders.scenario;
+        let facts = RunFacts {
+            id: orders.run,
+            seed: orders.seed,
+            scenario: orders.scenario_name.clone(),
+            duration: scenario.run.duration,
+            fsync: fsync_text(scenario.storage.fsync),
+            fsync_promise: fsync_promise(scenario.storage.fsync),
+            data_dir: orders.data_dir.display().to_string(),
+        };
+        Self {
+            facts,
+            services: scenario.services.iter().map(|service| service.name.clone()).collect(),
+            scenario: scenario.clone(),
+            series: Arc::default(),
+            recent: VecDeque::new(),
+            notices: Vec::new(),
+            recovering: None,
+            recovery: None,
+            procs: orders.watches_processes.then(Procs::default),
+            looked_at: Time::ZERO,
+        }
+    }
+
+    /// Returns what a screen shows before the director has taken its first turn.
+    pub(crate) fn blank(orders: &Orders, at: Time) -> AppState {
+        AppState {
+            at,
+            wall: WallTime::now(),
+            phase: Phase::Starting,
+            run: Self::new(orders).facts,
+            elapsed: Duration::ZERO,
+            workers: Level::default(),
+            users: Level::default(),
+            seats: Seats::default(),
+            totals: Totals::default(),
+            rates: Rates::default(),
+            series: Arc::default(),
+            latencies: Vec::new(),
+            services: Vec::new(),
+            processes: Vec::new(),
+            store: StoreRow::default(),
+            notices: Vec::new(),
+        }
+    }
+
+    /// Tells people something.
+    pub(crate) fn notice(&mut self, severity: Severity, text: String) {
+        if self.notices.len() == NOTICES_MAX {
+            self.notices.remove(0);
+        }
+        self.notices.push(Notice { wall: WallTime::now(), severity, text });
+    }
+
+    /// Takes note of how far the issuer has read its log.
+    pub(crate) fn set_recovering(&mut self, records: u64) {
+        self.recovering = Some(records);
+    }
+
+    /// Takes note of what a start of the issuer found.
+    pub(crate) fn recovered(&mut self, ready: &IssuerReady) {
+        self.recovering = None;
+        self.recovery = Some(RecoveryRow {
+            records: ready.records,
+            requeued: ready.requeued,
+            torn_bytes: ready.torn_bytes,
+            elapsed: ready.elapsed,
+        });
+        if ready.torn_bytes > 0 {
+            let text = format!(
+                "the log's torn tail of {} bytes was set aside; nothing acknowledged was in it",
+                ready.torn_bytes
+            );
+            self.notice(Severity::Warning, text);
+        }
+        if ready.requeued > 0 {
+            let text = format!("{} unfinished tickets were queued again", ready.requeued);
+            self.notice(Severity::Info, text);
+        }
+    }
+
+    /// Takes a snapshot.
+    pub(crate) fn take(
+        &mut self,
+        now: Time,
+        wall: WallTime,
+        run: &Run,
+        results: &Results,
+        [issuer, workers, manager]: [&Staff; 3],
+        (wanted_workers, wanted_users): (u16, u32),
+    ) -> AppState {
+        self.count(results);
+        let (waiting, in_service) = results.present();
+        self.look(now, results, [issuer, workers, manager]);
+        let rates = self.rates();
+        let phase = match (run.phase(), self.recovering) {
+            (Phase::Starting, Some(records)) => Phase::Recovering { records },
+            (phase, _) => phase,
+        };
+        AppState {
+            at: now,
+            wall,
+            phase,
+            run: self.facts.clone(),
+            elapsed: run.timeline().office_time(now),
+            workers: Level {
+                actual: workers.view().counts().ready + workers.view().counts().suspect,
+                target: u32::from(wanted_workers),
+            },
+            users: Level { actual: results.population.users, target: wanted_users },
+            seats: Seats {
+                busy: u32::try_from(in_service).unwrap_or(u32::MAX),
+                staffed: u32::try_from(results.issuer.staffed).unwrap_or(u32::MAX),
+            },
+            totals: totals(results, waiting, in_service),
+            rates,
+            series: Arc::clone(&self.series),
+            latencies: latency_rows(results),
+            services: self.service_rows(results),
+            processes: self.process_rows(results, [issuer, workers, manager]),
+            store: self.store_row(results),
+            notices: self.notices.clone(),
+        }
+    }
+
+    /// Adds the newest counts to the charts, once per word of the issuer.
+    fn count(&mut self, results: &Results) {
+        let at = results.at();
+        if self.recent.back().is_some_and(|last| last.at >= at) || !at.is_set() {
+            return;
+        }
+        let totals = results.totals();
+        let services = &results.issuer.services;
+        let counted = Counted {
+            at,
+            issued: totals.issued,
+            rejected: totals.rejected,
+            served: totals.served,
+            served_by_service: services.iter().map(|service| service.totals.served).collect(),
+            busy_ns: services.iter().map(|service| service.in_service_ns).sum(),
+            staffed_ns: results.issuer.staffed_ns,
+        };
+        if let Some(last) = self.recent.back() {
+            let (waiting, in_service) = results.present();
+            let sample = Sample {
+                at,
+                offered: rate(offered(last), offered(&counted), last.at, at),
+                served: rate(last.served, counted.served, last.at, at),
+                waiting,
+                in_service,
+            };
+            let series = Arc::make_mut(&mut self.series);
+            if series.len() == limits::SERIES_SAMPLES_MAX {
+                series.remove(0);
+            }
+            series.push(sample);
+        }
+        self.recent.push_back(counted);
+        while self.recent.len() > 2 && at.since(self.recent[1].at) >= RATE_SPAN {
+            self.recent.pop_front();
+        }
+    }
+
+    fn rates(&self) -> Rates {
+        let (Some(first), Some(last)) = (self.recent.front(), self.recent.back()) else {
+            return Rates::default();
+        };
+        let staffed_ns = last.staffed_ns.saturating_sub(first.staffed_ns);
+        let busy_ns = last.busy_ns.saturating_sub(first.busy_ns);
+        Rates {
+            offered: rate(offered(first), offered(last), first.at, last.at),
+            served: rate(first.served, last.served, first.at, last.at),
+            rejected: rate(first.rejected, last.rejected, first.at, last.at),
+            utilization: (staffed_ns > 0).then(|| ratio(busy_ns, staffed_ns)),
+        }
+    }
+
+    fn service_rows(&self, results: &Results) -> Vec<ServiceRow> {
+        let served_rate = |index: usize| match (self.recent.front(), self.recent.back()) {
+            (Some(first), Some(last)) => {
+                let served = |counted: &Counted| counted.served_by_service.get(index).copied();
+                let (from, to) = (served(first).unwrap_or(0), served(last).unwrap_or(0));
+                rate(from, to, first.at, last.at)
+            }
+            _ => 0.0,
+        };
+        let row = |(index, name): (usize, &String)| {
+            let counts = results.issuer.services.get(index).copied().unwrap_or_default();
+            let ServiceTotals { totals, waiting, in_service, .. } = counts;
+            let latencies = results.latencies.get(index);
+            ServiceRow {
+                name: name.clone(),
+                issued: totals.issued,
+                served: totals.served,
+                rejected: totals.rejected,
+                waiting,
+                in_service,
+                served_rate: served_rate(index),
+                wait: latencies.and_then(|latencies| latencies.wait.spread()),
+                sojourn: latencies.and_then(|latencies| latencies.sojourn.spread()),
+            }
+        };
+        self.services.iter().enumerate().map(row).collect()
+    }
+
+    fn look(&mut self, now: Time, results: &Results, staffs: [&Staff; 3]) {
+        let Some(procs) = &mut self.procs else { return };
+        if self.looked_at.is_set() && now.since(self.looked_at) < LOOK_INTERVAL {
+            return;
+        }
+        self.looked_at = now;
+        let own = std::iter::once(std::process::id());
+        let staff = staffs.iter().flat_map(|staff| staff.view().pids().keys());
+        let staff = staff.map(|pid| pid.as_raw().cast_unsigned());
+        let users = results.population.processes.iter().filter_map(|process| process.pid);
+        procs.look(&own.chain(staff).chain(users).collect::<Vec<_>>());
+    }
+
+    fn process_rows(&self, results: &Results, staffs: [&Staff; 3]) -> Vec<ProcessRow> {
+        let [issuer, workers, manager] = staffs;
+        let director = ProcessRow {
+            id: ProcessId::Director,
+            pid: Some(std::process::id()),
+            state: ProcessState::Ready,
+            cpu: None,
+            rss_bytes: None,
+            restarts: 0,
+            tickets: 0,
+            hosts: 0,
+            note: String::new(),
+        };
+        let mut rows = vec![director];
+        let issued = results.totals().issued;
+        for (slot, child) in issuer.view().children() {
+            let note = issuer.note(slot);
+            rows.push(staff_row(ProcessId::Issuer, child, note, issued, 0));
+        }
+        for (slot, child) in workers.view().children() {
+            if child.pid().is_none() && !child.is_wanted() {
+                continue;
+            }
+            let id = ProcessId::Worker(WorkerId(slot));
+            let (served, seats) = (results.served_by(slot), seats_of(&self.scenario, slot));
+            rows.push(staff_row(id, child, workers.note(slot), served, seats));
+        }
+        for (slot, child) in manager.view().children() {
+            let (told, users) = (results.users.served, results.population.users);
+            let note = manager.note(slot);
+            rows.push(staff_row(ProcessId::UsersManager, child, note, told, users));
+        }
+        for process in &results.population.processes {
+            let UserProcessId(number) = process.number;
+            rows.push(ProcessRow {
+                id: ProcessId::User(UserProcessId(number)),
+                pid: process.pid,
+                state: process_state(ChildPhase::from_code(process.state)),
+                cpu: None,
+                rss_bytes: None,
+                restarts: process.restarts,
+                tickets: process.served,
+                hosts: process.hosted,
+                note: process.note.clone(),
+            });
+        }
+        for row in &mut rows {
+            let usage = self.procs.as_ref().zip(row.pid).and_then(|(procs, pid)| procs.usage(pid));
+            row.cpu = usage.and_then(|usage| usage.cpu);
+            row.rss_bytes = usage.map(|usage| usage.rss_bytes);
+        }
+        rows
+    }
+
+    fn store_row(&self, results: &Results) -> StoreRow {
+        let store = &results.issuer.store;
+        #[expect(clippy::cast_precision_loss, reason = "a mean for people")]
+        let batch_records =
+            (store.batches > 0).then(|| store.records as f64 / store.batches as f64);
+        StoreRow {
+            records: store.records,
+            bytes: store.bytes,
+            segments: store.segments,
+            syncs: store.syncs,
+            unsynced_bytes: store.unsynced_bytes,
+            sync: store.sync.map(spread_of),
+            batch_records,
+            recovery: self.recovery,
+        }
+    }
+}
+
+fn offered(counted: &Counted) -> u64 {
+    counted.issued + counted.rejected
+}
+
+fn totals(results: &Results, waiting: u64, in_service: u64) -> Totals {
+    let counts = results.totals();
+    Totals {
+        offered: counts.issued + counts.rejected,
+        issued: counts.issued,
+        rejected: counts.rejected,
+        served: counts.served,
+        failed: counts.failed,
+        waiting,
+        in_service,
+        recovered: results.issuer.recovered,
+        redelivered: results.issuer.redelivered,
+        dropped: results.users.dropped,
+        bad_peers: results.issuer.bad_peers,
+    }
+}
+
+fn latency_rows(results: &Results) -> Vec<LatencyRow> {
+    let mut all = Latencies::default();
+    for service in &results.latencies {
+        all.merge(service);
+    }
+    let row = |name, histogram: &Histogram| LatencyRow {
+        name,
+        count: histogram.count(),
+        spread: histogram.spread(),
+    };
+    vec![
+        row("wait", &all.wait),
+        row("service", &all.service),
+        row("sojourn", &all.sojourn),
+        row("response", &results.response),
+        row("overhead", &all.overhead),
+    ]
+}
+
+fn staff_row(
+    id: ProcessId,
+    child: &Child,
+    note: &str,
+    tickets: u64,
+    hosts: u32,
+) -> ProcessRow {
+    ProcessRow {
+        id,
+        pid: child.pid().map(|pid| pid.as_raw().cast_unsigned()),
+        state: process_state(child.phase()),
+        cpu: None,
+        rss_bytes: None,
+        restarts: child.restarts(),
+        tickets,
+        hosts,
+        note: note.to_owned(),
+    }
+}
+
+fn process_state(phase: ChildPhase) -> ProcessState {
+    match phase {
+        ChildPhase::Stopped => ProcessState::Stopped,
+        ChildPhase::Starting => ProcessState::Starting,
+        ChildPhase::Ready => ProcessState::Ready,
+        ChildPhase::Suspect => ProcessState::Suspect,
+        ChildPhase::Draining => ProcessState::Draining,
+        ChildPhase::Terminating | ChildPhase::Killed => ProcessState::Stopping,
+        ChildPhase::Backoff => ProcessState::Backoff,
+        ChildPhase::Failed => ProcessState::Failed,
+    }
+}
+
+fn spread_of(ns: SpreadNs) -> Spread {
+    Spread {
+        mean: Duration::from_nanos(ns.mean),
+        p50: Duration::from_nanos(ns.p50),
+        p90: Duration::from_nanos(ns.p90),
+        p99: Duration::from_nanos(ns.p99),
+        p999: Duration::from_nanos(ns.p999),
+        max: Duration::from_nanos(ns.max),
+    }
+}
+
+#[expect(clippy::cast_precision_loss, reason = "a rate for people")]
+fn rate(from: u64, to: u64, since: Time, until: Time) -> f64 {
+    let seconds = until.since(since).as_secs_f64();
+    if seconds > 0.0 { to.saturating_sub(from) as f64 / seconds } else { 0.0 }
+}
+
+#[expect(clippy::cast_precision_loss, reason = "a ratio for people")]
+fn ratio(part: u64, whole: u64) -> f64 {
+    part as f64 / whole as f64
+}
+
+/// Returns a policy as the scenario spells it.
+pub(crate) fn fsync_text(policy: FsyncPolicy) -> String {
+    match policy {
+        FsyncPolicy::None => "none".to_owned(),
+        FsyncPolicy::EachBatch => "each_batch".to_owned(),
+        FsyncPolicy::Every(records) => format!("every {records}"),
+        FsyncPolicy::Interval(span) => format!("interval {span:?}"),
+    }
+}
+
+/// Returns what a power loss takes under a policy. A killed process takes nothing under any.
+fn fsync_promise(policy: FsyncPolicy) -> &'static str {
+    match policy {
+        FsyncPolicy::None => "a power loss takes the last half minute or so",
+        FsyncPolicy::EachBatch => "a power loss takes nothing acknowledged",
+        FsyncPolicy::Every(_) => "a power loss takes about that many records",
+        FsyncPolicy::Interval(_) => "a power loss takes what came in that time",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_rate_is_per_second_and_zero_without_time() {
+        let second = |s: u64| Time(s * 1_000_000_000);
+        assert!((rate(10, 40, second(1), second(3)) - 15.0).abs() < 1e-9);
+        assert!(rate(10, 40, second(1), second(1)).abs() < 1e-9);
+        assert!(rate(40, 10, second(1), second(2)).abs() < 1e-9, "a restarted count is no rate");
+    }
+}
