@@ -42,22 +42,9 @@ pub(crate) struct Busy;
 /// Connects a front end with a director. `wake` makes the director look at its actions.
 pub(crate) fn office(first: AppState, wake: impl Fn() + Send + Sync + 'static) -> (Office, Desk) {
     let (sender, receiver) = sync_channel(ACTIONS_MAX);
-    let slot = Arc::new(Slot {
-        state: Mutex::new(Arc::new(first)),
-        listener: Mutex::new(None),
-    });
-    let office = Office {
-        actions: sender,
-        wake: Arc::new(wake),
-        slot: Arc::clone(&slot),
-    };
-    (
-        office,
-        Desk {
-            actions: receiver,
-            slot,
-        },
-    )
+    let slot = Arc::new(Slot { state: Mutex::new(Arc::new(first)), listener: Mutex::new(None) });
+    let office = Office { actions: sender, wake: Arc::new(wake), slot: Arc::clone(&slot) };
+    (office, Desk { actions: receiver, slot })
 }
 
 impl Office {
@@ -79,22 +66,13 @@ impl Office {
 
     /// Returns the newest snapshot.
     pub(crate) fn snapshot(&self) -> Arc<AppState> {
-        Arc::clone(
-            &self
-                .slot
-                .state
-                .lock()
-                .unwrap_or_else(PoisonError::into_inner),
-        )
+        Arc::clone(&self.slot.state.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
     /// Calls `listener` from the director's thread after each new snapshot; it must not block.
     pub(crate) fn on_snapshot(&self, listener: impl Fn() + Send + 'static) {
-        *self
-            .slot
-            .listener
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner) = Some(Box::new(listener));
+        *self.slot.listener.lock().unwrap_or_else(PoisonError::into_inner) =
+            Some(Box::new(listener));
     }
 }
 
@@ -106,16 +84,8 @@ impl Desk {
 
     /// Makes `state` the newest snapshot.
     pub(crate) fn publish(&self, state: AppState) {
-        *self
-            .slot
-            .state
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner) = Arc::new(state);
-        if let Some(listener) = &*self
-            .slot
-            .listener
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
+        *self.slot.state.lock().unwrap_or_else(PoisonError::into_inner) = Arc::new(state);
+        if let Some(listener) = &*self.slot.listener.lock().unwrap_or_else(PoisonError::into_inner)
         {
             listener();
         }

@@ -115,13 +115,7 @@ impl fmt::Display for WallTime {
     /// Writes the time of day in UTC, `hh:mm:ss`.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let day_seconds = self.0 / 1_000_000_000 % 86_400;
-        write!(
-            f,
-            "{:02}:{:02}:{:02}",
-            day_seconds / 3600,
-            day_seconds / 60 % 60,
-            day_seconds % 60
-        )
+        write!(f, "{:02}:{:02}:{:02}", day_seconds / 3600, day_seconds / 60 % 60, day_seconds % 60)
     }
 }
 

@@ -75,10 +75,7 @@ impl UserId {
     /// # Panics
     /// If `index` is not below [`Self::PER_LOAD_MAX`]; the configuration's limits forbid it.
     pub fn new(load: LoadId, index: u32) -> Self {
-        assert!(
-            index < Self::PER_LOAD_MAX,
-            "user index {index} does not fit 24 bits"
-        );
+        assert!(index < Self::PER_LOAD_MAX, "user index {index} does not fit 24 bits");
         Self(u32::from(load.0) << 24 | index)
     }
 

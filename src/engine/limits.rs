@@ -153,10 +153,7 @@ pub const SERIES_SAMPLES_MAX: usize = 1200;
 pub const DIGEST_DRAWS: u64 = 32;
 
 const _: () = assert!(OUTBOX_LOW_DIVISOR > 1, "hysteresis needs a gap");
-const _: () = assert!(
-    PAYLOAD_BYTES_MAX < FRAME_BYTES_MAX / 2,
-    "a request must fit a frame"
-);
+const _: () = assert!(PAYLOAD_BYTES_MAX < FRAME_BYTES_MAX / 2, "a request must fit a frame");
 const _: () = assert!(HEARTBEAT_INTERVAL.as_millis() * 2 < SUSPECT_AFTER.as_millis());
 const _: () = assert!(SUSPECT_AFTER.as_millis() < HUNG_AFTER.as_millis());
 const _: () = assert!(SPAWNS_PER_SECOND > 0 && SPAWN_BURST > 0);

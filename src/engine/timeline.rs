@@ -77,11 +77,7 @@ impl Timeline {
     pub fn measured(&self, from: Time, to: Time) -> Duration {
         let from = from.max(self.window_from());
         let to = to.min(self.window_until());
-        if from >= to {
-            Duration::ZERO
-        } else {
-            self.running(from, to)
-        }
+        if from >= to { Duration::ZERO } else { self.running(from, to) }
     }
 
     /// Returns whether a moment lies in the window of the statistics.
@@ -137,14 +133,7 @@ mod tests {
     #[test]
     fn office_time_stands_still_in_a_pause() {
         let line = paused_twice();
-        for (now, office) in [
-            (90, 0),
-            (105, 5),
-            (110, 10),
-            (112, 10),
-            (115, 12),
-            (130, 17),
-        ] {
+        for (now, office) in [(90, 0), (105, 5), (110, 10), (112, 10), (115, 12), (130, 17)] {
             assert_eq!(line.office_time(at(now)), secs(office), "at {now}");
         }
     }
@@ -164,10 +153,7 @@ mod tests {
     fn the_window_leaves_out_warm_up_pauses_and_what_follows_arrivals() {
         let mut line = paused_twice();
         line.resume(at(121));
-        assert_eq!(
-            (line.window_from(), line.window_until()),
-            (at(105), at(124))
-        );
+        assert_eq!((line.window_from(), line.window_until()), (at(105), at(124)));
         assert_eq!(line.measured(at(90), at(200)), secs(15));
         assert_eq!(line.measured(at(109), at(114)), secs(2));
         assert_eq!(line.measured(at(124), at(130)), secs(0));

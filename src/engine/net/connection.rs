@@ -55,10 +55,7 @@ impl Inbox {
     /// Takes note that bytes were read into [`Self::space`].
     pub fn filled(&mut self, bytes: usize) {
         self.end += bytes;
-        assert!(
-            self.end <= self.buf.len(),
-            "no more comes than there was room for"
-        );
+        assert!(self.end <= self.buf.len(), "no more comes than there was room for");
     }
 
     /// Returns the next whole frame.
@@ -92,13 +89,7 @@ pub struct Outbox {
 
 impl Outbox {
     fn new(high: u32, max: u32) -> Self {
-        Self {
-            buf: Vec::new(),
-            sent: 0,
-            is_high: false,
-            high: high as usize,
-            max: max as usize,
-        }
+        Self { buf: Vec::new(), sent: 0, is_high: false, high: high as usize, max: max as usize }
     }
 
     /// Returns the bytes that have not left.
@@ -174,8 +165,7 @@ impl Connection {
     #[inline]
     pub fn send<'m>(&mut self, message: &impl Message<'m>) {
         if !self.is_closing {
-            self.outbox
-                .push(message.kind(), |out| message.put_payload(out));
+            self.outbox.push(message.kind(), |out| message.put_payload(out));
         }
     }
 
@@ -236,11 +226,8 @@ mod tests {
     use crate::ids::{ServiceId, TicketId, UserId};
     use crate::net::message::{Ask, Done, IssuerToUser, UserToIssuer};
 
-    const BOUNDS: ConnectionLimits = ConnectionLimits {
-        payload_max: 70_000,
-        outbox_high: 1000,
-        outbox_max: 5000,
-    };
+    const BOUNDS: ConnectionLimits =
+        ConnectionLimits { payload_max: 70_000, outbox_high: 1000, outbox_max: 5000 };
 
     fn ask(seq: u64, payload: &[u8]) -> UserToIssuer<'_> {
         UserToIssuer::Ask(Ask {
@@ -311,10 +298,7 @@ mod tests {
 
     #[test]
     fn a_large_frame_leaves_no_large_inbox_behind() {
-        let mut connection = Connection::new(ConnectionLimits {
-            outbox_max: u32::MAX,
-            ..BOUNDS
-        });
+        let mut connection = Connection::new(ConnectionLimits { outbox_max: u32::MAX, ..BOUNDS });
         let payload = vec![1; 60_000];
         for seq in 0..3 {
             connection.send(&ask(seq, &payload));
@@ -331,12 +315,8 @@ mod tests {
     #[test]
     fn reading_pauses_between_the_watermarks() {
         let mut connection = Connection::new(BOUNDS);
-        let done = IssuerToUser::Done(Done {
-            user: UserId(1),
-            seq: 1,
-            id: TicketId(1),
-            outcome: 1,
-        });
+        let done =
+            IssuerToUser::Done(Done { user: UserId(1), seq: 1, id: TicketId(1), outcome: 1 });
         while connection.wants_read() {
             connection.send(&done);
         }

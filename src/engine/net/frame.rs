@@ -90,14 +90,9 @@ pub fn decode(buf: &[u8], payload_max: u32) -> Result<Option<Frame<'_>>, FrameEr
     }
     let len = u32::from_be_bytes([l0, l1, l2, l3]);
     if len > payload_max {
-        return Err(FrameError::TooLong {
-            found: len,
-            most: payload_max,
-        });
+        return Err(FrameError::TooLong { found: len, most: payload_max });
     }
-    Ok(rest
-        .get(..len as usize)
-        .map(|payload| Frame { kind, payload }))
+    Ok(rest.get(..len as usize).map(|payload| Frame { kind, payload }))
 }
 
 wire_enum! {
@@ -151,10 +146,7 @@ mod tests {
         }
         buf.push(9);
         let frame = decode(&buf, 100).unwrap().unwrap();
-        assert_eq!(
-            (frame.kind, frame.payload, frame.bytes()),
-            (7, &b"letter"[..], 14)
-        );
+        assert_eq!((frame.kind, frame.payload, frame.bytes()), (7, &b"letter"[..], 14));
     }
 
     #[test]
@@ -162,17 +154,8 @@ mod tests {
         let check = |header: [u8; 8], error| assert_eq!(decode(&header, 64), Err(error));
         check([0, 2, 1, 0, 0, 0, 0, 0], FrameError::Version { found: 2 });
         check([0, 1, 1, 4, 0, 0, 0, 0], FrameError::Flags { found: 4 });
-        check(
-            [0, 1, 1, 0, 0, 0, 0, 65],
-            FrameError::TooLong {
-                found: 65,
-                most: 64,
-            },
-        );
-        let most = FrameError::TooLong {
-            found: u32::MAX,
-            most: 64,
-        };
+        check([0, 1, 1, 0, 0, 0, 0, 65], FrameError::TooLong { found: 65, most: 64 });
+        let most = FrameError::TooLong { found: u32::MAX, most: 64 };
         check([0, 1, 1, 0, 255, 255, 255, 255], most);
     }
 
@@ -182,10 +165,7 @@ mod tests {
         encode_error(&mut buf, ErrorCode::BadToken, "who are you");
         let frame = decode(&buf, 100).unwrap().unwrap();
         assert_eq!(frame.kind, ERROR_KIND);
-        assert_eq!(
-            decode_error(frame.payload),
-            Ok((ErrorCode::BadToken, "who are you"))
-        );
+        assert_eq!(decode_error(frame.payload), Ok((ErrorCode::BadToken, "who are you")));
         assert!(decode_error(b"").is_err());
     }
 }

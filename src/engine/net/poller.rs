@@ -35,13 +35,8 @@ impl Poller {
         let flags = TimerFlags::TFD_CLOEXEC | TimerFlags::TFD_NONBLOCK;
         let timer = TimerFd::new(ClockId::CLOCK_MONOTONIC, flags)?;
         let fd = timer.as_fd().as_raw_fd();
-        poll.registry()
-            .register(&mut SourceFd(&fd), TIMER, Interest::READABLE)?;
-        Ok(Self {
-            poll,
-            timer,
-            armed: Time::NEVER,
-        })
+        poll.registry().register(&mut SourceFd(&fd), TIMER, Interest::READABLE)?;
+        Ok(Self { poll, timer, armed: Time::NEVER })
     }
 
     /// Returns what ends a wait from any thread, as an event of `token`.
@@ -57,9 +52,7 @@ impl Poller {
     /// # Errors
     /// Whatever the system says.
     pub fn register(&self, source: &mut impl Source, token: Token) -> io::Result<()> {
-        self.poll
-            .registry()
-            .register(source, token, Interest::READABLE | Interest::WRITABLE)
+        self.poll.registry().register(source, token, Interest::READABLE | Interest::WRITABLE)
     }
 
     /// Stops watching a source; one that is not watched is no error.

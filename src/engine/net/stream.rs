@@ -90,10 +90,7 @@ pub fn flush(stream: &mut impl Write, outbox: &mut Outbox) -> Result<Flush, Gone
 /// # Errors
 /// [`ListenError`] if the path is too long or the directory can't be written.
 pub fn listen(path: &Path) -> Result<UnixListener, ListenError> {
-    let failed = |source| ListenError {
-        path: path.to_owned(),
-        source,
-    };
+    let failed = |source| ListenError { path: path.to_owned(), source };
     match std::fs::remove_file(path) {
         Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(failed(error)),
         _ => {}
@@ -138,11 +135,8 @@ mod tests {
     }
 
     fn large() -> Connection {
-        let bounds = ConnectionLimits {
-            payload_max: 1 << 24,
-            outbox_high: 1 << 24,
-            outbox_max: 1 << 25,
-        };
+        let bounds =
+            ConnectionLimits { payload_max: 1 << 24, outbox_high: 1 << 24, outbox_max: 1 << 25 };
         let mut connection = Connection::new(bounds);
         connection.refuse(ErrorCode::Malformed, &"x".repeat(3 << 20));
         connection

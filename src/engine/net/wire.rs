@@ -72,21 +72,13 @@ impl<'a> Reader<'a> {
     /// [`DecodeError::TrailingBytes`] if bytes are left.
     #[inline]
     pub fn end(self) -> Result<(), DecodeError> {
-        if self.0.is_empty() {
-            Ok(())
-        } else {
-            Err(DecodeError::TrailingBytes(self.0.len()))
-        }
+        if self.0.is_empty() { Ok(()) } else { Err(DecodeError::TrailingBytes(self.0.len())) }
     }
 
     /// Takes a length that stands before bytes or elements of at least one byte each.
     fn take_len(&mut self) -> Result<usize, DecodeError> {
         let len = u32::take(self)? as usize;
-        if len > self.0.len() {
-            Err(DecodeError::Truncated)
-        } else {
-            Ok(len)
-        }
+        if len > self.0.len() { Err(DecodeError::Truncated) } else { Ok(len) }
     }
 }
 
@@ -171,10 +163,7 @@ impl<'a> Wire<'a> for bool {
         match u8::take(reader)? {
             0 => Ok(false),
             1 => Ok(true),
-            found => Err(DecodeError::InvalidValue {
-                of: "bool",
-                found: found.into(),
-            }),
+            found => Err(DecodeError::InvalidValue { of: "bool", found: found.into() }),
         }
     }
 }
@@ -242,11 +231,7 @@ impl<'a, T: Wire<'a>> Wire<'a> for Option<T> {
     }
 
     fn take(reader: &mut Reader<'a>) -> Result<Self, DecodeError> {
-        if bool::take(reader)? {
-            T::take(reader).map(Some)
-        } else {
-            Ok(None)
-        }
+        if bool::take(reader)? { T::take(reader).map(Some) } else { Ok(None) }
     }
 }
 

@@ -54,9 +54,7 @@ impl Default for Histogram {
 impl Histogram {
     /// Counts one latency; one above an hour counts as an hour.
     pub fn record(&mut self, latency: Duration) {
-        let ns = u64::try_from(latency.as_nanos())
-            .unwrap_or(u64::MAX)
-            .min(HIGHEST_NS);
+        let ns = u64::try_from(latency.as_nanos()).unwrap_or(u64::MAX).min(HIGHEST_NS);
         self.counts.saturating_record(ns);
         self.sum_ns += u128::from(ns);
     }
@@ -68,9 +66,7 @@ impl Histogram {
 
     /// Adds all that `other` counted.
     pub fn merge(&mut self, other: &Self) {
-        self.counts
-            .add(&other.counts)
-            .expect("both histograms have the same constant bounds");
+        self.counts.add(&other.counts).expect("both histograms have the same constant bounds");
         self.sum_ns += other.sum_ns;
     }
 
@@ -107,19 +103,15 @@ impl Histogram {
     /// [`InvalidHistogram`] if the bytes are not such a histogram or have other bounds.
     pub fn from_bytes(bytes: &[u8]) -> Result<Self, InvalidHistogram> {
         let (sum, mut rest) = bytes.split_first_chunk().ok_or(InvalidHistogram)?;
-        let counts: hdrhistogram::Histogram<u64> = Deserializer::new()
-            .deserialize(&mut rest)
-            .map_err(|_| InvalidHistogram)?;
+        let counts: hdrhistogram::Histogram<u64> =
+            Deserializer::new().deserialize(&mut rest).map_err(|_| InvalidHistogram)?;
         let same_bounds = counts.low() == LOWEST_NS
             && counts.high() == HIGHEST_NS
             && counts.sigfig() == SIGNIFICANT_DIGITS;
         if !same_bounds || !rest.is_empty() {
             return Err(InvalidHistogram);
         }
-        Ok(Self {
-            counts,
-            sum_ns: u128::from_be_bytes(*sum),
-        })
+        Ok(Self { counts, sum_ns: u128::from_be_bytes(*sum) })
     }
 }
 
@@ -140,10 +132,7 @@ mod tests {
         let spread = of(1..=10_000).spread().unwrap();
         let near = |found: Duration, us: u64| {
             let wanted = Duration::from_micros(us);
-            assert!(
-                found.abs_diff(wanted) <= wanted / 1000,
-                "{found:?} is not {wanted:?}"
-            );
+            assert!(found.abs_diff(wanted) <= wanted / 1000, "{found:?} is not {wanted:?}");
         };
         assert_eq!(spread.mean, Duration::from_nanos(5_000_500));
         near(spread.p50, 5_000);

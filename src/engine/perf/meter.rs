@@ -19,10 +19,7 @@ pub struct Meter {
 
 impl Meter {
     /// Counts one latency.
-    #[cfg_attr(
-        not(feature = "metrics"),
-        expect(unused_variables, reason = "compiled out")
-    )]
+    #[cfg_attr(not(feature = "metrics"), expect(unused_variables, reason = "compiled out"))]
     pub fn record(&mut self, latency: Duration) {
         #[cfg(feature = "metrics")]
         self.histogram.record(latency);

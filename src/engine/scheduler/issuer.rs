@@ -154,12 +154,7 @@ enum State {
 #[derive(Clone, Copy, Debug)]
 enum Untold {
     Accepted(Handle),
-    Done {
-        token: Token,
-        id: TicketId,
-        outcome: Outcome,
-        is_foreign: bool,
-    },
+    Done { token: Token, id: TicketId, outcome: Outcome, is_foreign: bool },
 }
 
 /// A ticket that the log shows as open.
@@ -254,15 +249,7 @@ impl Issuer {
 
     /// Queues a ticket that the log shows as open.
     pub fn recover(&mut self, open: OpenTicket, now: Time) {
-        let OpenTicket {
-            id,
-            token,
-            service,
-            demand_ns,
-            arrived,
-            is_foreign,
-            payload,
-        } = open;
+        let OpenTicket { id, token, service, demand_ns, arrived, is_foreign, payload } = open;
         let handle = self.take_entry();
         let place = self.queues.push(service, handle);
         if !is_foreign {
@@ -356,10 +343,7 @@ impl Issuer {
         if self.workers.len() <= index {
             self.workers.resize(index + 1, None);
         }
-        debug_assert!(
-            self.workers[index].is_none(),
-            "{worker} connects once at a time"
-        );
+        debug_assert!(self.workers[index].is_none(), "{worker} connects once at a time");
         self.workers[index] = Some(seats);
         self.free_seats.extend((0..seats).map(|_| worker));
         self.count_staffed(now);
@@ -390,19 +374,11 @@ impl Issuer {
     /// Returns how many tickets a worker holds.
     pub fn held_by(&self, worker: WorkerId) -> usize {
         let held = State::InService(worker);
-        self.tickets
-            .iter()
-            .filter(|ticket| ticket.state == held)
-            .count()
+        self.tickets.iter().filter(|ticket| ticket.state == held).count()
     }
 
     fn count_staffed(&mut self, now: Time) {
-        let seats = self
-            .workers
-            .iter()
-            .flatten()
-            .map(|&seats| u64::from(seats))
-            .sum();
+        let seats = self.workers.iter().flatten().map(|&seats| u64::from(seats)).sum();
         self.stats.set_staffed(seats, now);
     }
 
@@ -467,11 +443,7 @@ impl Issuer {
         now: Time,
         effects: &mut impl Effects,
     ) -> bool {
-        let Completion {
-            id,
-            handle,
-            attempt,
-        } = completion;
+        let Completion { id, handle, attempt } = completion;
         let held = self.tickets.get(handle as usize).is_some_and(|ticket| {
             ticket.id == id
                 && ticket.attempts == attempt
@@ -480,11 +452,7 @@ impl Issuer {
         if !held {
             return false;
         }
-        if self
-            .workers
-            .get(usize::from(worker.0))
-            .is_some_and(Option::is_some)
-        {
+        if self.workers.get(usize::from(worker.0)).is_some_and(Option::is_some) {
             self.free_seats.push_back(worker);
         }
         self.stats.left(self.tickets[handle as usize].service, now);
@@ -503,11 +471,7 @@ impl Issuer {
     ) {
         let ticket = &mut self.tickets[handle as usize];
         if !ticket.durable.is_set() {
-            ticket.state = State::Ended {
-                outcome,
-                worker,
-                at,
-            };
+            ticket.state = State::Ended { outcome, worker, at };
             return;
         }
         let end = Completed {
@@ -524,18 +488,12 @@ impl Issuer {
         let (token, is_foreign) = (ticket.token, ticket.is_foreign);
         if !is_foreign {
             let demand = Duration::from_nanos(ticket.demand_ns);
-            self.stats
-                .completed(ticket.service, ticket.arrived, demand, &end);
+            self.stats.completed(ticket.service, ticket.arrived, demand, &end);
         }
         ticket.state = State::Free;
         self.free.push(handle);
         self.open -= 1;
-        self.tell(Untold::Done {
-            token,
-            id: end.id,
-            outcome,
-            is_foreign,
-        });
+        self.tell(Untold::Done { token, id: end.id, outcome, is_foreign });
     }
 
     fn tell(&mut self, untold: Untold) {
@@ -561,12 +519,8 @@ impl Issuer {
                 let untold = self.untold.pop_front();
                 match untold.expect("a batch covers only what is still untold") {
                     Untold::Accepted(handle) => self.accept(handle, now, effects),
-                    Untold::Done {
-                        is_foreign: true, ..
-                    } => {}
-                    Untold::Done {
-                        token, id, outcome, ..
-                    } => {
+                    Untold::Done { is_foreign: true, .. } => {}
+                    Untold::Done { token, id, outcome, .. } => {
                         self.tokens.finish(token, id, outcome);
                         effects.done(token, id, outcome);
                     }
@@ -579,12 +533,7 @@ impl Issuer {
         let ticket = &mut self.tickets[handle as usize];
         ticket.durable = now;
         effects.accepted(ticket.token, ticket.id);
-        if let State::Ended {
-            outcome,
-            worker,
-            at,
-        } = ticket.state
-        {
+        if let State::Ended { outcome, worker, at } = ticket.state {
             self.end(handle, outcome, worker, at, effects);
         }
     }

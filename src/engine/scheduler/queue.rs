@@ -26,11 +26,7 @@ pub struct Queues {
 impl Queues {
     /// Returns empty queues for `services` services.
     pub fn new(services: usize) -> Self {
-        Self {
-            services: vec![VecDeque::new(); services],
-            next_place: 0,
-            len: 0,
-        }
+        Self { services: vec![VecDeque::new(); services], next_place: 0, len: 0 }
     }
 
     /// Returns how many tickets wait.
@@ -94,10 +90,7 @@ mod tests {
         queues.push(ServiceId(1), 2);
         assert_eq!(queues.pop(), Some(1));
         queues.put_back(ServiceId(0), 1, first);
-        assert_eq!(
-            (queues.pop(), queues.pop(), queues.pop()),
-            (Some(1), Some(2), None)
-        );
+        assert_eq!((queues.pop(), queues.pop(), queues.pop()), (Some(1), Some(2), None));
         assert!(queues.is_empty());
     }
 

@@ -197,9 +197,7 @@ impl<'a> Record<'a> {
     /// [`RecordError`] if the kind is unknown or the value does not fit it.
     pub fn decode(kind: u8, key: &Key, value: &'a [u8]) -> Result<Self, RecordError> {
         let mut fields = Fields(value);
-        let id = TicketId(u64::from_be_bytes(
-            *key.first_chunk().expect("a key has 16 bytes"),
-        ));
+        let id = TicketId(u64::from_be_bytes(*key.first_chunk().expect("a key has 16 bytes")));
         let record = match kind {
             START => Start::take(key, &mut fields).map(Self::Start),
             LEASE => fields.u64().map(|until| Self::Lease(TicketId(until))),
@@ -209,10 +207,7 @@ impl<'a> Record<'a> {
         };
         match record {
             Some(record) if fields.0.is_empty() => Ok(record),
-            _ => Err(RecordError::InvalidValue {
-                kind,
-                bytes: value.len(),
-            }),
+            _ => Err(RecordError::InvalidValue { kind, bytes: value.len() }),
         }
     }
 }
@@ -221,12 +216,7 @@ impl Start {
     fn take(key: &Key, fields: &mut Fields<'_>) -> Option<Self> {
         let epoch = Epoch(u32::from_be_bytes(*key.first_chunk()?));
         let (run, wall) = (RunId(fields.u64()?), WallTime(fields.u64()?));
-        Some(Self {
-            epoch,
-            run,
-            wall,
-            boot: fields.bytes()?,
-        })
+        Some(Self { epoch, run, wall, boot: fields.bytes()? })
     }
 }
 
@@ -248,10 +238,7 @@ impl<'a> Issued<'a> {
     }
 
     fn take(id: TicketId, fields: &mut Fields<'a>) -> Option<Self> {
-        let token = Token {
-            user: UserId(fields.u32()?),
-            seq: fields.u64()?,
-        };
+        let token = Token { user: UserId(fields.u32()?), seq: fields.u64()? };
         let [service, _class, _priority] = fields.bytes()?;
         Some(Self {
             id,
@@ -335,18 +322,9 @@ mod tests {
     fn check(record: &Record<'_>) {
         let mut value = Vec::new();
         record.put_value(&mut value);
-        assert_eq!(
-            Record::decode(record.kind(), &record.key(), &value).as_ref(),
-            Ok(record)
-        );
+        assert_eq!(Record::decode(record.kind(), &record.key(), &value).as_ref(), Ok(record));
         let cut = Record::decode(record.kind(), &record.key(), &value[..7]);
-        assert_eq!(
-            cut,
-            Err(RecordError::InvalidValue {
-                kind: record.kind(),
-                bytes: 7
-            })
-        );
+        assert_eq!(cut, Err(RecordError::InvalidValue { kind: record.kind(), bytes: 7 }));
     }
 
     #[test]
@@ -360,10 +338,7 @@ mod tests {
         check(&Record::Lease(TicketId(1 << 40)));
         check(&Record::Issued(Issued {
             id: TicketId(12),
-            token: Token {
-                user: UserId(0x0300_0011),
-                seq: 99,
-            },
+            token: Token { user: UserId(0x0300_0011), seq: 99 },
             service: ServiceId(2),
             demand_ns: 12_000_000,
             scheduled: Time(1),

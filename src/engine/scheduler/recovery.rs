@@ -93,8 +93,7 @@ impl Recovery {
         if self.is_own_run {
             self.tokens.open(issued.token, 0);
             let is_delayed = issued.waiting_seen > 0;
-            self.stats
-                .replay_issued(service, issued.arrived, is_delayed);
+            self.stats.replay_issued(service, issued.arrived, is_delayed);
         }
         self.open.insert(issued.id, open);
     }
@@ -108,20 +107,14 @@ impl Recovery {
         }
         let demand = Duration::from_nanos(open.demand_ns);
         self.tokens.finish(open.token, end.id, end.outcome);
-        self.stats
-            .replay_spans(open.service, open.arrived, end.started, end.ended);
-        self.stats
-            .completed(open.service, Some(open.arrived), demand, end);
+        self.stats.replay_spans(open.service, open.arrived, end.started, end.ended);
+        self.stats.completed(open.service, open.arrived, demand, end);
     }
 
     /// A ticket of a scenario with more services than this one has is served as the first kind
     /// of work: it must not be forgotten.
     fn known_service(&self, service: ServiceId) -> ServiceId {
-        if usize::from(service.0) < self.options.services {
-            service
-        } else {
-            ServiceId(0)
-        }
+        if usize::from(service.0) < self.options.services { service } else { ServiceId(0) }
     }
 }
 
@@ -136,10 +129,7 @@ mod tests {
     const OPTIONS: Options = Options {
         services: 2,
         room: 100,
-        retry: Retry {
-            attempts: 3,
-            position: RetryPosition::Head,
-        },
+        retry: Retry { attempts: 3, position: RetryPosition::Head },
     };
 
     fn start(epoch: u32, run: u64) -> Vec<(u8, [u8; 16], Vec<u8>)> {
@@ -164,10 +154,7 @@ mod tests {
 
     /// An issuer that issued three tickets, of which the second was served.
     fn three_tickets() -> Log {
-        let mut log = Log {
-            records: start(1, 7),
-            ..Log::default()
-        };
+        let mut log = Log { records: start(1, 7), ..Log::default() };
         let mut issuer = replay(&log.records, 7).finish(Time(1));
         let until = issuer.wanted_lease().unwrap();
         log.append(&Record::Lease(until));
@@ -180,11 +167,7 @@ mod tests {
         issuer.worker_up(WorkerId(0), 2, Time(21));
         issuer.dispatch(Time(22), &mut log);
         let (_, id, handle) = log.assigned[1];
-        let completion = Completion {
-            id,
-            handle,
-            attempt: 1,
-        };
+        let completion = Completion { id, handle, attempt: 1 };
         assert!(issuer.completed(WorkerId(0), completion, Time(23), &mut log));
         log
     }
@@ -213,10 +196,7 @@ mod tests {
         issuer.request(&request(0, 9), Time(33), &mut log);
         issuer.written(Lsn(1));
         issuer.durable(Lsn(1), Time(34), &mut log);
-        assert_eq!(
-            log.accepted[0].1,
-            TicketId(1 + crate::limits::LEASE_TICKETS)
-        );
+        assert_eq!(log.accepted[0].1, TicketId(1 + crate::limits::LEASE_TICKETS));
     }
 
     #[test]
@@ -229,14 +209,8 @@ mod tests {
         }
         let accepted: Vec<_> = log.accepted.iter().map(|&(_, id)| id.0).collect();
         assert_eq!(accepted, [1, 2, 3]);
-        assert_eq!(
-            log.done.iter().map(|&(_, id, _)| id.0).collect::<Vec<_>>(),
-            [2]
-        );
-        assert!(
-            log.records.is_empty(),
-            "a repeated request is not a new ticket"
-        );
+        assert_eq!(log.done.iter().map(|&(_, id, _)| id.0).collect::<Vec<_>>(), [2]);
+        assert!(log.records.is_empty(), "a repeated request is not a new ticket");
         assert_eq!(issuer.next_seq(request(0, 0).token.user), 3);
     }
 
@@ -246,19 +220,13 @@ mod tests {
         let mut records = written.records;
         records.extend(start(2, 8));
         let mut issuer = replay(&records, 8).finish(Time(30));
-        assert_eq!(
-            (issuer.open(), issuer.next_seq(request(0, 0).token.user)),
-            (2, 0)
-        );
+        assert_eq!((issuer.open(), issuer.next_seq(request(0, 0).token.user)), (2, 0));
         assert_eq!(issuer.stats().services()[0].totals.issued, 0);
         issuer.leased(issuer.wanted_lease().unwrap());
         let mut log = Log::default();
         issuer.request(&request(0, 0), Time(31), &mut log);
         issuer.written(Lsn(1));
         issuer.durable(Lsn(1), Time(32), &mut log);
-        assert!(
-            log.accepted[0].1 > TicketId(3),
-            "the token of the new run is a new request"
-        );
+        assert!(log.accepted[0].1 > TicketId(3), "the token of the new run is a new request");
     }
 }

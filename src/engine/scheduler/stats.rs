@@ -208,24 +208,21 @@ impl Stats {
 
     /// Notes that a ticket left its seat for good.
     pub fn left(&mut self, service: ServiceId, now: Time) {
-        self.services[usize::from(service.0)]
-            .in_service
-            .remove(now, &self.line);
+        self.services[usize::from(service.0)].in_service.remove(now, &self.line);
     }
 
-    /// Counts the end of a ticket's life. `arrived` is `None` for a ticket of an earlier run,
-    /// which counts in the totals only.
+    /// Counts the end of the life of a ticket of this run.
     pub fn completed(
         &mut self,
         service: ServiceId,
-        arrived: Option<Time>,
+        arrived: Time,
         demand: Duration,
         end: &Completed,
     ) {
         let line = &self.line;
         let stats = &mut self.services[usize::from(service.0)];
-        let is_measured = arrived.is_some_and(|arrived| line.is_measured(arrived));
-        stats.window_completions += u64::from(arrived.is_some() && line.is_measured(end.ended));
+        let is_measured = line.is_measured(arrived);
+        stats.window_completions += u64::from(line.is_measured(end.ended));
         match end.outcome {
             Outcome::Served => {
                 stats.totals.served += 1;
@@ -241,10 +238,7 @@ impl Stats {
             stats.latencies.wait.record(end.started.since(arrived));
             stats.latencies.service.record(service_time);
             stats.latencies.sojourn.record(end.ended.since(arrived));
-            stats
-                .latencies
-                .overhead
-                .record(service_time.saturating_sub(demand));
+            stats.latencies.overhead.record(service_time.saturating_sub(demand));
         }
     }
 
@@ -260,10 +254,8 @@ impl Stats {
     /// Adds to the time integrals what a ticket that the log shows contributed to them: it
     /// waited from `arrived` to `started` and was in service from there to `ended`.
     pub fn replay_spans(&mut self, service: ServiceId, arrived: Time, started: Time, ended: Time) {
-        let (waited, served) = (
-            self.line.measured(arrived, started),
-            self.line.measured(started, ended),
-        );
+        let (waited, served) =
+            (self.line.measured(arrived, started), self.line.measured(started, ended));
         let stats = &mut self.services[usize::from(service.0)];
         stats.waiting.credit(waited);
         stats.in_service.credit(served);
@@ -272,9 +264,7 @@ impl Stats {
     /// Puts a ticket into the queue that was open when the issuer started.
     pub fn recover(&mut self, service: ServiceId, now: Time) {
         self.recovered += 1;
-        self.services[usize::from(service.0)]
-            .waiting
-            .add(now, &self.line);
+        self.services[usize::from(service.0)].waiting.add(now, &self.line);
     }
 
     /// Notes how many seats there are now.
@@ -355,18 +345,9 @@ mod tests {
         line.arrivals = Some(Duration::from_millis(2600));
         let counter = &stats.services()[0];
         let ns = |ms: u128| ms * 1_000_000;
-        assert_eq!(
-            counter.waiting.integral_ns(ms(5000), stats.timeline()),
-            ns(500)
-        );
-        assert_eq!(
-            counter.in_service.integral_ns(ms(5000), stats.timeline()),
-            ns(1500)
-        );
-        assert_eq!(
-            stats.staffed().integral_ns(ms(5000), stats.timeline()),
-            ns(4000)
-        );
+        assert_eq!(counter.waiting.integral_ns(ms(5000), stats.timeline()), ns(500));
+        assert_eq!(counter.in_service.integral_ns(ms(5000), stats.timeline()), ns(1500));
+        assert_eq!(stats.staffed().integral_ns(ms(5000), stats.timeline()), ns(4000));
         assert_eq!(stats.staffed().integral_ns(ms(5000), &line), ns(3200));
     }
 
@@ -383,10 +364,7 @@ mod tests {
             replayed.completed(COUNTER, ms(arrived), demand, &served(started, ended));
         }
         let (a, b) = (&lived.services()[0], &replayed.services()[0]);
-        assert_eq!(
-            (a.totals, a.measured, a.delayed),
-            (b.totals, b.measured, b.delayed)
-        );
+        assert_eq!((a.totals, a.measured, a.delayed), (b.totals, b.measured, b.delayed));
         assert_eq!(a.window_completions, b.window_completions);
         assert_eq!(a.latencies.sojourn, b.latencies.sojourn);
         for (a, b) in [(a.waiting, b.waiting), (a.in_service, b.in_service)] {

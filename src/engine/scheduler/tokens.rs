@@ -51,10 +51,7 @@ impl Tokens {
     pub fn next_seq(&self, user: UserId) -> u64 {
         let LoadId(load) = user.load();
         let users = self.next_seq.get(usize::from(load));
-        users
-            .and_then(|users| users.get(user.index() as usize))
-            .copied()
-            .unwrap_or(0)
+        users.and_then(|users| users.get(user.index() as usize)).copied().unwrap_or(0)
     }
 
     /// Remembers that a request got a ticket.
@@ -88,10 +85,7 @@ mod tests {
     use super::*;
 
     fn token(seq: u64) -> Token {
-        Token {
-            user: UserId::new(LoadId(2), 40),
-            seq,
-        }
+        Token { user: UserId::new(LoadId(2), 40), seq }
     }
 
     #[test]
@@ -101,10 +95,7 @@ mod tests {
         tokens.open(token(5), 17);
         assert_eq!(tokens.get(token(5)), Some(Known::Open(17)));
         tokens.finish(token(5), TicketId(9), Outcome::Served);
-        assert_eq!(
-            tokens.get(token(5)),
-            Some(Known::Finished(TicketId(9), Outcome::Served))
-        );
+        assert_eq!(tokens.get(token(5)), Some(Known::Finished(TicketId(9), Outcome::Served)));
         assert_eq!(tokens.get(token(6)), None);
     }
 
@@ -127,9 +118,6 @@ mod tests {
             tokens.finish(token(seq), TicketId(seq), Outcome::Served);
         }
         assert_eq!(tokens.known.len(), limits::FINISHED_TOKENS_KEPT);
-        assert_eq!(
-            (tokens.get(token(1)), tokens.get(token(2)).is_some()),
-            (None, true)
-        );
+        assert_eq!((tokens.get(token(1)), tokens.get(token(2)).is_some()), (None, true));
     }
 }

@@ -283,11 +283,7 @@ impl Child {
                 self.backoff = Backoff::default();
                 self.spawn(Cause::Wanted);
             }
-            State::Spawning { .. } => {
-                self.state = State::Spawning {
-                    on_spawn: OnSpawn::Run,
-                }
-            }
+            State::Spawning { .. } => self.state = State::Spawning { on_spawn: OnSpawn::Run },
             // A process lives or a restart is due: there is nothing to hurry.
             _ => {}
         }
@@ -305,10 +301,7 @@ impl Child {
         let State::Spawning { on_spawn } = self.state else {
             return;
         };
-        self.state = State::Greeting {
-            pid,
-            hello_by: now + self.policy.hello_within,
-        };
+        self.state = State::Greeting { pid, hello_by: now + self.policy.hello_within };
         match on_spawn {
             OnSpawn::Run => {}
             OnSpawn::Drain(grace) => self.stop(grace, now),
@@ -407,9 +400,7 @@ impl Child {
             (State::Killed { .. }, _) => {}
             (_, Some(pid)) => self.kill(pid, Killer::Stop, Cause::Unwanted),
             (State::Spawning { .. }, None) => {
-                self.state = State::Spawning {
-                    on_spawn: OnSpawn::Kill,
-                }
+                self.state = State::Spawning { on_spawn: OnSpawn::Kill }
             }
             (State::Stopped, None) => {}
             (_, None) => self.go(State::Stopped, Cause::Unwanted),
@@ -473,14 +464,10 @@ impl Child {
             // It was stopped and is wanted again.
             State::Draining { .. }
             | State::Terminating { .. }
-            | State::Killed {
-                killer: Killer::Stop,
-                ..
-            } => restart_in(Duration::ZERO),
-            State::Killed {
-                killer: Killer::Person,
-                ..
-            } => restart_in(Backoff::after_kill(self.policy, ready_for)),
+            | State::Killed { killer: Killer::Stop, .. } => restart_in(Duration::ZERO),
+            State::Killed { killer: Killer::Person, .. } => {
+                restart_in(Backoff::after_kill(self.policy, ready_for))
+            }
             _ => return self.crashed(exit, ready_for, now),
         };
         self.go(next, Cause::Exited(exit));
@@ -508,9 +495,7 @@ impl Child {
     fn is_beyond_limit(&mut self, now: Time) -> bool {
         self.crashes = self.crashes.saturating_add(1);
         let window = self.policy.restart_window;
-        self.policy
-            .restarts_max
-            .is_some_and(|max| self.deaths.record(now, window, max))
+        self.policy.restarts_max.is_some_and(|max| self.deaths.record(now, window, max))
     }
 
     /// Changes the state and reports it if people see a difference.
@@ -527,10 +512,7 @@ impl Child {
 
 /// Returns whether a start was refused because the machine or a limit is full at the moment.
 fn is_shortage(errno: Errno) -> bool {
-    matches!(
-        errno,
-        Errno::EAGAIN | Errno::ENOMEM | Errno::EMFILE | Errno::ENFILE
-    )
+    matches!(errno, Errno::EAGAIN | Errno::ENOMEM | Errno::EMFILE | Errno::ENFILE)
 }
 
 #[cfg(test)]

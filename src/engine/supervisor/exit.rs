@@ -153,9 +153,8 @@ mod tests {
 
     #[test]
     fn only_causes_outside_of_the_process_are_permanent() {
-        let permanent: Vec<i32> = (0..256)
-            .filter(|&code| Ending::Code(code).is_permanent())
-            .collect();
+        let permanent: Vec<i32> =
+            (0..256).filter(|&code| Ending::Code(code).is_permanent()).collect();
         assert_eq!(permanent, EXIT_PERMANENT);
         assert!(!Ending::Signal(7).is_permanent());
     }

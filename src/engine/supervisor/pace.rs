@@ -54,8 +54,7 @@ impl PoolLimit {
     /// Returns the limit of a pool of `slots` wanted slots.
     pub fn of(self, slots: usize) -> u32 {
         let slots = u32::try_from(slots).unwrap_or(u32::MAX);
-        self.base
-            .saturating_add(self.per_slot.saturating_mul(slots))
+        self.base.saturating_add(self.per_slot.saturating_mul(slots))
     }
 }
 
@@ -74,11 +73,7 @@ impl SpawnBucket {
     /// Zeros count as one: a bucket without tokens would start nothing for ever.
     pub(super) fn new(per_second: u32, burst: u32) -> Self {
         let interval = Duration::from_secs(1) / per_second.max(1);
-        Self {
-            interval,
-            slack: interval.saturating_mul(burst.max(1) - 1),
-            full_at: Time::ZERO,
-        }
+        Self { interval, slack: interval.saturating_mul(burst.max(1) - 1), full_at: Time::ZERO }
     }
 
     /// Returns when a token is there to take.

@@ -182,9 +182,7 @@ impl Fleet {
                 Phase::Backoff => Input::Tick,
                 _ => Input::Start,
             };
-            self.children
-                .entry(slot)
-                .or_insert_with(|| Child::new(self.policy));
+            self.children.entry(slot).or_insert_with(|| Child::new(self.policy));
             self.apply(slot, input, now);
         }
     }
@@ -265,9 +263,7 @@ impl Fleet {
     }
 
     fn phase(&self, slot: u16) -> Phase {
-        self.children
-            .get(&slot)
-            .map_or(Phase::Stopped, Child::phase)
+        self.children.get(&slot).map_or(Phase::Stopped, Child::phase)
     }
 
     /// Gives one input to a slot and brings everything that is derived from it up to date.

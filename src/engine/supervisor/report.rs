@@ -60,19 +60,12 @@ impl Phase {
 
     /// Returns the phase's number on the wire.
     pub fn code(self) -> u8 {
-        Self::ALL
-            .iter()
-            .zip(0..)
-            .find(|&(&phase, _)| phase == self)
-            .map_or(0, |(_, code)| code)
+        Self::ALL.iter().zip(0..).find(|&(&phase, _)| phase == self).map_or(0, |(_, code)| code)
     }
 
     /// Returns the phase with this number; an unknown one is a stopped process.
     pub fn from_code(code: u8) -> Self {
-        Self::ALL
-            .get(usize::from(code))
-            .copied()
-            .unwrap_or(Self::Stopped)
+        Self::ALL.get(usize::from(code)).copied().unwrap_or(Self::Stopped)
     }
 
     /// Returns whether the process does its work, as far as is known.

@@ -53,10 +53,7 @@ impl Policy {
     };
 
     /// The policy of user processes: load is generated as long as the run lasts.
-    pub const USER: Self = Self {
-        restarts_max: None,
-        ..Self::CORE
-    };
+    pub const USER: Self = Self { restarts_max: None, ..Self::CORE };
 }
 
 /// The deaths of the recent past, no more of them than the limit needs.
@@ -131,9 +128,8 @@ mod tests {
     #[test]
     fn the_delay_doubles_to_its_ceiling_and_a_stable_life_resets_it() {
         let mut backoff = Backoff::default();
-        let delays: Vec<u128> = (0..8)
-            .map(|_| backoff.after_crash(&Policy::CORE, None).as_millis())
-            .collect();
+        let delays: Vec<u128> =
+            (0..8).map(|_| backoff.after_crash(&Policy::CORE, None).as_millis()).collect();
         assert_eq!(delays, [100, 200, 400, 800, 1600, 3200, 5000, 5000]);
         assert_eq!(backoff.after_crash(&Policy::CORE, OLD), Duration::ZERO);
         let again = backoff.after_crash(&Policy::CORE, YOUNG);

@@ -110,17 +110,9 @@ pub fn listen(
     let handle = signals.handle();
     let thread = std::thread::Builder::new()
         .name(String::from("signals"))
-        .spawn(move || {
-            signals
-                .forever()
-                .filter_map(from_number)
-                .for_each(&mut deliver)
-        })
+        .spawn(move || signals.forever().filter_map(from_number).for_each(&mut deliver))
         .map_err(listen)?;
-    Ok(Listener {
-        handle,
-        thread: Some(thread),
-    })
+    Ok(Listener { handle, thread: Some(thread) })
 }
 
 impl Drop for Listener {

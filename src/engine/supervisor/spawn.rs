@@ -127,13 +127,8 @@ impl Spawner {
     /// Returns a spawner of another executable, given as a path with a slash in it; a bare name
     /// would be searched for, and slowly. The environment for children is taken now.
     pub fn new(program: impl Into<PathBuf>) -> Self {
-        let environment = std::env::vars_os()
-            .filter(|(name, _)| is_inherited(name))
-            .collect();
-        Self {
-            program: program.into(),
-            environment,
-        }
+        let environment = std::env::vars_os().filter(|(name, _)| is_inherited(name)).collect();
+        Self { program: program.into(), environment }
     }
 
     /// Starts a process of a role, with the command line `postoffice-tui ROLE [--id ID] --parent
@@ -188,15 +183,8 @@ impl Spawner {
         let mut child = command.spawn()?;
         let pid = i32::try_from(child.id()).expect("a process id is a positive pid_t");
         // A pipe that cannot be read without blocking is given up, not the process.
-        let stderr = child
-            .stderr
-            .take()
-            .and_then(|pipe| StderrPipe::new(pipe).ok());
-        Ok(Spawned {
-            pid: Pid::from_raw(pid),
-            control,
-            stderr,
-        })
+        let stderr = child.stderr.take().and_then(|pipe| StderrPipe::new(pipe).ok());
+        Ok(Spawned { pid: Pid::from_raw(pid), control, stderr })
     }
 
     fn explain(&self, what: String, error: &io::Error) -> SpawnError {
@@ -206,11 +194,7 @@ impl Spawner {
             Errno::EMFILE | Errno::ENFILE => SpawnError::Descriptors { what, errno },
             Errno::EAGAIN => SpawnError::Processes { what },
             Errno::ENOMEM => SpawnError::Memory { what },
-            _ => SpawnError::Refused {
-                what,
-                program: self.program.clone(),
-                errno,
-            },
+            _ => SpawnError::Refused { what, program: self.program.clone(), errno },
         }
     }
 }

@@ -53,20 +53,14 @@ impl Tail {
 
     /// Returns the last whole line that is not blank: the best guess at what went wrong.
     pub fn last_line(&self) -> Option<&str> {
-        self.lines
-            .iter()
-            .map(|line| line.trim())
-            .rfind(|line| !line.is_empty())
+        self.lines.iter().map(|line| line.trim()).rfind(|line| !line.is_empty())
     }
 
     fn end_line(&mut self) {
         if self.lines.len() == STDERR_LINES_KEPT {
             self.lines.pop_front();
         }
-        let line = String::from_utf8_lossy(&self.partial)
-            .chars()
-            .map(harmless)
-            .collect();
+        let line = String::from_utf8_lossy(&self.partial).chars().map(harmless).collect();
         self.lines.push_back(line);
         self.partial.clear();
     }
@@ -211,10 +205,7 @@ mod tests {
 
     #[test]
     fn what_a_terminal_would_obey_is_replaced() {
-        assert_eq!(
-            lines(&[b"\x1b[2J\ta\xff\x07\r\n"]),
-            ["\u{fffd}[2J a\u{fffd}\u{fffd}\u{fffd}"]
-        );
+        assert_eq!(lines(&[b"\x1b[2J\ta\xff\x07\r\n"]), ["\u{fffd}[2J a\u{fffd}\u{fffd}\u{fffd}"]);
     }
 
     #[test]

@@ -24,12 +24,10 @@ impl Log {
 
     fn completions(&self) -> Vec<(TicketId, Outcome, u8)> {
         (self.records.iter())
-            .filter_map(
-                |(kind, key, value)| match Record::decode(*kind, key, value).unwrap() {
-                    Record::Completed(end) => Some((end.id, end.outcome, end.attempts)),
-                    _ => None,
-                },
-            )
+            .filter_map(|(kind, key, value)| match Record::decode(*kind, key, value).unwrap() {
+                Record::Completed(end) => Some((end.id, end.outcome, end.attempts)),
+                _ => None,
+            })
             .collect()
     }
 }
@@ -39,8 +37,7 @@ impl Effects for Log {
         self.append(record);
     }
     fn assign(&mut self, worker: WorkerId, assignment: &Assignment<'_>) {
-        self.assigned
-            .push((worker, assignment.id, assignment.handle));
+        self.assigned.push((worker, assignment.id, assignment.handle));
     }
     fn accepted(&mut self, token: Token, id: TicketId) {
         self.accepted.push((token, id));
@@ -55,10 +52,7 @@ impl Effects for Log {
 
 pub(in crate::scheduler) fn request(user: u32, seq: u64) -> Request<'static> {
     Request {
-        token: Token {
-            user: UserId::new(LoadId(0), user),
-            seq,
-        },
+        token: Token { user: UserId::new(LoadId(0), user), seq },
         service: ServiceId(u8::try_from(seq % 2).unwrap()),
         demand_ns: 5,
         scheduled: Time(1),
@@ -68,15 +62,8 @@ pub(in crate::scheduler) fn request(user: u32, seq: u64) -> Request<'static> {
 }
 
 fn office(room: u32, attempts: u8) -> Issuer {
-    let retry = Retry {
-        attempts,
-        position: RetryPosition::Head,
-    };
-    let options = Options {
-        services: 2,
-        room,
-        retry,
-    };
+    let retry = Retry { attempts, position: RetryPosition::Head };
+    let options = Options { services: 2, room, retry };
     let mut issuer = Issuer::new(options, TicketId(1), Tokens::default(), Stats::new(2));
     issuer.leased(issuer.wanted_lease().unwrap());
     issuer
@@ -89,11 +76,7 @@ fn commit(issuer: &mut Issuer, lsn: u64, log: &mut Log) {
 
 fn completion(log: &Log, index: usize, attempt: u8) -> Completion {
     let (_, id, handle) = log.assigned[index];
-    Completion {
-        id,
-        handle,
-        attempt,
-    }
+    Completion { id, handle, attempt }
 }
 
 #[test]
@@ -119,21 +102,12 @@ fn a_completion_that_overtakes_the_sync_is_told_after_the_acceptance() {
     issuer.dispatch(Time(2), &mut log);
     issuer.written(Lsn(1));
     assert!(issuer.completed(WorkerId(0), completion(&log, 0, 1), Time(3), &mut log));
-    assert_eq!(
-        log.completions().len(),
-        0,
-        "an end must not reach the log before its beginning"
-    );
+    assert_eq!(log.completions().len(), 0, "an end must not reach the log before its beginning");
     issuer.durable(Lsn(1), Time(4), &mut log);
-    assert_eq!(
-        (log.accepted.len(), log.done.len(), log.completions().len()),
-        (1, 0, 1)
-    );
+    assert_eq!((log.accepted.len(), log.done.len(), log.completions().len()), (1, 0, 1));
     commit(&mut issuer, 2, &mut log);
     assert_eq!((log.done.len(), issuer.open()), (1, 0));
-    let [.., (kind, key, value)] = &log.records[..] else {
-        panic!("there is a record")
-    };
+    let [.., (kind, key, value)] = &log.records[..] else { panic!("there is a record") };
     let Record::Completed(end) = Record::decode(*kind, key, value).unwrap() else {
         panic!("the last record is the completion")
     };
@@ -147,10 +121,7 @@ fn a_full_office_rejects_and_counts() {
         issuer.request(&request(0, seq), Time(seq), &mut log);
     }
     commit(&mut issuer, 1, &mut log);
-    assert_eq!(
-        (log.accepted.len(), &log.rejected[..]),
-        (2, &[request(0, 2).token][..])
-    );
+    assert_eq!((log.accepted.len(), &log.rejected[..]), (2, &[request(0, 2).token][..]));
     assert_eq!(issuer.stats().services()[0].totals.rejected, 1);
     assert_eq!(log.records.len(), 2, "a rejection is no ticket");
 }
@@ -183,11 +154,7 @@ fn a_dead_workers_ticket_goes_to_another_and_its_late_word_counts_no_more() {
     issuer.worker_down(WorkerId(0), Time(3), &mut log);
     issuer.worker_up(WorkerId(0), 1, Time(4));
     issuer.dispatch(Time(5), &mut log);
-    assert_eq!(
-        log.assigned[1].1,
-        TicketId(1),
-        "it re-enters before those behind it"
-    );
+    assert_eq!(log.assigned[1].1, TicketId(1), "it re-enters before those behind it");
     assert!(!issuer.completed(WorkerId(0), completion(&log, 0, 1), Time(6), &mut log));
     assert!(issuer.completed(WorkerId(0), completion(&log, 1, 2), Time(7), &mut log));
     assert!(!issuer.completed(WorkerId(0), completion(&log, 1, 2), Time(8), &mut log));
@@ -207,10 +174,7 @@ fn a_ticket_that_kills_its_workers_fails_in_the_end() {
     }
     commit(&mut issuer, 2, &mut log);
     assert_eq!(log.completions(), [(TicketId(1), Outcome::Failed, 2)]);
-    assert_eq!(
-        log.done,
-        [(request(0, 0).token, TicketId(1), Outcome::Failed)]
-    );
+    assert_eq!(log.done, [(request(0, 0).token, TicketId(1), Outcome::Failed)]);
     assert_eq!(issuer.open(), 0);
 }
 

@@ -48,10 +48,7 @@ fn status() -> String {
     let (core, _) = getrlimit(Resource::RLIMIT_CORE).unwrap();
     let oom = read("/proc/self/oom_score_adj");
     let all_files = soft == hard;
-    format!(
-        "{}AllFiles: {all_files}\nCore: {core}\nOom: {oom}",
-        read("/proc/thread-self/status")
-    )
+    format!("{}AllFiles: {all_files}\nCore: {core}\nOom: {oom}", read("/proc/thread-self/status"))
 }
 
 fn start(role: &str, parent: Pid) -> Child {

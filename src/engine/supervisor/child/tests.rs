@@ -29,10 +29,7 @@ struct Bench {
 
 impl Bench {
     fn new(policy: &'static Policy) -> Self {
-        Self {
-            child: Child::new(policy),
-            now: at(1_000),
-        }
+        Self { child: Child::new(policy), now: at(1_000) }
     }
 
     /// A child that has been brought to `phase` by the shortest way.
@@ -102,10 +99,7 @@ fn a_slot_is_started_greets_and_serves() {
     assert_eq!(bench.give(Input::Start), [Effect::Spawn { generation: 1 }]);
     assert_eq!(bench.child.pid(), None);
     bench.give(Input::Spawned { pid: pid() });
-    assert_eq!(
-        (bench.child.pid(), bench.child.phase()),
-        (Some(pid()), Phase::Starting)
-    );
+    assert_eq!((bench.child.pid(), bench.child.phase()), (Some(pid()), Phase::Starting));
     bench.give(Input::Hello);
     assert_eq!(bench.child.ready_since(), None);
     bench.give(Input::Ready);
@@ -118,10 +112,7 @@ fn a_process_without_hello_is_killed_after_two_seconds_and_replaced() {
     let mut bench = Bench::new(&CORE);
     bench.give(Input::Start);
     bench.give(Input::Spawned { pid: pid() });
-    assert_eq!(
-        bench.child.deadline(),
-        Some(bench.now + Duration::from_secs(2))
-    );
+    assert_eq!(bench.child.deadline(), Some(bench.now + Duration::from_secs(2)));
     assert_eq!(bench.expire(), [signal(Lethal::Kill)]);
     assert_eq!(bench.die(KILLED_BY_US), Some(CORE.backoff_min));
     assert_eq!(bench.expire(), [Effect::Spawn { generation: 2 }]);
@@ -173,10 +164,7 @@ fn a_heartbeat_clears_the_suspicion() {
         cause: Cause::Heard(Duration::from_secs(2)),
     };
     assert_eq!(effects, [Effect::Report(report)]);
-    assert_eq!(
-        bench.child.deadline(),
-        Some(bench.now + Duration::from_secs(1))
-    );
+    assert_eq!(bench.child.deadline(), Some(bench.now + Duration::from_secs(1)));
 }
 
 #[test]
@@ -201,18 +189,15 @@ fn a_second_stop_can_only_shorten_the_grace() {
     let first = bench.child.deadline();
     assert_eq!(bench.give(Input::Stop { grace: GRACE * 2 }), []);
     assert_eq!(bench.child.deadline(), first);
-    bench.give(Input::Stop {
-        grace: Duration::ZERO,
-    });
+    bench.give(Input::Stop { grace: Duration::ZERO });
     assert_eq!(bench.child.deadline(), Some(bench.now));
 }
 
 #[test]
 fn a_stop_while_the_process_is_being_started_catches_it() {
-    for (input, expected) in [
-        (Input::Stop { grace: GRACE }, Effect::Stop),
-        (Input::StopNow, signal(Lethal::Kill)),
-    ] {
+    for (input, expected) in
+        [(Input::Stop { grace: GRACE }, Effect::Stop), (Input::StopNow, signal(Lethal::Kill))]
+    {
         let mut bench = Bench::new(&CORE);
         bench.give(Input::Start);
         assert_eq!(bench.give(input), []);
@@ -247,10 +232,7 @@ fn a_stop_ends_the_wait_for_a_restart() {
     let mut bench = Bench::ready();
     bench.die(SEGFAULT);
     bench.give(Input::Stop { grace: GRACE });
-    assert_eq!(
-        (bench.child.phase(), bench.child.deadline()),
-        (Phase::Stopped, None)
-    );
+    assert_eq!((bench.child.phase(), bench.child.deadline()), (Phase::Stopped, None));
 }
 
 #[test]
@@ -284,10 +266,7 @@ fn a_failed_slot_gets_a_clean_slate_when_a_person_retries_it() {
     while bench.child.phase() != Phase::Failed {
         bench.crash_again();
     }
-    assert!(matches!(
-        bench.give(Input::Start)[..],
-        [Effect::Spawn { .. }]
-    ));
+    assert!(matches!(bench.give(Input::Start)[..], [Effect::Spawn { .. }]));
     bench.give(Input::Spawned { pid: pid() });
     assert_eq!(bench.die(SEGFAULT), Some(CORE.backoff_min));
 }
@@ -298,11 +277,7 @@ fn a_user_process_is_never_given_up() {
     bench.become_ready();
     bench.die(SEGFAULT);
     for _ in 0..100 {
-        assert!(
-            bench
-                .crash_again()
-                .is_some_and(|delay| delay <= USER.backoff_max)
-        );
+        assert!(bench.crash_again().is_some_and(|delay| delay <= USER.backoff_max));
     }
 }
 
@@ -328,11 +303,7 @@ fn an_exit_that_no_restart_can_cure_is_final() {
         let mut stopping = Bench::ready();
         stopping.give(Input::Stop { grace: GRACE });
         stopping.give(Input::Exited(Ending::Code(code)));
-        assert_eq!(
-            stopping.child.phase(),
-            Phase::Stopped,
-            "{code} when unwanted"
-        );
+        assert_eq!(stopping.child.phase(), Phase::Stopped, "{code} when unwanted");
     }
 }
 
@@ -445,12 +416,7 @@ fn inputs() -> [(&'static str, Input); 16] {
     [
         ("S", Input::Start),
         ("p", Input::Spawned { pid: pid() }),
-        (
-            "e",
-            Input::SpawnFailed {
-                errno: Errno::EAGAIN,
-            },
-        ),
+        ("e", Input::SpawnFailed { errno: Errno::EAGAIN }),
         ("h", Input::Hello),
         ("r", Input::Ready),
         ("g", Input::Progress),
@@ -468,10 +434,8 @@ fn inputs() -> [(&'static str, Input); 16] {
 }
 
 fn give_letter(bench: &mut Bench, letter: &str) -> Vec<Effect> {
-    let (_, input) = inputs()
-        .into_iter()
-        .find(|(name, _)| *name == letter)
-        .expect("the letter is in the table");
+    let (_, input) =
+        inputs().into_iter().find(|(name, _)| *name == letter).expect("the letter is in the table");
     if letter == "." {
         bench.now = bench.child.deadline().unwrap_or(bench.now);
     }
@@ -537,18 +501,12 @@ fn any_input() -> impl Strategy<Value = Input> {
         Just(Input::Kill),
         Just(Input::GiveUp),
         Just(Input::Tick),
-        (0..10_000_u64).prop_map(|millis| Input::Stop {
-            grace: Duration::from_millis(millis)
-        }),
+        (0..10_000_u64).prop_map(|millis| Input::Stop { grace: Duration::from_millis(millis) }),
         (0..10_i32).prop_map(|code| Input::Exited(Ending::Code(code))),
         Just(Input::Exited(SEGFAULT)),
         Just(Input::Spawned { pid: pid() }),
-        Just(Input::SpawnFailed {
-            errno: Errno::EAGAIN
-        }),
-        Just(Input::SpawnFailed {
-            errno: Errno::ENOENT
-        }),
+        Just(Input::SpawnFailed { errno: Errno::EAGAIN }),
+        Just(Input::SpawnFailed { errno: Errno::ENOENT }),
     ]
 }
 

@@ -56,10 +56,7 @@ impl Yard {
                     self.give(slot, Input::Spawned { pid });
                 }
                 Effect::Stop => self.asked.push(slot),
-                Effect::Signal {
-                    pid,
-                    signal: Lethal::Kill,
-                } => self.killed.push(pid),
+                Effect::Signal { pid, signal: Lethal::Kill } => self.killed.push(pid),
                 Effect::Signal { .. } | Effect::Report(_) => {}
             }
         }
@@ -196,19 +193,12 @@ fn a_large_fleet_is_started_in_portions_at_the_pace_and_no_faster() {
     }
     assert_eq!(most, Pace::SLOTS_ONLY.spawns_per_turn);
     let took = yard.now.since(begin);
-    assert_eq!(
-        took,
-        Duration::from_secs(2),
-        "64 at once, then 500 a second"
-    );
+    assert_eq!(took, Duration::from_secs(2), "64 at once, then 500 a second");
 }
 
 #[test]
 fn restarts_keep_to_the_pace_too() {
-    let pace = Pace {
-        spawns_per_turn: 4,
-        ..Pace::SLOTS_ONLY
-    };
+    let pace = Pace { spawns_per_turn: 4, ..Pace::SLOTS_ONLY };
     let mut yard = Yard::new(&USER, pace);
     yard.want(40);
     yard.settle();
@@ -219,22 +209,15 @@ fn restarts_keep_to_the_pace_too() {
     yard.now = yard.now + Duration::from_secs(1);
     yard.turn();
     assert_eq!(yard.spawned, [0, 1, 2, 3]);
-    assert!(
-        yard.fleet.deadline().unwrap() <= yard.now,
-        "there is more to do"
-    );
+    assert!(yard.fleet.deadline().unwrap() <= yard.now, "there is more to do");
     yard.turn();
     assert_eq!(yard.spawned.len(), 8);
 }
 
 #[test]
 fn a_hang_is_dealt_with_while_starts_wait_for_their_turn() {
-    let pace = Pace {
-        spawns_per_turn: 1,
-        spawns_per_second: 1,
-        spawn_burst: 1,
-        ..Pace::SLOTS_ONLY
-    };
+    let pace =
+        Pace { spawns_per_turn: 1, spawns_per_second: 1, spawn_burst: 1, ..Pace::SLOTS_ONLY };
     let mut yard = Yard::new(&CORE, pace);
     yard.want(100);
     yard.turn();
@@ -274,11 +257,7 @@ fn a_pool_that_keeps_dying_is_given_up_before_its_slots_are() {
         }
     }
     assert_eq!(deaths, limit + 1);
-    let most = yard
-        .fleet
-        .children()
-        .map(|(_, child)| child.crashes())
-        .max();
+    let most = yard.fleet.children().map(|(_, child)| child.crashes()).max();
     assert!(most <= CORE.restarts_max, "no slot alone was to blame");
     assert!(!yard.fleet.is_settled());
 }

@@ -11,9 +11,7 @@ use crate::supervisor::patience::wait_readable;
 use crate::supervisor::stderr::Drained;
 
 fn shell(script: &str) -> Spawned {
-    Spawner::new("/bin/sh")
-        .launch(&["-c", script], Stderr::Keep)
-        .unwrap()
+    Spawner::new("/bin/sh").launch(&["-c", script], Stderr::Keep).unwrap()
 }
 
 /// Reads what the process sends on the control connection until it ends.
@@ -35,11 +33,7 @@ fn wait(spawned: &mut Spawned) -> Ending {
     read_to_end(&mut spawned.control);
     // The stream ends a moment before the process can be reaped; waiting without WNOHANG covers
     // that moment and leaves the dead for `reap`.
-    waitid(
-        Id::Pid(spawned.pid),
-        WaitPidFlag::WEXITED | WaitPidFlag::WNOWAIT,
-    )
-    .unwrap();
+    waitid(Id::Pid(spawned.pid), WaitPidFlag::WEXITED | WaitPidFlag::WNOWAIT).unwrap();
     reap(spawned.pid).expect("the process is dead")
 }
 
@@ -156,24 +150,18 @@ fn a_babbling_process_gets_its_share_of_a_turn_and_no_more() {
 
 #[test]
 fn a_shared_standard_error_costs_no_descriptor() {
-    let mut child = Spawner::new("/bin/sh")
-        .launch(&["-c", "exit 0"], Stderr::Share)
-        .unwrap();
+    let mut child = Spawner::new("/bin/sh").launch(&["-c", "exit 0"], Stderr::Share).unwrap();
     assert!(child.stderr.is_none());
     wait(&mut child);
 }
 
 #[test]
 fn a_program_that_is_not_there_is_named_in_the_error() {
-    let error = Spawner::new("/nowhere/postoffice")
-        .spawn("worker", Some(2), Stderr::Keep)
-        .unwrap_err();
+    let error =
+        Spawner::new("/nowhere/postoffice").spawn("worker", Some(2), Stderr::Keep).unwrap_err();
     assert_eq!(error.errno(), Errno::ENOENT);
     let text = error.to_string();
-    assert!(
-        text.starts_with("cannot start worker 2 from /nowhere/postoffice"),
-        "{text}"
-    );
+    assert!(text.starts_with("cannot start worker 2 from /nowhere/postoffice"), "{text}");
 }
 
 #[test]
@@ -208,10 +196,7 @@ fn only_the_dead_among_ours_are_reaped_with_their_slots() {
     let pids = BTreeMap::from([(first.pid, 10), (second.pid, 20), (third.pid, 30)]);
     let mut dead = reap_dead(&pids);
     dead.sort_by_key(|&(slot, ..)| slot);
-    let expected = [
-        (10, first.pid, Ending::Code(5)),
-        (30, third.pid, Ending::Signal(9)),
-    ];
+    let expected = [(10, first.pid, Ending::Code(5)), (30, third.pid, Ending::Signal(9))];
     assert_eq!(dead, expected);
     assert_eq!(reap(stranger.pid), Some(Ending::Code(9)));
     kill(second.pid, Signal::SIGKILL).unwrap();

@@ -1,0 +1,285 @@
+//! The log against crashes: cuts, flips, kills between any two commits.
+
+use std::sync::mpsc;
+
+use proptest::prelude::*;
+
+use super::*;
+use crate::storage::format::ALIGN;
+
+const OPTIONS: LogOptions = LogOptions { segment_bytes: 1 << 16, policy: FsyncPolicy::None };
+
+type Owned = (u8, [u8; 16], Vec<u8>);
+
+fn record(number: u64) -> Owned {
+    let mut key = [0; 16];
+    key[..8].copy_from_slice(&number.to_be_bytes());
+    (u8::try_from(number % 5).unwrap(), key, vec![7; usize::try_from(number % 300).unwrap()])
+}
+
+fn append(log: &mut Logstore, number: u64) {
+    let (kind, key, value) = record(number);
+    log.append_with(kind, key, |out| out.extend_from_slice(&value));
+}
+
+fn open_with(
+    dir: &Path,
+    options: LogOptions,
+) -> Result<(Logstore, Recovered, Vec<Owned>), LogError> {
+    let mut records = Vec::new();
+    let (log, recovered) = Logstore::open(dir, options, || {}, &mut |record| {
+        records.push((record.kind, *record.key, record.value.to_vec()));
+    })?;
+    Ok((log, recovered, records))
+}
+
+fn open(dir: &Path) -> (Logstore, Recovered, Vec<Owned>) {
+    open_with(dir, OPTIONS).unwrap()
+}
+
+/// Writes `batches` batches of ten records and lets go of the log without closing it.
+fn write(dir: &Path, from: u64, batches: u64) {
+    let (mut log, _, _) = open(dir);
+    for batch in 0..batches {
+        for number in 0..10 {
+            append(&mut log, from + batch * 10 + number);
+        }
+        log.commit(Time(1)).unwrap();
+    }
+}
+
+fn numbers(range: std::ops::Range<u64>) -> Vec<Owned> {
+    range.map(record).collect()
+}
+
+#[test]
+fn what_was_committed_is_there_after_the_writer_dies() {
+    let dir = tempfile::tempdir().unwrap();
+    write(dir.path(), 0, 5);
+    write(dir.path(), 50, 5);
+    let (_, recovered, records) = open(dir.path());
+    assert_eq!(records, numbers(0..100));
+    assert_eq!((recovered.records, recovered.torn_bytes), (100, 0));
+}
+
+#[test]
+fn records_go_on_over_many_segments() {
+    let dir = tempfile::tempdir().unwrap();
+    write(dir.path(), 0, 300);
+    let (log, recovered, records) = open(dir.path());
+    assert!(recovered.segments > 5 && log.stats().segments == recovered.segments as u64);
+    assert_eq!(records, numbers(0..3000));
+}
+
+#[test]
+fn a_commit_larger_than_a_segment_is_spread_over_several() {
+    let dir = tempfile::tempdir().unwrap();
+    let options = LogOptions { segment_bytes: 1 << 20, ..OPTIONS };
+    let (mut log, _, _) = open_with(dir.path(), options).unwrap();
+    for number in 0..20_000 {
+        append(&mut log, number);
+    }
+    let end = log.commit(Time(1)).unwrap().unwrap();
+    assert_eq!(end, log.acknowledged());
+    drop(log);
+    let (_, recovered, records) = open_with(dir.path(), options).unwrap();
+    assert!(recovered.segments > 2);
+    assert_eq!(records, numbers(0..20_000));
+}
+
+#[test]
+fn a_commit_of_nothing_writes_nothing() {
+    let dir = tempfile::tempdir().unwrap();
+    let (mut log, _, _) = open(dir.path());
+    assert_eq!((log.commit(Time(1)).unwrap(), log.stats().bytes), (None, 0));
+}
+
+#[test]
+fn only_one_writes_at_a_time() {
+    let dir = tempfile::tempdir().unwrap();
+    let (log, _, _) = open(dir.path());
+    let Err(LogError::InUse { holder, .. }) = open_with(dir.path(), OPTIONS) else {
+        panic!("a second writer is refused")
+    };
+    assert_eq!(holder, std::process::id().to_string());
+    drop(log);
+    open(dir.path());
+}
+
+#[test]
+fn each_batch_is_acknowledged_when_it_is_synced_and_begins_on_a_border() {
+    let dir = tempfile::tempdir().unwrap();
+    let (news, notified) = mpsc::channel();
+    let options = LogOptions { policy: FsyncPolicy::EachBatch, ..OPTIONS };
+    let notify = move || news.send(()).unwrap();
+    let (mut log, _) = Logstore::open(dir.path(), options, notify, &mut |_| {}).unwrap();
+    for number in 0..3 {
+        append(&mut log, number);
+        let end = log.commit(Time(1)).unwrap().unwrap();
+        assert!(log.acknowledged() < end);
+        notified.recv().unwrap();
+        assert_eq!(log.poll(Time(1)).unwrap().acknowledged, end);
+        assert!(log.next_sync_time().is_some());
+    }
+    assert_eq!((log.stats().syncs, log.stats().unsynced_bytes), (3, 0));
+    let bytes = std::fs::read(&*log.active.path).unwrap();
+    for batch in 1..4 {
+        assert_eq!(&bytes[batch * usize::try_from(ALIGN).unwrap()..][..4], b"PBAT");
+    }
+}
+
+#[test]
+fn silence_is_used_to_write_down_what_is_synced() {
+    let dir = tempfile::tempdir().unwrap();
+    let (news, notified) = mpsc::channel();
+    let notify = move || news.send(()).unwrap();
+    let (mut log, _) = Logstore::open(dir.path(), OPTIONS, notify, &mut |_| {}).unwrap();
+    append(&mut log, 0);
+    log.commit(Time(5)).unwrap();
+    assert_eq!(log.deadline(), Time::NEVER, "nothing is synced under this policy");
+    log.sync_now(Time(5));
+    notified.recv().unwrap();
+    log.poll(Time(5)).unwrap();
+    let at = log.deadline();
+    assert_eq!(at, Time(5) + MARK_AFTER);
+    let written = log.stats();
+    log.poll(at).unwrap();
+    assert_eq!((log.deadline(), log.stats().records), (Time::NEVER, written.records));
+    drop(log);
+    assert_eq!(open(dir.path()).2, numbers(0..1));
+}
+
+#[test]
+fn after_a_clean_end_any_damage_is_refused() {
+    let dir = tempfile::tempdir().unwrap();
+    let (mut log, _, _) = open(dir.path());
+    for number in 0..20 {
+        append(&mut log, number);
+    }
+    log.close(Time(9)).unwrap();
+    let path = dir::segment_path(&reader::log_dir(dir.path()), Lsn(0));
+    let mut bytes = std::fs::read(&path).unwrap();
+    bytes[4500] ^= 4;
+    std::fs::write(&path, &bytes).unwrap();
+    let refused = open_with(dir.path(), OPTIONS).err();
+    assert!(matches!(refused, Some(LogError::Damaged { offset: 4096, .. })), "{refused:?}");
+}
+
+#[test]
+fn a_torn_tail_is_kept_aside_and_writing_goes_on_behind_it() {
+    let dir = tempfile::tempdir().unwrap();
+    write(dir.path(), 0, 4);
+    let path = dir::segment_path(&reader::log_dir(dir.path()), Lsn(0));
+    let mut bytes = std::fs::read(&path).unwrap();
+    let last = bytes.iter().rposition(|&byte| byte != 0).unwrap();
+    bytes[last - 3] ^= 1;
+    std::fs::write(&path, &bytes).unwrap();
+    let (mut log, recovered, records) = open(dir.path());
+    assert_eq!(records, numbers(0..30));
+    assert!(recovered.torn_bytes > 0 && recovered.kept_aside.unwrap().exists());
+    append(&mut log, 30);
+    log.commit(Time(1)).unwrap();
+    drop(log);
+    let (_, again, records) = open(dir.path());
+    assert_eq!((records, again.torn_bytes), (numbers(0..31), 0));
+}
+
+#[test]
+fn foreign_files_and_missing_segments_are_named() {
+    let dir = tempfile::tempdir().unwrap();
+    let (mut log, _, _) = open(dir.path());
+    for number in 0..3000 {
+        append(&mut log, number);
+        if number % 10 == 0 {
+            log.commit(Time(1)).unwrap();
+        }
+    }
+    log.close(Time(1)).unwrap();
+    let log_dir = reader::log_dir(dir.path());
+    let second = dir::segments(&log_dir).unwrap()[1];
+    std::fs::remove_file(dir::segment_path(&log_dir, second)).unwrap();
+    let refused = open_with(dir.path(), OPTIONS).err();
+    assert!(
+        matches!(refused, Some(LogError::Damaged { .. } | LogError::Gap { .. })),
+        "{refused:?}"
+    );
+    std::fs::write(log_dir.join("notes.txt"), "x").unwrap();
+    assert!(matches!(open_with(dir.path(), OPTIONS).err(), Some(LogError::Foreign { .. })));
+}
+
+#[test]
+fn a_failed_write_is_final() {
+    let dir = tempfile::tempdir().unwrap();
+    let (mut log, _, _) = open(dir.path());
+    let read_only = File::open(&*log.active.path).unwrap();
+    log.active.file = Arc::new(read_only);
+    append(&mut log, 0);
+    assert!(matches!(log.commit(Time(1)), Err(LogError::Io { op: IoOp::Write, .. })));
+    append(&mut log, 1);
+    assert!(matches!(log.commit(Time(1)), Err(LogError::ReadOnly)));
+    assert!(matches!(log.poll(Time(1)), Err(LogError::ReadOnly)));
+}
+
+/// A log of several segments without any sync, as one image per segment.
+fn image() -> (tempfile::TempDir, Vec<(PathBuf, Vec<u8>)>) {
+    let dir = tempfile::tempdir().unwrap();
+    let options = LogOptions { segment_bytes: 12_000, ..OPTIONS };
+    let (mut log, _, _) = open_with(dir.path(), options).unwrap();
+    for number in 0..90 {
+        append(&mut log, number);
+        if number % 6 == 5 {
+            log.commit(Time(1)).unwrap();
+        }
+    }
+    drop(log);
+    let log_dir = reader::log_dir(dir.path());
+    let segments = dir::segments(&log_dir).unwrap();
+    let files = segments.iter().map(|&first| dir::segment_path(&log_dir, first));
+    let images = files.map(|path| (path.clone(), std::fs::read(path).unwrap())).collect();
+    (dir, images)
+}
+
+/// Scans a log and makes sure that what it reads is a beginning of what was written.
+fn check_prefix(dir: &Path) -> Option<usize> {
+    let mut records = Vec::new();
+    let found = reader::scan(dir, &mut |record| {
+        records.push((record.kind, *record.key, record.value.to_vec()));
+    });
+    let whole = numbers(0..90);
+    assert_eq!(records[..], whole[..records.len()], "never a wrong record");
+    found.ok().map(|_| records.len())
+}
+
+#[test]
+fn a_cut_at_any_byte_loses_only_what_is_behind_it() {
+    let (dir, images) = image();
+    let (path, bytes) = images.last().unwrap();
+    let mut most = 0;
+    for cut in (0..=bytes.len()).step_by(7) {
+        std::fs::write(path, &bytes[..cut]).unwrap();
+        let found = check_prefix(dir.path()).expect("nothing was synced, so nothing is refused");
+        assert!(found >= most, "a later cut loses no more");
+        most = found;
+    }
+    assert_eq!(most, 90);
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(64))]
+
+    #[test]
+    fn a_flipped_bit_never_yields_a_wrong_record(segment: usize, at: usize, bit in 0u8..8) {
+        let (dir, images) = image();
+        let (path, bytes) = &images[segment % images.len()];
+        let mut flipped = bytes.clone();
+        let at = at % flipped.len();
+        flipped[at] ^= 1 << bit;
+        std::fs::write(path, &flipped).unwrap();
+        check_prefix(dir.path());
+    }
+
+    #[test]
+    fn arbitrary_bytes_are_no_log(data: Vec<u8>) {
+        crate::storage::recovery::fuzz_scan(&data);
+    }
+}
