@@ -80,7 +80,6 @@ pub struct LogStats {
 pub struct Logstore {
     dir: PathBuf,
     log_id: [u8; 16],
-    segment_bytes: u64,
     active: Active,
     prev_crc: u32,
     /// Batches that are not written: for each, a gap for its header and then its records.
@@ -167,7 +166,6 @@ impl Logstore {
         let log = Self {
             dir,
             log_id,
-            segment_bytes: options.segment_bytes,
             active,
             prev_crc: found.last_crc,
             buf: Vec::new(),
@@ -372,11 +370,11 @@ impl Logstore {
     /// [`LogError`] if that fails or anything failed earlier.
     pub fn close(mut self, now: Time) -> Result<(), LogError> {
         self.commit(now)?;
-        let Self { syncer, active, prev_crc, plan, is_covered, is_marked, .. } = self;
+        let Self { syncer, active, prev_crc, plan, is_marked, .. } = self;
         syncer.finish()?;
         let Active { file, path, .. } = &active;
         file.sync_data().map_err(dir::failed(IoOp::Sync, path))?;
-        let offset = if is_covered { align_up(active.end) } else { active.end };
+        let offset = align_up(active.end);
         let is_known = is_marked && plan.synced() == plan.written();
         if !is_known && offset + BATCH_HEADER_BYTES as u64 <= active.room {
             let (mark, _) = mark(&active, offset, plan.written(), prev_crc);
@@ -409,7 +407,8 @@ impl Logstore {
 
     fn write_mark(&mut self, now: Time) -> Result<(), LogError> {
         self.is_marked = true;
-        let offset = self.next_offset();
+        // On a border it is found even when what stands before it is damaged.
+        let offset = align_up(self.active.end);
         let end = offset + BATCH_HEADER_BYTES as u64;
         if end > self.active.room {
             return Ok(());
