@@ -33,17 +33,9 @@ pub struct Due {
 impl Control {
     /// Says hello on `link`.
     pub fn greet(link: LinkId, number: u16, links: &mut Links) -> Self {
-        let hello = Hello {
-            number,
-            pid: std::process::id(),
-        };
+        let hello = Hello { number, pid: std::process::id() };
         links.send(link, &ChildToSupervisor::Hello(hello));
-        Self {
-            link,
-            heartbeat_at: Time::ZERO,
-            telemetry_at: Time::ZERO,
-            latencies_at: Time::ZERO,
-        }
+        Self { link, heartbeat_at: Time::ZERO, telemetry_at: Time::ZERO, latencies_at: Time::ZERO }
     }
 
     /// Returns the link to the supervisor.
@@ -66,26 +58,17 @@ impl Control {
             links.send(self.link, &ChildToSupervisor::Heartbeat(heartbeat));
         }
         if self.telemetry_at > now {
-            return Due {
-                totals: false,
-                latencies: false,
-            };
+            return Due { totals: false, latencies: false };
         }
         self.telemetry_at = now + limits::TELEMETRY_INTERVAL;
         if links.is_congested(self.link) {
-            return Due {
-                totals: false,
-                latencies: false,
-            };
+            return Due { totals: false, latencies: false };
         }
         let latencies = self.latencies_at <= now;
         if latencies {
             self.latencies_at = now + limits::LATENCIES_INTERVAL;
         }
-        Due {
-            totals: true,
-            latencies,
-        }
+        Due { totals: true, latencies }
     }
 
     /// When [`Self::turn`] has something to do.
@@ -96,25 +79,13 @@ impl Control {
     /// Says why the child gives up.
     pub fn fail(&self, exit: u8, reason: &str, links: &mut Links) {
         send_log_lines(self.link, links);
-        links.send(
-            self.link,
-            &ChildToSupervisor::Failure(Failure { exit, reason }),
-        );
+        links.send(self.link, &ChildToSupervisor::Failure(Failure { exit, reason }));
     }
 }
 
 fn send_log_lines(link: LinkId, links: &mut Links) {
-    for Line {
-        level,
-        target,
-        text,
-    } in LINES.take()
-    {
-        let line = LogLine {
-            level,
-            target: &target,
-            text: &text,
-        };
+    for Line { level, target, text } in LINES.take() {
+        let line = LogLine { level, target: &target, text: &text };
         links.send(link, &ChildToSupervisor::Log(line));
     }
 }
@@ -132,9 +103,7 @@ struct Lines {
     waiting: Mutex<(VecDeque<Line>, u64)>,
 }
 
-static LINES: Lines = Lines {
-    waiting: Mutex::new((VecDeque::new(), 0)),
-};
+static LINES: Lines = Lines { waiting: Mutex::new((VecDeque::new(), 0)) };
 
 /// Makes the `log` macros of this process speak to its supervisor.
 pub fn log_to_supervisor(level: log::LevelFilter) {
@@ -209,15 +178,9 @@ mod tests {
 
     #[test]
     fn lines_beyond_the_bound_are_counted_and_said() {
-        let lines = Lines {
-            waiting: Mutex::default(),
-        };
+        let lines = Lines { waiting: Mutex::default() };
         for number in 0..limits::LOG_LINES_WAITING_MAX + 3 {
-            lines.push(Line {
-                level: 3,
-                target: String::new(),
-                text: number.to_string(),
-            });
+            lines.push(Line { level: 3, target: String::new(), text: number.to_string() });
         }
         let taken = lines.take();
         assert_eq!(taken.len(), limits::LOG_LINES_WAITING_MAX + 1);

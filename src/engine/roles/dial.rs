@@ -32,16 +32,8 @@ enum State {
 impl Dial {
     /// Returns a connection to `socket` that is not made yet.
     pub fn new(socket: PathBuf, bounds: ConnectionLimits, join: Join) -> Self {
-        let state = State::Down {
-            retry_at: Time::ZERO,
-        };
-        Self {
-            socket,
-            bounds,
-            join,
-            state,
-            delay: limits::RECONNECT_DELAY_MIN,
-        }
+        let state = State::Down { retry_at: Time::ZERO };
+        Self { socket, bounds, join, state, delay: limits::RECONNECT_DELAY_MIN }
     }
 
     /// Connects if it is time to.
@@ -69,9 +61,7 @@ impl Dial {
         if !self.is(link) {
             return false;
         }
-        self.state = State::Down {
-            retry_at: now + self.delay,
-        };
+        self.state = State::Down { retry_at: now + self.delay };
         self.delay = (self.delay * 2).min(limits::RECONNECT_DELAY_MAX);
         true
     }

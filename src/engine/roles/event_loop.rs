@@ -70,19 +70,13 @@ pub struct Refusal {
 
 impl From<DecodeError> for Refusal {
     fn from(error: DecodeError) -> Self {
-        Self {
-            code: ErrorCode::Malformed,
-            text: error.to_string(),
-        }
+        Self { code: ErrorCode::Malformed, text: error.to_string() }
     }
 }
 
 impl From<InvalidHistogram> for Refusal {
     fn from(error: InvalidHistogram) -> Self {
-        Self {
-            code: ErrorCode::Malformed,
-            text: error.to_string(),
-        }
+        Self { code: ErrorCode::Malformed, text: error.to_string() }
     }
 }
 
@@ -93,10 +87,7 @@ impl From<FrameError> for Refusal {
             FrameError::TooLong { .. } => ErrorCode::Oversized,
             FrameError::Flags { .. } => ErrorCode::Malformed,
         };
-        Self {
-            code,
-            text: error.to_string(),
-        }
+        Self { code, text: error.to_string() }
     }
 }
 
@@ -334,11 +325,7 @@ impl EventLoop {
         let is_closing = link.connection.is_closing();
         if flushed.is_err() {
             let told = is_closing;
-            if told {
-                self.remove(id)
-            } else {
-                self.drop_link(id, Closed::ByPeer, role)
-            }
+            if told { self.remove(id) } else { self.drop_link(id, Closed::ByPeer, role) }
         } else if is_closing && !link.connection.wants_write() {
             self.remove(id);
         } else if link.connection.outbox.is_over() {

@@ -50,16 +50,7 @@ impl<T: Send + 'static> Hands<T> {
         let (jobs, next_job) = channel();
         let (report, done) = channel();
         let next_job = Arc::new(Mutex::new(next_job));
-        Self {
-            jobs,
-            next_job,
-            done,
-            report,
-            waker,
-            scratch_dir,
-            threads: 0,
-            busy: 0,
-        }
+        Self { jobs, next_job, done, report, waker, scratch_dir, threads: 0, busy: 0 }
     }
 
     /// Gives a job to a free hand, or to a new one. The caller's seats bound how many there are.
@@ -71,9 +62,7 @@ impl<T: Send + 'static> Hands<T> {
             self.start_thread()?;
         }
         self.busy += 1;
-        self.jobs
-            .send(job)
-            .map_err(|_| io::Error::other("all working threads have ended"))
+        self.jobs.send(job).map_err(|_| io::Error::other("all working threads have ended"))
     }
 
     /// Returns the note of a job that is done.
@@ -87,22 +76,17 @@ impl<T: Send + 'static> Hands<T> {
         let jobs = Arc::clone(&self.next_job);
         let (report, waker) = (self.report.clone(), Arc::clone(&self.waker));
         let scratch = Scratch::new(&self.scratch_dir);
-        std::thread::Builder::new()
-            .name("seat".to_owned())
-            .spawn(move || {
-                let mut hand = Hand {
-                    scratch,
-                    memory: Vec::new(),
-                };
-                loop {
-                    let job = jobs.lock().unwrap_or_else(PoisonError::into_inner).recv();
-                    let Ok(job) = job else { return };
-                    hand.work(job.work, job.demand);
-                    if report.send(job.note).is_err() || waker.wake().is_err() {
-                        return;
-                    }
+        std::thread::Builder::new().name("seat".to_owned()).spawn(move || {
+            let mut hand = Hand { scratch, memory: Vec::new() };
+            loop {
+                let job = jobs.lock().unwrap_or_else(PoisonError::into_inner).recv();
+                let Ok(job) = job else { return };
+                hand.work(job.work, job.demand);
+                if report.send(job.note).is_err() || waker.wake().is_err() {
+                    return;
                 }
-            })?;
+            }
+        })?;
         self.threads += 1;
         Ok(())
     }
@@ -153,9 +137,7 @@ fn spin(demand: Duration) {
     let mut sum = 1_u64;
     while cpu_time() < end {
         for step in 0..STEPS {
-            sum = sum
-                .wrapping_mul(6_364_136_223_846_793_005)
-                .wrapping_add(step);
+            sum = sum.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(step);
         }
         sum = std::hint::black_box(sum);
     }
@@ -177,12 +159,7 @@ struct Scratch {
 
 impl Scratch {
     fn new(dir: &Path) -> Self {
-        Self {
-            dir: dir.to_owned(),
-            file: None,
-            offset: 0,
-            bytes: Vec::new(),
-        }
+        Self { dir: dir.to_owned(), file: None, offset: 0, bytes: Vec::new() }
     }
 
     fn write(&mut self, bytes: usize) -> io::Result<()> {
@@ -218,10 +195,7 @@ mod tests {
     /// Gives one job to a hand and returns the CPU time and the elapsed time of the work.
     fn check(work: Work, demand: Duration) -> (Duration, Duration) {
         let dir = tempfile::tempdir().unwrap();
-        let mut hand = Hand {
-            scratch: Scratch::new(dir.path()),
-            memory: Vec::new(),
-        };
+        let mut hand = Hand { scratch: Scratch::new(dir.path()), memory: Vec::new() };
         let (cpu, began) = (cpu_time(), SystemClock.now());
         hand.work(work, demand);
         (cpu_time() - cpu, SystemClock.now().since(began))
@@ -252,11 +226,7 @@ mod tests {
         scratch.offset = limits::SCRATCH_BYTES_MAX - 10;
         scratch.write(4096).unwrap();
         assert_eq!(scratch.offset, 4096);
-        assert_eq!(
-            std::fs::read_dir(dir.path()).unwrap().count(),
-            0,
-            "it has no name"
-        );
+        assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 0, "it has no name");
     }
 
     #[test]
@@ -265,13 +235,7 @@ mod tests {
         let waker = Arc::new(Waker::new(poll.registry(), mio::Token(0)).unwrap());
         let mut hands = Hands::new(waker, PathBuf::from("."));
         for note in 0..3 {
-            hands
-                .give(Job {
-                    note,
-                    work: Work::Spin,
-                    demand: Duration::ZERO,
-                })
-                .unwrap();
+            hands.give(Job { note, work: Work::Spin, demand: Duration::ZERO }).unwrap();
         }
         assert!(hands.threads >= 1);
         let mut notes: Vec<i32> = (0..3).map(|_| hands.done.recv().unwrap()).collect();

@@ -71,12 +71,7 @@ impl IssuerRole {
     /// Returns an issuer that waits for its configuration on `control`.
     pub fn new(control: LinkId, waker: Arc<Waker>, links: &mut Links) -> Self {
         let control = Control::greet(control, 0, links);
-        Self {
-            control,
-            waker,
-            state: State::Idle,
-            exit: None,
-        }
+        Self { control, waker, state: State::Idle, exit: None }
     }
 
     fn on_control(
@@ -119,30 +114,19 @@ impl IssuerRole {
             records: Arc::clone(&records),
             waker: Arc::clone(&self.waker),
         };
-        let spawned = std::thread::Builder::new()
-            .name("log-open".to_owned())
-            .spawn(move || {
-                let waker = Arc::clone(&opener.waker);
-                // A receiver that is gone means that the process is ending.
-                let _ = sender.send(opener.open());
-                wake(&waker);
-            });
+        let spawned = std::thread::Builder::new().name("log-open".to_owned()).spawn(move || {
+            let waker = Arc::clone(&opener.waker);
+            // A receiver that is gone means that the process is ending.
+            let _ = sender.send(opener.open());
+            wake(&waker);
+        });
         match spawned {
             Ok(_) => {
-                self.state = State::Opening(Opening {
-                    config,
-                    scenario,
-                    records,
-                    opened,
-                    began: now,
-                });
+                self.state =
+                    State::Opening(Opening { config, scenario, records, opened, began: now });
             }
             Err(error) => {
-                self.fail(
-                    super::EXIT_FAILED,
-                    &format!("cannot start a thread: {error}"),
-                    links,
-                );
+                self.fail(super::EXIT_FAILED, &format!("cannot start a thread: {error}"), links);
             }
         }
     }
@@ -158,28 +142,18 @@ impl IssuerRole {
                 else {
                     return;
                 };
-                let Opening {
-                    config,
-                    scenario,
-                    began,
-                    ..
-                } = opening;
+                let Opening { config, scenario, began, .. } = opening;
                 let serving = Serving::new(config, &scenario, opened, began, now);
                 self.state = State::Serving(Box::new(serving));
             }
             Ok(Err(error)) => self.fail_with(&error, links),
             Err(TryRecvError::Empty) if due.totals => {
                 let records = opening.records.load(Ordering::Relaxed);
-                self.control
-                    .send(&IssuerToDirector::Recovering(Recovering { records }), links);
+                self.control.send(&IssuerToDirector::Recovering(Recovering { records }), links);
             }
             Err(TryRecvError::Empty) => {}
             Err(TryRecvError::Disconnected) => {
-                self.fail(
-                    super::EXIT_FAILED,
-                    "the thread that opens the log panicked",
-                    links,
-                );
+                self.fail(super::EXIT_FAILED, "the thread that opens the log panicked", links);
             }
         }
     }
@@ -193,10 +167,7 @@ impl IssuerRole {
         if let Err(error) = serving.turn(now, links) {
             return self.fail_with(&error, links);
         }
-        let all = Due {
-            totals: true,
-            latencies: true,
-        };
+        let all = Due { totals: true, latencies: true };
         telemetry::send(&serving, all, &self.control, now, links);
         match serving.close() {
             Ok(()) => self.exit = Some(0),
@@ -286,13 +257,7 @@ struct Opener {
 impl Opener {
     /// Opens the log and replays it; waits a little for a dying predecessor to let go of it.
     fn open(self) -> Result<Opened, LogError> {
-        let Self {
-            dir,
-            log,
-            mut recovery,
-            records,
-            waker,
-        } = self;
+        let Self { dir, log, mut recovery, records, waker } = self;
         let give_up = SystemClock.now() + limits::WRITER_LOCK_PATIENCE;
         loop {
             let waker = Arc::clone(&waker);
@@ -305,11 +270,7 @@ impl Opener {
             };
             match Logstore::open(&dir, log, move || wake(&waker), &mut visit) {
                 Ok((log, report)) => {
-                    return Ok(Opened {
-                        log,
-                        report,
-                        recovery,
-                    });
+                    return Ok(Opened { log, report, recovery });
                 }
                 Err(LogError::InUse { .. }) if SystemClock.now() < give_up => {
                     sleep_until(SystemClock.now() + limits::WRITER_LOCK_RETRY);

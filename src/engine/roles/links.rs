@@ -92,9 +92,7 @@ impl<T> PerLink<T> {
     /// Takes a link's value away.
     pub fn remove(&mut self, id: LinkId) -> Option<T> {
         let entry = self.values.get_mut(Links::index(id))?;
-        entry
-            .take_if(|(owner, _)| *owner == id)
-            .map(|(_, value)| value)
+        entry.take_if(|(owner, _)| *owner == id).map(|(_, value)| value)
     }
 
     /// Returns all links that have a value, with it.
@@ -161,14 +159,12 @@ impl Links {
 
     /// Returns whether so much waits to be sent that no more should be added.
     pub fn is_congested(&self, id: LinkId) -> bool {
-        self.get(id)
-            .is_some_and(|link| !link.connection.wants_read())
+        self.get(id).is_some_and(|link| !link.connection.wants_read())
     }
 
     /// Returns whether all that was sent has left.
     pub fn is_flushed(&self, id: LinkId) -> bool {
-        self.get(id)
-            .is_none_or(|link| !link.connection.wants_write())
+        self.get(id).is_none_or(|link| !link.connection.wants_write())
     }
 
     pub(super) fn insert(&mut self, bounds: ConnectionLimits) -> LinkId {
@@ -185,10 +181,7 @@ impl Links {
             is_queued: false,
             is_dirty: false,
         });
-        LinkId {
-            index,
-            generation: *generation,
-        }
+        LinkId { index, generation: *generation }
     }
 
     pub(super) fn remove(&mut self, id: LinkId) -> bool {
@@ -220,10 +213,7 @@ impl Links {
     pub(super) fn at(&self, index: usize) -> Option<LinkId> {
         let (generation, link) = self.slots.get(index)?;
         link.as_ref()?;
-        Some(LinkId {
-            index: u32::try_from(index).ok()?,
-            generation: *generation,
-        })
+        Some(LinkId { index: u32::try_from(index).ok()?, generation: *generation })
     }
 
     pub(super) fn index(id: LinkId) -> usize {

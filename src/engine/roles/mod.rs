@@ -66,11 +66,7 @@ pub fn run(role: RoleName, args: &[String]) -> u8 {
         eprintln!("this command is started by postoffice-tui itself");
         return EXIT_USAGE;
     };
-    let rank = if role == RoleName::User {
-        Rank::Expendable
-    } else {
-        Rank::Core
-    };
+    let rank = if role == RoleName::User { Rank::Expendable } else { Rank::Core };
     if let Err(error) = become_child(parent, rank) {
         eprintln!("{error}");
         return EXIT_USAGE;
@@ -148,14 +144,8 @@ mod tests {
     #[test]
     fn arguments_are_those_that_the_spawner_gives() {
         let args = |text: &str| text.split(' ').map(str::to_owned).collect::<Vec<_>>();
-        assert_eq!(
-            arguments(&args("--id 3 --parent 77")),
-            Some((3, Pid::from_raw(77)))
-        );
-        assert_eq!(
-            arguments(&args("--parent 77")),
-            Some((0, Pid::from_raw(77)))
-        );
+        assert_eq!(arguments(&args("--id 3 --parent 77")), Some((3, Pid::from_raw(77))));
+        assert_eq!(arguments(&args("--parent 77")), Some((0, Pid::from_raw(77))));
         assert_eq!(arguments(&args("--id x --parent 77")), None);
         assert_eq!(arguments(&args("--id 3")), None);
     }

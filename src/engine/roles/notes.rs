@@ -76,15 +76,10 @@ impl Note {
             number.copy_from_slice(&bytes[8 * index..8 * index + 8]);
             u64::from_be_bytes(number)
         };
-        let user = UserId(u32::from_be_bytes([
-            bytes[48], bytes[49], bytes[50], bytes[51],
-        ]));
+        let user = UserId(u32::from_be_bytes([bytes[48], bytes[49], bytes[50], bytes[51]]));
         Self {
             id: TicketId(number(0)),
-            token: Token {
-                user,
-                seq: number(1),
-            },
+            token: Token { user, seq: number(1) },
             demand_ns: number(2),
             scheduled: Time(number(3)),
             submitted: Time(number(4)),
@@ -106,10 +101,7 @@ impl NoteFile {
     pub fn create(dir: &str, number: u16) -> io::Result<Self> {
         let path = Path::new(dir).join(format!("{number}-{}.notes", std::process::id()));
         let file = OpenOptions::new().append(true).create_new(true).open(&path);
-        Ok(Self(Appender::new(
-            named(file, &path.display().to_string())?,
-            path,
-        )))
+        Ok(Self(Appender::new(named(file, &path.display().to_string())?, path)))
     }
 
     /// Adds a note.
@@ -158,11 +150,7 @@ struct Appender {
 
 impl Appender {
     fn new(file: File, path: PathBuf) -> Self {
-        Self {
-            file: Some(file),
-            path,
-            waiting: Vec::new(),
-        }
+        Self { file: Some(file), path, waiting: Vec::new() }
     }
 
     fn write(&mut self) {
@@ -189,10 +177,7 @@ mod tests {
     fn note(id: u64) -> Note {
         Note {
             id: TicketId(id),
-            token: Token {
-                user: UserId::new(LoadId(1), 77),
-                seq: 5,
-            },
+            token: Token { user: UserId::new(LoadId(1), 77), seq: 5 },
             service: ServiceId(3),
             demand_ns: 12,
             scheduled: Time(1),

@@ -116,10 +116,7 @@ impl Staff {
 
     /// Sends a message to a slot's process, if it lives.
     pub fn send<'m>(&self, slot: u16, message: &impl Message<'m>, links: &mut Links) {
-        if let Some(Desk {
-            link: Some(link), ..
-        }) = self.desks.get(&slot)
-        {
+        if let Some(Desk { link: Some(link), .. }) = self.desks.get(&slot) {
             links.send(*link, message);
         }
     }
@@ -162,8 +159,7 @@ impl Staff {
             ChildToSupervisor::Failure(failure) => {
                 let reason = failure.reason.to_owned();
                 self.desk(slot).note.clone_from(&reason);
-                self.events
-                    .push_back(Event::Failure(slot, failure.exit, reason));
+                self.events.push_back(Event::Failure(slot, failure.exit, reason));
             }
         }
         Ok(true)
@@ -206,10 +202,7 @@ impl Staff {
 
     /// A supervisor that did not run for a while (a suspended machine) blames nobody for it.
     fn credit_lateness(&mut self, now: Time) {
-        let lateness = now.since(
-            self.deadline()
-                .max(self.ticked_at + limits::HEARTBEAT_INTERVAL),
-        );
+        let lateness = now.since(self.deadline().max(self.ticked_at + limits::HEARTBEAT_INTERVAL));
         if self.ticked_at.is_set() && lateness > limits::LATENESS_CREDITED {
             log::warn!("the supervisor was late; its children get the time: late={lateness:?}");
             self.fleet.credit(lateness);
@@ -232,12 +225,7 @@ impl Staff {
     }
 
     fn read_stderr(&mut self, slot: u16) {
-        if let Some(Desk {
-            stderr: Some(pipe),
-            note,
-            ..
-        }) = self.desks.get_mut(&slot)
-        {
+        if let Some(Desk { stderr: Some(pipe), note, .. }) = self.desks.get_mut(&slot) {
             pipe.drain();
             if let Some(line) = pipe.tail().last_line()
                 && note != line
@@ -279,9 +267,7 @@ impl Staff {
             Err(error) => {
                 log::error!("{error}");
                 self.desk(slot).note = error.to_string();
-                Input::SpawnFailed {
-                    errno: error.errno(),
-                }
+                Input::SpawnFailed { errno: error.errno() }
             }
         };
         self.fleet.handle(slot, input, now);
@@ -308,11 +294,7 @@ impl Staff {
     }
 
     fn name(&self, slot: u16) -> String {
-        if self.is_numbered {
-            format!("{} {slot}", self.role)
-        } else {
-            self.role.to_owned()
-        }
+        if self.is_numbered { format!("{} {slot}", self.role) } else { self.role.to_owned() }
     }
 
     fn desk(&mut self, slot: u16) -> &mut Desk {

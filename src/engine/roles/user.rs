@@ -91,12 +91,7 @@ impl UserRole {
     /// Returns a user process that waits for its configuration on `control`.
     pub fn new(number: u16, control: LinkId, links: &mut Links) -> Self {
         let control = Control::greet(control, number, links);
-        Self {
-            number,
-            control,
-            crowd: None,
-            exit: None,
-        }
+        Self { number, control, crowd: None, exit: None }
     }
 
     fn on_control(
@@ -118,14 +113,7 @@ impl UserRole {
                 }
             }
             ManagerToUser::Stop(_) => {
-                self.report(
-                    Due {
-                        totals: true,
-                        latencies: true,
-                    },
-                    now,
-                    links,
-                );
+                self.report(Due { totals: true, latencies: true }, now, links);
                 self.exit = Some(0);
             }
         }
@@ -152,22 +140,16 @@ impl UserRole {
         let Some(crowd) = &mut self.crowd else { return };
         if !crowd.is_announced && crowd.dial.up().is_some() {
             crowd.is_announced = true;
-            self.control
-                .send(&UserToManager::Ready(Signal { at: now }), links);
+            self.control.send(&UserToManager::Ready(Signal { at: now }), links);
         }
         if due.totals {
             crowd.write_files();
-            self.control
-                .send(&UserToManager::Totals(crowd.totals), links);
+            self.control.send(&UserToManager::Totals(crowd.totals), links);
         }
         if due.latencies {
             let (response, lag) = (crowd.response.to_bytes(), crowd.lag.to_bytes());
-            let latencies = UsersLatencies {
-                response: &response,
-                lag: &lag,
-            };
-            self.control
-                .send(&UserToManager::Latencies(latencies), links);
+            let latencies = UsersLatencies { response: &response, lag: &lag };
+            self.control.send(&UserToManager::Latencies(latencies), links);
         }
     }
 }
@@ -219,12 +201,7 @@ impl Crowd {
             outbox_high: scenario.net.outbox_high_bytes,
             outbox_max: limits::OUTBOX_BYTES_MAX,
         };
-        let join = Join {
-            secret: config.secret,
-            role: PeerRole::Users,
-            number,
-            seats: 0,
-        };
+        let join = Join { secret: config.secret, role: PeerRole::Users, number, seats: 0 };
         let workload = Workload::new(scenario, config.seed);
         let loads = (0..).map(LoadId).zip(&scenario.loads);
         let loads = loads.map(|(id, load)| LoadState {
@@ -262,8 +239,7 @@ impl Crowd {
 
     /// Hosts exactly these users. One that leaves is still told how its tickets end.
     fn host(&mut self, users: &[UserId], links: &mut Links) {
-        self.users
-            .retain(|user, _| users.binary_search(user).is_ok());
+        self.users.retain(|user, _| users.binary_search(user).is_ok());
         for &user in users {
             if self.users.contains_key(&user) {
                 continue;
@@ -274,13 +250,7 @@ impl Crowd {
                 let digest = self.workload.digest(user);
                 self.totals.digest = self.totals.digest.wrapping_add(digest);
             }
-            self.users.insert(
-                user,
-                User {
-                    draws,
-                    next_seq: None,
-                },
-            );
+            self.users.insert(user, User { draws, next_seq: None });
             if let Some(link) = self.dial.up() {
                 links.send(link, &UserToIssuer::Attach(Attach { user }));
             }
@@ -299,24 +269,15 @@ impl Crowd {
                 self.on_attached(attached.user, attached.next_seq, now);
             }
             IssuerToUser::Accepted(accepted) => {
-                let token = Token {
-                    user: accepted.user,
-                    seq: accepted.seq,
-                };
+                let token = Token { user: accepted.user, seq: accepted.seq };
                 self.on_accepted(token, accepted.id);
             }
             IssuerToUser::Rejected(rejected) => {
-                let token = Token {
-                    user: rejected.user,
-                    seq: rejected.seq,
-                };
+                let token = Token { user: rejected.user, seq: rejected.seq };
                 self.settle(token, None, now);
             }
             IssuerToUser::Done(done) => {
-                let token = Token {
-                    user: done.user,
-                    seq: done.seq,
-                };
+                let token = Token { user: done.user, seq: done.seq };
                 let outcome = Outcome::from_code(done.outcome);
                 self.settle(token, outcome.map(|outcome| (done.id, outcome)), now);
             }
@@ -355,11 +316,7 @@ impl Crowd {
 
     /// A closed user thinks, then asks.
     fn think(&mut self, user: UserId, now: Time) {
-        let Some(User {
-            draws,
-            next_seq: Some(seq),
-        }) = self.users.get_mut(&user)
-        else {
+        let Some(User { draws, next_seq: Some(seq) }) = self.users.get_mut(&user) else {
             return;
         };
         let think_ns = draws.draw(*seq).think_ns;
@@ -522,11 +479,8 @@ impl Crowd {
         let open = open.map(|(_, next)| next.offset_ns).min();
         let due = closed.into_iter().chain(open).min().unwrap_or(u64::MAX);
         let end_ns = self.line.arrivals.map_or(u64::MAX, nanos);
-        let next = if due < end_ns {
-            self.line.moment(Duration::from_nanos(due))
-        } else {
-            Time::NEVER
-        };
+        let next =
+            if due < end_ns { self.line.moment(Duration::from_nanos(due)) } else { Time::NEVER };
         next.min(self.dial.deadline())
     }
 }

@@ -117,12 +117,10 @@ impl UsersManagerRole {
                     reports: BTreeMap::new(),
                     past: Report::default(),
                 });
-                self.control
-                    .send(&ManagerToDirector::Ready(Signal { at: now }), links);
+                self.control.send(&ManagerToDirector::Ready(Signal { at: now }), links);
             }
             Err(error) => {
-                self.control
-                    .fail(super::EXIT_USAGE, &error.to_string(), links);
+                self.control.fail(super::EXIT_USAGE, &error.to_string(), links);
                 self.exit = Some(super::EXIT_USAGE);
             }
         }
@@ -138,9 +136,7 @@ impl UsersManagerRole {
         }
         let changes = office.planner.plan(wanted);
         for (UserProcessId(number), users) in changes.host {
-            let host = ManagerToUser::Host(HostedUsers {
-                users: users.clone(),
-            });
+            let host = ManagerToUser::Host(HostedUsers { users: users.clone() });
             self.staff.send(number, &host, links);
             office.hosted.insert(number, users);
         }
@@ -148,9 +144,7 @@ impl UsersManagerRole {
             office.hosted.remove(&number);
         }
         let slots: BTreeSet<u16> = office.hosted.keys().copied().collect();
-        self.staff
-            .fleet()
-            .set_wanted_slots(slots, limits::USERS_STOP_GRACE, now);
+        self.staff.fleet().set_wanted_slots(slots, limits::USERS_STOP_GRACE, now);
     }
 
     fn on_user(
@@ -209,12 +203,8 @@ impl UsersManagerRole {
         }
         if due.latencies {
             let (response, lag) = office.latencies();
-            let latencies = UsersLatencies {
-                response: &response.to_bytes(),
-                lag: &lag.to_bytes(),
-            };
-            self.control
-                .send(&ManagerToDirector::Latencies(latencies), links);
+            let latencies = UsersLatencies { response: &response.to_bytes(), lag: &lag.to_bytes() };
+            self.control.send(&ManagerToDirector::Latencies(latencies), links);
             self.staff.read_stderr_of_all();
         }
     }
@@ -238,10 +228,7 @@ impl UsersManagerRole {
                 state: phase.code(),
                 restarts: child.restarts(),
                 hosted,
-                served: office
-                    .reports
-                    .get(&slot)
-                    .map_or(0, |report| report.totals.served),
+                served: office.reports.get(&slot).map_or(0, |report| report.totals.served),
                 note: self.staff.note(slot).to_owned(),
             });
         }
@@ -281,10 +268,7 @@ impl Role for UsersManagerRole {
             self.on_event(event, now, links);
         }
         let has_ended = self.is_stopping && self.staff.view().all_stopped();
-        let all = Due {
-            totals: true,
-            latencies: true,
-        };
+        let all = Due { totals: true, latencies: true };
         self.report(if has_ended { all } else { due }, links);
         if has_ended {
             self.exit = Some(0);

@@ -77,13 +77,7 @@ impl WorkerRole {
     /// Returns a worker that waits for its configuration on `control`.
     pub fn new(number: u16, control: LinkId, waker: Arc<Waker>, links: &mut Links) -> Self {
         let control = Control::greet(control, number, links);
-        Self {
-            number,
-            control,
-            waker,
-            at_work: None,
-            exit: None,
-        }
+        Self { number, control, waker, at_work: None, exit: None }
     }
 
     fn on_control(&mut self, frame: &Frame<'_>, links: &mut Links) -> Result<(), Refusal> {
@@ -108,8 +102,7 @@ impl WorkerRole {
                 self.at_work = Some(AtWork::new(self.number, config, &scenario, waker));
             }
             Err(error) => {
-                self.control
-                    .fail(super::EXIT_USAGE, &error.to_string(), links);
+                self.control.fail(super::EXIT_USAGE, &error.to_string(), links);
                 self.exit = Some(super::EXIT_USAGE);
             }
         }
@@ -149,13 +142,11 @@ impl Role for WorkerRole {
             at_work.turn(now, links);
             if !at_work.is_announced && at_work.dial.up().is_some() {
                 at_work.is_announced = true;
-                self.control
-                    .send(&WorkerToDirector::Ready(Signal { at: now }), links);
+                self.control.send(&WorkerToDirector::Ready(Signal { at: now }), links);
             }
             let has_left = at_work.has_left();
             if due.totals || has_left {
-                self.control
-                    .send(&WorkerToDirector::Totals(at_work.totals), links);
+                self.control.send(&WorkerToDirector::Totals(at_work.totals), links);
             }
             if has_left {
                 self.exit = Some(0);
@@ -177,26 +168,11 @@ impl AtWork {
             outbox_high: scenario.net.outbox_high_bytes,
             outbox_max: limits::OUTBOX_BYTES_MAX,
         };
-        let WorkerConfig {
-            socket,
-            secret,
-            seats,
-            scratch_dir,
-            ..
-        } = config;
-        let join = Join {
-            secret,
-            role: PeerRole::Worker,
-            number,
-            seats,
-        };
+        let WorkerConfig { socket, secret, seats, scratch_dir, .. } = config;
+        let join = Join { secret, role: PeerRole::Worker, number, seats };
         Self {
             dial: Dial::new(PathBuf::from(socket), bounds, join),
-            works: scenario
-                .services
-                .iter()
-                .map(|service| service.work)
-                .collect(),
+            works: scenario.services.iter().map(|service| service.work).collect(),
             waiting: BinaryHeap::new(),
             hands: Hands::new(waker, PathBuf::from(scratch_dir)),
             life: 0,
@@ -221,18 +197,8 @@ impl AtWork {
     }
 
     fn start(&mut self, assign: &Assign<'_>, now: Time, links: &mut Links) {
-        let Assign {
-            id,
-            handle,
-            attempt,
-            ..
-        } = *assign;
-        let task = Task {
-            life: self.life,
-            id,
-            handle,
-            attempt,
-        };
+        let Assign { id, handle, attempt, .. } = *assign;
+        let task = Task { life: self.life, id, handle, attempt };
         let demand = Duration::from_nanos(assign.demand_ns);
         let work = self.works.get(usize::from(assign.service.0)).copied();
         self.totals.busy += 1;
@@ -240,11 +206,7 @@ impl AtWork {
             Work::Sleep if demand.is_zero() => self.finish(task, links),
             Work::Sleep => self.waiting.push(Reverse((now + demand, task))),
             work => {
-                if let Err(error) = self.hands.give(Job {
-                    note: task,
-                    work,
-                    demand,
-                }) {
+                if let Err(error) = self.hands.give(Job { note: task, work, demand }) {
                     log::error!("no thread is left to work; the time is slept: error={error}");
                     self.waiting.push(Reverse((now + demand, task)));
                 }
@@ -259,20 +221,8 @@ impl AtWork {
         self.totals.busy -= 1;
         self.totals.served += 1;
         if let Some(link) = self.dial.up() {
-            let Task {
-                id,
-                handle,
-                attempt,
-                ..
-            } = task;
-            links.send(
-                link,
-                &WorkerToIssuer::Served(Served {
-                    id,
-                    handle,
-                    attempt,
-                }),
-            );
+            let Task { id, handle, attempt, .. } = task;
+            links.send(link, &WorkerToIssuer::Served(Served { id, handle, attempt }));
         }
     }
 
@@ -315,10 +265,7 @@ impl AtWork {
     }
 
     fn deadline(&self) -> Time {
-        let first = self
-            .waiting
-            .peek()
-            .map_or(Time::NEVER, |Reverse((until, _))| *until);
+        let first = self.waiting.peek().map_or(Time::NEVER, |Reverse((until, _))| *until);
         first.min(self.dial.deadline())
     }
 }

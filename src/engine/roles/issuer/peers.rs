@@ -61,23 +61,9 @@ impl Effects for Acting<'_> {
     }
 
     fn assign(&mut self, worker: WorkerId, assignment: &Assignment<'_>) {
-        let &Assignment {
-            id,
-            handle,
-            attempt,
-            service,
-            demand_ns,
-            payload,
-        } = assignment;
+        let &Assignment { id, handle, attempt, service, demand_ns, payload } = assignment;
         if let Some(Some(link)) = self.peers.workers.get(usize::from(worker.0)) {
-            let assign = Assign {
-                id,
-                handle,
-                attempt,
-                service,
-                demand_ns,
-                payload,
-            };
+            let assign = Assign { id, handle, attempt, service, demand_ns, payload };
             self.links.send(*link, &IssuerToWorker::Assign(assign));
         }
     }
@@ -91,12 +77,7 @@ impl Effects for Acting<'_> {
     }
 
     fn done(&mut self, Token { user, seq }: Token, id: TicketId, outcome: Outcome) {
-        let done = Done {
-            user,
-            seq,
-            id,
-            outcome: outcome.code(),
-        };
+        let done = Done { user, seq, id, outcome: outcome.code() };
         self.tell(user, &IssuerToUser::Done(done));
     }
 }
@@ -134,15 +115,10 @@ impl Bounds {
         }
         if ask.payload.len() > self.payload_bytes {
             let (found, most) = (ask.payload.len(), self.payload_bytes);
-            return Err(malformed(format!(
-                "a payload of {found} bytes is over {most}"
-            )));
+            return Err(malformed(format!("a payload of {found} bytes is over {most}")));
         }
         Ok(Request {
-            token: Token {
-                user: ask.user,
-                seq: ask.seq,
-            },
+            token: Token { user: ask.user, seq: ask.seq },
             service: ask.service,
             demand_ns: ask.demand_ns,
             scheduled: ask.scheduled,
@@ -161,18 +137,12 @@ impl Bounds {
 }
 
 fn malformed(text: String) -> Refusal {
-    Refusal {
-        code: ErrorCode::Malformed,
-        text,
-    }
+    Refusal { code: ErrorCode::Malformed, text }
 }
 
 /// Compares without telling by the time taken how much was right.
 fn is_same_secret(shown: &Secret, wanted: &Secret) -> bool {
-    let differences = shown
-        .iter()
-        .zip(wanted)
-        .fold(0, |all, (a, b)| all | (a ^ b));
+    let differences = shown.iter().zip(wanted).fold(0, |all, (a, b)| all | (a ^ b));
     std::hint::black_box(differences) == 0
 }
 
@@ -215,20 +185,11 @@ impl Serving {
     pub(super) fn on_stranger(&mut self, link: LinkId, now: Time, links: &mut Links) {
         if self.peers.strangers >= limits::UNAUTHENTICATED_PEERS_MAX {
             self.peers.refused += 1;
-            links.refuse(
-                link,
-                ErrorCode::TooManyPeers,
-                "too many peers have not said hello",
-            );
+            links.refuse(link, ErrorCode::TooManyPeers, "too many peers have not said hello");
             return;
         }
         self.peers.strangers += 1;
-        self.peers.roles.insert(
-            link,
-            Peer::Stranger {
-                until: now + limits::HELLO_DEADLINE,
-            },
-        );
+        self.peers.roles.insert(link, Peer::Stranger { until: now + limits::HELLO_DEADLINE });
     }
 
     /// Drops peers that did not say hello in time.
@@ -304,16 +265,8 @@ impl Serving {
         links: &mut Links,
     ) -> Result<(), Refusal> {
         match WorkerToIssuer::decode(frame.kind, frame.payload)? {
-            WorkerToIssuer::Served(Served {
-                id,
-                handle,
-                attempt,
-            }) => {
-                let completion = Completion {
-                    id,
-                    handle,
-                    attempt,
-                };
+            WorkerToIssuer::Served(Served { id, handle, attempt }) => {
+                let completion = Completion { id, handle, attempt };
                 let (core, mut acting) = self.split(links);
                 if !core.completed(worker, completion, now, &mut acting) {
                     log::warn!("a late word about a ticket is ignored: {worker} ticket={id}");
@@ -338,17 +291,11 @@ impl Serving {
     ) -> Result<(), Refusal> {
         let UserToIssuer::Join(join) = UserToIssuer::decode(frame.kind, frame.payload)? else {
             let text = "the first word must be a hello".to_owned();
-            return Err(Refusal {
-                code: ErrorCode::HelloExpected,
-                text,
-            });
+            return Err(Refusal { code: ErrorCode::HelloExpected, text });
         };
         if !is_same_secret(&join.secret, &self.secret) {
             let text = "the secret is not this office's".to_owned();
-            return Err(Refusal {
-                code: ErrorCode::BadToken,
-                text,
-            });
+            return Err(Refusal { code: ErrorCode::BadToken, text });
         }
         let welcome = Welcome { epoch: self.epoch };
         let peer = match join.role {
@@ -358,9 +305,7 @@ impl Serving {
             }
             PeerRole::Worker => {
                 if join.number >= limits::WORKERS_MAX || join.seats > limits::SEATS_MAX {
-                    return Err(malformed(
-                        "there are not that many workers or seats".to_owned(),
-                    ));
+                    return Err(malformed("there are not that many workers or seats".to_owned()));
                 }
                 let worker = WorkerId(join.number);
                 self.replace_worker(worker, link, now, links);
@@ -394,10 +339,7 @@ impl Serving {
         };
         if reason != Closed::ByPeer {
             self.peers.refused += 1;
-            log::warn!(
-                "a peer was dropped: reason={reason:?} so_far={}",
-                self.peers.refused
-            );
+            log::warn!("a peer was dropped: reason={reason:?} so_far={}", self.peers.refused);
         }
         match peer {
             Peer::Stranger { .. } => self.peers.strangers -= 1,

@@ -60,25 +60,13 @@ impl Serving {
         began: Time,
         now: Time,
     ) -> Self {
-        let Opened {
-            mut log,
-            report,
-            recovery,
-        } = opened;
+        let Opened { mut log, report, recovery } = opened;
         let (epoch, requeued) = (recovery.epoch(), recovery.open() as u64);
         let mut core = recovery.finish(now);
         core.set_timeline(config.timeline);
         core.carry_over(u128::from(config.carry.staffed_ns), &config.carry.rejected);
         let (wall, boot) = (WallTime::now(), boot_id());
-        append(
-            &mut log,
-            &Record::Start(Start {
-                epoch,
-                run: config.run,
-                wall,
-                boot,
-            }),
-        );
+        append(&mut log, &Record::Start(Start { epoch, run: config.run, wall, boot }));
         let ready = IssuerReady {
             epoch,
             records: report.records,
@@ -121,11 +109,7 @@ impl Serving {
             self.release(self.log.acknowledged(), now, links);
         }
         self.drop_silent_strangers(now, links);
-        Ok(if self.log.has_uncommitted() {
-            Next::Again
-        } else {
-            Next::Wait
-        })
+        Ok(if self.log.has_uncommitted() { Next::Again } else { Next::Wait })
     }
 
     /// Returns once what the director should know when requests are first taken.
@@ -153,14 +137,7 @@ impl Serving {
 
     /// Lends the core and what its decisions act on.
     pub(super) fn split<'a>(&'a mut self, links: &'a mut Links) -> (&'a mut Issuer, Acting<'a>) {
-        (
-            &mut self.core,
-            Acting {
-                log: &mut self.log,
-                peers: &self.peers,
-                links,
-            },
-        )
+        (&mut self.core, Acting { log: &mut self.log, peers: &self.peers, links })
     }
 
     fn release(&mut self, lsn: Lsn, now: Time, links: &mut Links) {
@@ -217,7 +194,5 @@ pub(super) fn append(log: &mut Logstore, record: &Record<'_>) {
 fn boot_id() -> [u8; 16] {
     let text = std::fs::read_to_string("/proc/sys/kernel/random/boot_id").unwrap_or_default();
     let digits: String = text.chars().filter(char::is_ascii_hexdigit).collect();
-    u128::from_str_radix(&digits, 16)
-        .unwrap_or_default()
-        .to_be_bytes()
+    u128::from_str_radix(&digits, 16).unwrap_or_default().to_be_bytes()
 }

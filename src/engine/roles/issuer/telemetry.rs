@@ -31,11 +31,7 @@ fn totals(serving: &Serving, now: Time) -> IssuerTotals {
     let log = serving.log.stats();
     IssuerTotals {
         at: now,
-        services: stats
-            .services()
-            .iter()
-            .map(|service| of_service(service, now, line))
-            .collect(),
+        services: stats.services().iter().map(|service| of_service(service, now, line)).collect(),
         open: u64::from(serving.core.open()),
         staffed: stats.staffed().value(),
         staffed_ns: saturating(stats.staffed().integral_ns(now, line)),
@@ -68,20 +64,8 @@ fn of_service(stats: &ServiceStats, now: Time, line: &Timeline) -> ServiceTotals
     }
 }
 
-fn counts(
-    Counts {
-        issued,
-        rejected,
-        served,
-        failed,
-    }: Counts,
-) -> TicketCounts {
-    TicketCounts {
-        issued,
-        rejected,
-        served,
-        failed,
-    }
+fn counts(Counts { issued, rejected, served, failed }: Counts) -> TicketCounts {
+    TicketCounts { issued, rejected, served, failed }
 }
 
 fn send_latencies(service: ServiceId, stats: &ServiceStats, control: &Control, links: &mut Links) {

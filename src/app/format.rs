@@ -1,0 +1,137 @@
+//! Numbers as people read them: three significant digits and a unit.
+
+use std::time::Duration;
+
+/// What stands where a value is not known.
+pub(crate) const ABSENT: &str = "–";
+
+/// Writes a span: `812ns`, `41.2µs`, `3.05ms`, `1.20s`, `2m05s`, `3h07m`.
+pub(crate) fn duration(span: Duration) -> String {
+    let ns = span.as_nanos();
+    match ns {
+        0 => "0".to_owned(),
+        1..1_000 => format!("{ns}ns"),
+        1_000..1_000_000 => scaled(span.as_secs_f64() * 1e6, "µs"),
+        1_000_000..1_000_000_000 => scaled(span.as_secs_f64() * 1e3, "ms"),
+        1_000_000_000..60_000_000_000 => scaled(span.as_secs_f64(), "s"),
+        _ => clock(span),
+    }
+}
+
+/// Writes a span as a clock that people watch: `00:12`, `12:41`, `1:02:03`.
+pub(crate) fn stopwatch(span: Duration) -> String {
+    let seconds = span.as_secs();
+    let (hours, minutes, seconds) = (seconds / 3600, seconds / 60 % 60, seconds % 60);
+    if hours > 0 {
+        format!("{hours}:{minutes:02}:{seconds:02}")
+    } else {
+        format!("{minutes:02}:{seconds:02}")
+    }
+}
+
+fn clock(span: Duration) -> String {
+    let seconds = span.as_secs();
+    if seconds < 3600 {
+        format!("{}m{:02}s", seconds / 60, seconds % 60)
+    } else {
+        format!("{}h{:02}m", seconds / 3600, seconds / 60 % 60)
+    }
+}
+
+/// Writes a count with a thin gap between thousands: `48 210`.
+pub(crate) fn count(number: u64) -> String {
+    let digits = number.to_string();
+    let mut text = String::with_capacity(digits.len() + digits.len() / 3);
+    for (index, digit) in digits.chars().enumerate() {
+        if index > 0 && (digits.len() - index).is_multiple_of(3) {
+            text.push(' ');
+        }
+        text.push(digit);
+    }
+    text
+}
+
+/// Writes a rate per second without its unit: `0`, `3.21`, `160`, `48 210`.
+pub(crate) fn rate(per_second: f64) -> String {
+    match per_second {
+        rate if rate <= 0.0 || !rate.is_finite() => "0".to_owned(),
+        rate if rate < 100.0 => scaled(rate, ""),
+        #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "rounded")]
+        rate => count(rate.round() as u64),
+    }
+}
+
+/// Writes a ratio as percent: `71.3 %`.
+pub(crate) fn percent(ratio: f64) -> String {
+    format!("{:.1} %", ratio * 100.0)
+}
+
+/// Writes a size: `93 B`, `4.10 KiB`, `64.0 MiB`.
+pub(crate) fn bytes(bytes: u64) -> String {
+    const UNITS: [&str; 4] = [" KiB", " MiB", " GiB", " TiB"];
+    if bytes < 1024 {
+        return format!("{bytes} B");
+    }
+    #[expect(clippy::cast_precision_loss, reason = "three digits are shown")]
+    let mut size = bytes as f64 / 1024.0;
+    let mut units = UNITS.iter();
+    let mut unit = units.next();
+    while size >= 1000.0
+        && let Some(next) = units.next()
+    {
+        size /= 1024.0;
+        unit = Some(next);
+    }
+    scaled(size, unit.unwrap_or(&""))
+}
+
+/// Writes three significant digits of a number below about a thousand.
+fn scaled(number: f64, unit: &str) -> String {
+    let digits = match number {
+        number if number < 9.995 => 2,
+        number if number < 99.95 => 1,
+        _ => 0,
+    };
+    format!("{number:.digits$}{unit}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn durations_have_three_digits() {
+        let check = |ns, text: &str| assert_eq!(duration(Duration::from_nanos(ns)), text);
+        check(0, "0");
+        check(812, "812ns");
+        check(41_234, "41.2µs");
+        check(3_050_000, "3.05ms");
+        check(999_600_000, "1000ms");
+        check(1_200_000_000, "1.20s");
+        check(125_000_000_000, "2m05s");
+        check(11_220_000_000_000, "3h07m");
+    }
+
+    #[test]
+    fn counts_are_grouped() {
+        let check = |number, text: &str| assert_eq!(count(number), text);
+        check(7, "7");
+        check(999, "999");
+        check(48_210, "48 210");
+        check(1_000_000, "1 000 000");
+    }
+
+    #[test]
+    fn rates_and_sizes_fit_their_magnitude() {
+        let check = |rate_text: String, text: &str| assert_eq!(rate_text, text);
+        check(rate(0.0), "0");
+        check(rate(f64::NAN), "0");
+        check(rate(3.214), "3.21");
+        check(rate(48_210.4), "48 210");
+        check(bytes(93), "93 B");
+        check(bytes(4200), "4.10 KiB");
+        check(bytes(64 << 20), "64.0 MiB");
+        check(percent(0.7133), "71.3 %");
+        check(stopwatch(Duration::from_secs(3723)), "1:02:03");
+    }
+}

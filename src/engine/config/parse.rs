@@ -1,0 +1,619 @@
+//! Text to a [`Scenario`]: all mistakes at once, each with its place and the nearest valid name.
+//!
+//! The `ini` crate reads each line by itself, so that every key keeps its line.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::time::Duration;
+
+use ini::{Ini, ParseOption};
+
+use super::scenario::{self, Load, LoadModel, OnOverrun, Scenario, Service};
+use super::schema::{Draft, DraftLoad, DraftService, FUTURE, KEYS, Key, kind_of};
+use crate::limits;
+
+/// Mistakes that are shown; the rest is counted.
+const ERRORS_SHOWN: usize = 20;
+/// The longest piece of a file that a message repeats.
+const QUOTED_CHARS: usize = 60;
+/// The longest name of a service or load.
+const NAME_CHARS_MAX: usize = 32;
+
+/// A file's name and text.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Source {
+    /// What messages call it.
+    pub name: String,
+    /// The scenario's name for people: the file's without its ending.
+    pub title: String,
+    /// The whole text.
+    pub text: String,
+}
+
+/// A value from the command line.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Override {
+    /// The option as it was typed, for messages.
+    pub option: String,
+    /// Which key; [`OverrideKey::Users`] is found in the scenario.
+    pub key: OverrideKey,
+    /// The value.
+    pub value: String,
+}
+
+/// Which key an [`Override`] changes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum OverrideKey {
+    /// Section and key.
+    Named(String, String),
+    /// The users of the first closed load, or of the first load.
+    Users,
+}
+
+/// Where a value came from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Origin {
+    /// Nobody said anything.
+    Default,
+    /// A line of the file.
+    Line {
+        /// The file.
+        file: String,
+        /// The line, from one.
+        line: usize,
+    },
+    /// An option of the command line.
+    Option(String),
+}
+
+impl fmt::Display for Origin {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Default => f.write_str("default"),
+            Self::Line { file, line } => write!(f, "{file}:{line}"),
+            Self::Option(option) => f.write_str(option),
+        }
+    }
+}
+
+/// One mistake.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ConfigError {
+    /// Where.
+    pub origin: Origin,
+    /// What is wrong, with the key, what was expected and the nearest valid name.
+    pub problem: String,
+}
+
+impl fmt::Display for ConfigError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.origin, self.problem)
+    }
+}
+
+/// All mistakes of a scenario.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ConfigErrors(pub Vec<ConfigError>);
+
+impl fmt::Display for ConfigErrors {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let lines: Vec<String> =
+            self.0.iter().take(ERRORS_SHOWN).map(ConfigError::to_string).collect();
+        f.write_str(&lines.join("\n"))?;
+        match self.0.len().saturating_sub(ERRORS_SHOWN) {
+            0 => Ok(()),
+            more => write!(f, "\nand {more} more"),
+        }
+    }
+}
+
+impl std::error::Error for ConfigErrors {}
+
+/// A scenario and where each of its values came from.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Effective {
+    /// The scenario's name for people.
+    pub title: String,
+    /// The typed values.
+    pub scenario: Scenario,
+    entries: Vec<Entry>,
+}
+
+/// One value of a scenario.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Entry {
+    section: String,
+    key: &'static str,
+    /// `None` where the default is derived from other keys.
+    value: Option<String>,
+    default: &'static str,
+    origin: Origin,
+}
+
+/// Reads a scenario.
+///
+/// # Errors
+/// [`ConfigErrors`] with every mistake that was found.
+pub fn parse(source: &Source, overrides: &[Override]) -> Result<Effective, ConfigErrors> {
+    let mut reading = Reading::default();
+    reading.read_lines(source);
+    reading.add_implied("service.counter", &[]);
+    reading.add_implied("load.regulars", &[("users", "50"), ("think", "exp 830ms")]);
+    for change in overrides {
+        reading.read_override(change);
+    }
+    reading.finish(source)
+}
+
+/// A value and where it stands.
+#[derive(Clone, Debug)]
+struct Given {
+    value: String,
+    origin: Origin,
+}
+
+#[derive(Default)]
+struct Reading {
+    /// Sections in file order, each with its values by key.
+    sections: Vec<(String, BTreeMap<&'static str, Given>)>,
+    errors: Vec<ConfigError>,
+}
+
+impl Reading {
+    fn read_lines(&mut self, source: &Source) {
+        let mut section = None;
+        for (number, line) in (1..).zip(source.text.lines()) {
+            let origin = Origin::Line { file: source.name.clone(), line: number };
+            match read_line(line) {
+                Ok(Line::Nothing) => {}
+                Ok(Line::Section(name)) => section = self.open_section(&name, &origin),
+                Ok(Line::Value(key, value)) => match section {
+                    Some(Some(at)) => self.read_value(at, &key, value, &origin),
+                    Some(None) => {}
+                    None => {
+                        self.error(&origin, "a key stands before the first [section]".to_owned())
+                    }
+                },
+                Err(problem) => self.error(&origin, problem),
+            }
+        }
+    }
+
+    /// Returns the section's place; `Some(None)` if it is not one, so that its keys are skipped.
+    #[expect(clippy::option_option, reason = "no section yet, an invalid one, or a valid one")]
+    fn open_section(&mut self, name: &str, origin: &Origin) -> Option<Option<usize>> {
+        if let Some(at) = self.sections.iter().position(|(known, _)| known == name) {
+            return Some(Some(at));
+        }
+        match check_section(name) {
+            Ok(()) => {
+                self.sections.push((name.to_owned(), BTreeMap::new()));
+                Some(Some(self.sections.len() - 1))
+            }
+            Err(problem) => {
+                self.error(origin, problem);
+                Some(None)
+            }
+        }
+    }
+
+    fn read_value(&mut self, at: usize, key: &str, value: String, origin: &Origin) {
+        let section = self.sections[at].0.clone();
+        match find_key(&section, key) {
+            Err(problem) => self.error(origin, problem),
+            Ok(found) => {
+                let given = Given { value, origin: origin.clone() };
+                let is_file = matches!(origin, Origin::Line { .. });
+                if let Some(first) = self.sections[at].1.get(found.name)
+                    && is_file
+                {
+                    let problem = format!(
+                        "{section}.{key}: the key is given twice; it stands at {} too",
+                        first.origin
+                    );
+                    return self.error(origin, problem);
+                }
+                self.sections[at].1.insert(found.name, given);
+            }
+        }
+    }
+
+    fn read_override(&mut self, change: &Override) {
+        let origin = Origin::Option(change.option.clone());
+        let (section, key) = match &change.key {
+            OverrideKey::Named(section, key) => (section.clone(), key.clone()),
+            OverrideKey::Users => (self.steered_load(), "users".to_owned()),
+        };
+        let is_named = section.contains('.');
+        let at = self.sections.iter().position(|(known, _)| *known == section);
+        let at = match at {
+            Some(at) => at,
+            None if is_named => {
+                let kind = kind_of(&section);
+                let known = self.sections.iter().map(|(name, _)| name.as_str());
+                let known: Vec<&str> = known.filter(|name| kind_of(name) == kind).collect();
+                let known = if known.is_empty() { "none" } else { &known.join(", ") };
+                let problem = format!("{section}: there is no such section; there are: {known}");
+                return self.error(&origin, problem);
+            }
+            None => match self.open_section(&section, &origin) {
+                Some(Some(at)) => at,
+                _ => return,
+            },
+        };
+        self.read_value(at, &key, change.value.clone(), &origin);
+    }
+
+    /// Returns the load whose users people mean when they say users.
+    fn steered_load(&self) -> String {
+        let mut loads = self.sections.iter().filter(|(name, _)| kind_of(name) == "load.*");
+        let is_closed = |values: &BTreeMap<&str, Given>| {
+            values.get("model").is_none_or(|given| given.value == "closed")
+        };
+        let first = loads.clone().next();
+        loads
+            .find(|(_, values)| is_closed(values))
+            .or(first)
+            .map_or_else(String::new, |(name, _)| name.clone())
+    }
+
+    fn finish(mut self, source: &Source) -> Result<Effective, ConfigErrors> {
+        let mut draft = Draft::default();
+        let sections = std::mem::take(&mut self.sections);
+        for (section, values) in &sections {
+            let at = begin_section(&mut draft, section);
+            for (key, given) in values {
+                let Ok(known) = find_key(section, key) else { continue };
+                if let Err(expected) = (known.read)(&mut draft, at, &given.value) {
+                    let found = quote(&given.value);
+                    let problem = format!("{section}.{key}: {found} is not {expected}");
+                    self.error(&given.origin, problem);
+                }
+            }
+        }
+        let at = |section: &str, key: &str| {
+            let values =
+                sections.iter().find(|(name, _)| name == section).map(|(_, values)| values);
+            let given = values.and_then(|values| values.get(key));
+            given.map_or(Origin::Default, |given| given.origin.clone())
+        };
+        let scenario = Checks { draft, origin_of: &at, errors: &mut self.errors }.scenario();
+        if !self.errors.is_empty() {
+            self.errors.sort_by_key(|error| match error.origin {
+                Origin::Line { line, .. } => line,
+                Origin::Default | Origin::Option(_) => usize::MAX,
+            });
+            return Err(ConfigErrors(self.errors));
+        }
+        let entries = entries(&sections);
+        Ok(Effective { title: source.title.clone(), scenario, entries })
+    }
+
+    /// Adds what a scenario has that names no section of a kind.
+    fn add_implied(&mut self, section: &str, values: &[(&'static str, &str)]) {
+        let kind = kind_of(section);
+        if self.sections.iter().any(|(name, _)| kind_of(name) == kind) {
+            return;
+        }
+        let given = |value: &str| Given { value: value.to_owned(), origin: Origin::Default };
+        let values = values.iter().map(|&(key, value)| (key, given(value)));
+        self.sections.push((section.to_owned(), values.collect()));
+    }
+
+    fn error(&mut self, origin: &Origin, problem: String) {
+        self.errors.push(ConfigError { origin: origin.clone(), problem });
+    }
+}
+
+/// Makes the draft ready for a section and returns the section's number among its kind.
+fn begin_section(draft: &mut Draft, section: &str) -> usize {
+    match section.split_once('.') {
+        Some(("service", name)) => {
+            draft.services.push(DraftService::new(name));
+            draft.services.len() - 1
+        }
+        Some(("load", name)) => {
+            draft.loads.push(DraftLoad::new(name));
+            draft.loads.len() - 1
+        }
+        _ => 0,
+    }
+}
+
+/// What a line of a file is.
+enum Line {
+    Nothing,
+    Section(String),
+    Value(String, String),
+}
+
+fn read_line(line: &str) -> Result<Line, String> {
+    if line.chars().any(|c| c.is_control() && c != '\t') {
+        return Err("the line has a control character in it; write plain text".to_owned());
+    }
+    let options =
+        ParseOption { enabled_quote: false, enabled_escape: false, ..ParseOption::default() };
+    let parsed = Ini::load_from_str_opt(line.trim(), options)
+        .map_err(|_| format!("{} is neither [section] nor key = value", quote(line.trim())))?;
+    if let Some((key, value)) = parsed.general_section().iter().next() {
+        return Ok(Line::Value(key.trim().to_owned(), value.trim().to_owned()));
+    }
+    let section = parsed.sections().flatten().next();
+    Ok(section.map_or(Line::Nothing, |name| Line::Section(name.trim().to_owned())))
+}
+
+fn check_section(section: &str) -> Result<(), String> {
+    let kind = kind_of(section);
+    if is_future(&kind, "") {
+        return Err(format!("[{section}]: the section is not built yet"));
+    }
+    if !KEYS.iter().any(|key| key.section == kind) {
+        let mut kinds: Vec<&str> = KEYS.iter().map(|key| key.section).collect();
+        kinds.dedup();
+        let near = nearest(&kind, kinds.iter().copied());
+        let hint = near.map_or_else(
+            || format!("; there are {}", kinds.join(", ")),
+            |near| format!("; did you mean [{near}]?"),
+        );
+        return Err(format!("[{}]: unknown section{hint}", quote(section)));
+    }
+    if let Some((_, name)) = section.split_once('.') {
+        let is_plain =
+            |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_' || c == '-';
+        if name.is_empty() || name.len() > NAME_CHARS_MAX || !name.chars().all(is_plain) {
+            return Err(format!(
+                "[{}]: a name has 1 to {NAME_CHARS_MAX} of a-z, 0-9, _ and -",
+                quote(section)
+            ));
+        }
+    }
+    Ok(())
+}
+
+fn find_key(section: &str, name: &str) -> Result<&'static Key, String> {
+    let kind = kind_of(section);
+    if let Some(key) = KEYS.iter().find(|key| key.section == kind && key.name == name) {
+        return Ok(key);
+    }
+    if is_future(&kind, name) {
+        return Err(format!("{section}.{name}: the key is not built yet"));
+    }
+    let own = KEYS.iter().filter(|key| key.section == kind).map(|key| key.name);
+    let hint = if let Some(near) = nearest(name, own.clone()) {
+        format!("; did you mean {section}.{near}?")
+    } else if let Some(elsewhere) = KEYS.iter().find(|key| key.name == name) {
+        format!("; it belongs to [{}]", elsewhere.section)
+    } else {
+        format!("; [{section}] has {}", own.collect::<Vec<_>>().join(", "))
+    };
+    Err(format!("{section}.{}: unknown key{hint}", quote(name)))
+}
+
+fn is_future(kind: &str, key: &str) -> bool {
+    FUTURE.iter().any(|&(section, name)| section == kind && (name.is_empty() || name == key))
+}
+
+/// Returns the nearest of some names, if one is near.
+pub(super) fn nearest<'a>(name: &str, names: impl Iterator<Item = &'a str>) -> Option<&'a str> {
+    let name: String = name.chars().take(QUOTED_CHARS).collect();
+    let distance = |other: &&str| strsim::damerau_levenshtein(&name, other);
+    let near = names.min_by_key(distance)?;
+    (distance(&near) <= 1 + near.chars().count() / 4).then_some(near)
+}
+
+/// Returns a piece of a file that a message may repeat.
+fn quote(text: &str) -> String {
+    let mut quoted: String = text.chars().take(QUOTED_CHARS).collect();
+    if text.chars().count() > QUOTED_CHARS {
+        quoted.push('…');
+    }
+    quoted
+}
+
+/// Looks at the keys together.
+struct Checks<'a> {
+    draft: Draft,
+    origin_of: &'a dyn Fn(&str, &str) -> Origin,
+    errors: &'a mut Vec<ConfigError>,
+}
+
+impl Checks<'_> {
+    fn scenario(mut self) -> Scenario {
+        let warmup = self.warmup();
+        let seats = self.seats();
+        let services = self.services();
+        let loads = self.loads();
+        let Draft { seed, duration, drain, explode, workers, .. } = self.draft;
+        let Draft { scheduler, discipline, room, retry, max_processes, .. } = self.draft;
+        let Draft { fsync, segment_bytes, frame_max_bytes, outbox_high_bytes, .. } = self.draft;
+        Scenario {
+            run: scenario::Run { seed, duration, warmup, drain, explode_waiting: explode },
+            office: scenario::Office { workers, seats, scheduler, discipline, room, retry },
+            services,
+            loads,
+            users: scenario::Users { max_processes },
+            storage: scenario::Storage { fsync, segment_bytes },
+            net: scenario::Net { frame_max_bytes, outbox_high_bytes },
+        }
+    }
+
+    fn error(&mut self, section: &str, key: &str, problem: &str) {
+        let origin = (self.origin_of)(section, key);
+        self.errors.push(ConfigError { origin, problem: format!("{section}.{key}: {problem}") });
+    }
+
+    fn warmup(&mut self) -> Duration {
+        let most = Duration::from_secs(3);
+        let Some(duration) = self.draft.duration else { return self.draft.warmup.unwrap_or(most) };
+        let warmup = self.draft.warmup.unwrap_or_else(|| (duration / 10).min(most));
+        if warmup >= duration {
+            let problem = format!(
+                "{warmup:?} is not shorter than run.duration, which is {duration:?}; \
+                 set a shorter one, for example --set run.warmup=0s"
+            );
+            self.error("run", "warmup", &problem);
+        }
+        warmup
+    }
+
+    fn seats(&mut self) -> u32 {
+        let workers = u32::from(self.draft.workers);
+        let seats = self.draft.seats.unwrap_or(workers);
+        if seats < workers {
+            let problem =
+                format!("{seats} seats are too few for {workers} workers; each needs at least one");
+            self.error("office", "seats", &problem);
+        }
+        seats
+    }
+
+    fn services(&mut self) -> Vec<Service> {
+        let services = std::mem::take(&mut self.draft.services);
+        if services.len() > limits::SERVICES_MAX {
+            let last = format!("service.{}", services[limits::SERVICES_MAX].name);
+            let problem = format!("there are more than {} services", limits::SERVICES_MAX);
+            self.error(&last, "time", &problem);
+        }
+        let given: f64 = services.iter().filter_map(|service| service.share).sum();
+        #[expect(clippy::cast_precision_loss, reason = "at most 64")]
+        let open = services.iter().filter(|service| service.share.is_none()).count() as f64;
+        if given > 1.0 + 1e-9 || (open == 0.0 && given < 1.0 - 1e-9) {
+            let with_share = services.iter().find(|service| service.share.is_some());
+            let section = format!("service.{}", with_share.map_or("", |service| &service.name));
+            let problem = format!("the shares of all services sum to {}%, not 100%", given * 100.0);
+            self.error(&section, "share", &problem);
+        }
+        let rest = if open > 0.0 { (1.0 - given).max(0.0) / open } else { 0.0 };
+        let service = |service: DraftService| Service {
+            share: service.share.unwrap_or(rest),
+            name: service.name,
+            time: service.time,
+            work: service.work,
+        };
+        services.into_iter().map(service).collect()
+    }
+
+    fn loads(&mut self) -> Vec<Load> {
+        let loads = std::mem::take(&mut self.draft.loads);
+        if loads.len() > limits::LOADS_MAX {
+            let last = format!("load.{}", loads[limits::LOADS_MAX].name);
+            let problem = format!("there are more than {} loads", limits::LOADS_MAX);
+            self.error(&last, "model", &problem);
+        }
+        let users: u64 = loads.iter().map(|load| u64::from(load.users)).sum();
+        if users > u64::from(limits::USERS_MAX)
+            && let Some(load) = loads.iter().max_by_key(|load| load.users)
+        {
+            let section = format!("load.{}", load.name);
+            let problem = format!("{users} users in all are more than {}", limits::USERS_MAX);
+            self.error(&section, "users", &problem);
+        }
+        loads.into_iter().map(|load| self.load(load)).collect()
+    }
+
+    fn load(&mut self, load: DraftLoad) -> Load {
+        let section = format!("load.{}", load.name);
+        let misplaced = if load.is_open {
+            [("think", load.think.is_some(), "closed"), ("", false, "")]
+        } else {
+            [
+                ("rate", load.rate.is_some(), "open"),
+                ("on_overrun", load.on_overrun.is_some(), "open"),
+            ]
+        };
+        for (key, is_given, model) in misplaced {
+            if is_given {
+                self.error(&section, key, &format!("the key belongs to model = {model}"));
+            }
+        }
+        let model = if load.is_open {
+            if load.rate.is_none() {
+                self.error(
+                    &section,
+                    "rate",
+                    "an open load needs its arrivals, such as poisson 160/s",
+                );
+            }
+            let rate = load.rate.unwrap_or(scenario::Arrival::Det { per_second: 1.0 });
+            LoadModel::Open { rate, on_overrun: load.on_overrun.unwrap_or(OnOverrun::Late) }
+        } else {
+            LoadModel::Closed { think: load.think.unwrap_or(scenario::Distribution::Exp(1.0)) }
+        };
+        Load { name: load.name, users: load.users, model, payload_bytes: load.payload_bytes }
+    }
+}
+
+/// Lists every key of every section of a scenario, in the schema's order.
+fn entries(sections: &[(String, BTreeMap<&'static str, Given>)]) -> Vec<Entry> {
+    let mut kinds: Vec<&str> = KEYS.iter().map(|key| key.section).collect();
+    kinds.dedup();
+    let mut entries = Vec::new();
+    for kind in kinds {
+        let of_kind = sections.iter().filter(|(name, _)| kind_of(name) == kind);
+        let mut names: Vec<&str> = of_kind.map(|(name, _)| name.as_str()).collect();
+        if names.is_empty() {
+            names.push(kind);
+        }
+        for section in names {
+            let values =
+                sections.iter().find(|(name, _)| name == section).map(|(_, values)| values);
+            for key in KEYS.iter().filter(|key| key.section == kind) {
+                let given = values.and_then(|values| values.get(key.name));
+                entries.push(Entry {
+                    section: section.to_owned(),
+                    key: key.name,
+                    value: given.map(|given| given.value.clone()),
+                    default: key.default,
+                    origin: given.map_or(Origin::Default, |given| given.origin.clone()),
+                });
+            }
+        }
+    }
+    entries
+}
+
+impl Effective {
+    /// Returns the whole scenario as a file that reads back the same, with the origin of each
+    /// value behind it. What nobody gave stands as a comment with its default.
+    pub fn to_ini(&self) -> String {
+        let mut text = String::new();
+        let mut section = "";
+        for entry in &self.entries {
+            if entry.section != section {
+                if !section.is_empty() {
+                    text.push('\n');
+                }
+                text.push_str(&format!("[{}]\n", entry.section));
+                section = &entry.section;
+            }
+            let Entry { key, value, default, origin, .. } = entry;
+            match value {
+                Some(value) => text.push_str(&format!("{key:<14}= {value:<24} ; {origin}\n")),
+                None => text.push_str(&format!("; {key:<12}= {default:<24} ; default\n")),
+            }
+        }
+        text
+    }
+}
+
+/// Returns every key with meaning, values, default and kind, for `scenario explain`.
+pub fn explain() -> String {
+    let mut text = String::new();
+    let mut section = "";
+    for key in KEYS {
+        if key.section != section {
+            text.push_str(&format!("\n[{}]\n", key.section));
+            section = key.section;
+        }
+        let Key { name, meaning, range, default, change, .. } = key;
+        text.push_str(&format!(
+            "  {name:<14} {meaning}\n{:17}values: {range}; default: {default}; {}\n",
+            "",
+            change.name()
+        ));
+    }
+    text.trim_start().to_owned()
+}
+
+#[cfg(test)]
+mod tests;
