@@ -140,11 +140,7 @@ fn io_error<'a>(
 }
 
 fn make_dir(path: &Path) -> Result<(), DataDirError> {
-    DirBuilder::new()
-        .recursive(true)
-        .mode(0o700)
-        .create(path)
-        .map_err(io_error("make", path))
+    DirBuilder::new().recursive(true).mode(0o700).create(path).map_err(io_error("make", path))
 }
 
 /// Makes a directory that nobody else can enter, or makes sure that it is one.

@@ -197,7 +197,8 @@ impl Director {
                 self.manager.send(ONLY, &kill, links);
             }
             ProcessId::Director => {
-                self.album.notice(Severity::Warning, "the director does not kill itself".to_owned());
+                self.album
+                    .notice(Severity::Warning, "the director does not kill itself".to_owned());
             }
         }
     }
@@ -252,8 +253,11 @@ impl Director {
     fn on_issuer_event(&mut self, event: StaffEvent, now: Time, links: &mut Links) {
         match event {
             StaffEvent::Greeted(_) => {
-                let carry =
-                    if self.results.recovery.is_some() { self.results.carry() } else { Carry::default() };
+                let carry = if self.results.recovery.is_some() {
+                    self.results.carry()
+                } else {
+                    Carry::default()
+                };
                 let config = IssuerConfig {
                     scenario: self.orders.scenario_text.clone(),
                     data_dir: text(&self.orders.data_dir),

@@ -5,9 +5,10 @@ use std::collections::BTreeMap;
 use sysinfo::{Pid, ProcessRefreshKind, ProcessesToUpdate, System};
 
 /// Looks at processes by pid.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Procs {
-    system: System,
+    /// `None` where the system keeps such things from us; then nothing is known.
+    system: Option<System>,
     usage: BTreeMap<u32, Usage>,
 }
 
@@ -20,18 +21,25 @@ pub(crate) struct Usage {
     pub(crate) rss_bytes: u64,
 }
 
+impl Default for Procs {
+    fn default() -> Self {
+        Self { system: System::new().ok(), usage: BTreeMap::new() }
+    }
+}
+
 impl Procs {
     /// Looks at exactly these processes.
     pub(crate) fn look(&mut self, pids: &[u32]) {
         let wanted: Vec<Pid> = pids.iter().copied().map(Pid::from_u32).collect();
-        self.system.refresh_processes_specifics(
+        let before = std::mem::take(&mut self.usage);
+        let Some(system) = &mut self.system else { return };
+        system.refresh_processes_specifics(
             ProcessesToUpdate::Some(&wanted),
             true,
             ProcessRefreshKind::nothing().with_cpu().with_memory().without_tasks(),
         );
-        let before = std::mem::take(&mut self.usage);
         for pid in wanted {
-            let Some(process) = self.system.process(pid) else { continue };
+            let Some(process) = system.process(pid) else { continue };
             let pid = pid.as_u32();
             let cpu = before.contains_key(&pid).then(|| f64::from(process.cpu_usage()) / 100.0);
             self.usage.insert(pid, Usage { cpu, rss_bytes: process.memory() });

@@ -125,10 +125,9 @@ impl Results {
 
     /// Returns tickets waiting and in service.
     pub(crate) fn present(&self) -> (u64, u64) {
-        (self.issuer.services.iter())
-            .fold((0, 0), |(waiting, in_service), service| {
-                (waiting + service.waiting, in_service + service.in_service)
-            })
+        (self.issuer.services.iter()).fold((0, 0), |(waiting, in_service), service| {
+            (waiting + service.waiting, in_service + service.in_service)
+        })
     }
 
     /// Returns when the issuer's figures were taken.

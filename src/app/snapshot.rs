@@ -392,13 +392,7 @@ fn latency_rows(results: &Results) -> Vec<LatencyRow> {
     ]
 }
 
-fn staff_row(
-    id: ProcessId,
-    child: &Child,
-    note: &str,
-    tickets: u64,
-    hosts: u32,
-) -> ProcessRow {
+fn staff_row(id: ProcessId, child: &Child, note: &str, tickets: u64, hosts: u32) -> ProcessRow {
     ProcessRow {
         id,
         pid: child.pid().map(|pid| pid.as_raw().cast_unsigned()),

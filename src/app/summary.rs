@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use engine::clock::nanos;
 use engine::net::message::{ServiceTotals, SpreadNs, TicketCounts};
-use engine::perf::{Histogram, Spread};
+use engine::perf::Spread;
 use serde_json::{Map, Value, json};
 
 use super::director::Orders;
@@ -190,11 +190,8 @@ impl Summary {
         if let Some(reason) = &head.reason {
             let _ = writeln!(text, "{reason}\n");
         }
-        let rows: Vec<&Row> = if services.len() > 1 {
-            services.iter().chain([all]).collect()
-        } else {
-            vec![all]
-        };
+        let rows: Vec<&Row> =
+            if services.len() > 1 { services.iter().chain([all]).collect() } else { vec![all] };
         text.push_str(&tickets_table(&rows));
         text.push('\n');
         text.push_str(&latency_table(&rows, users));
@@ -227,7 +224,9 @@ impl Summary {
 fn head(orders: &Orders, results: &Results, run: &Run, ending: &Ending, window: Duration) -> Head {
     let (outcome, reason) = match ending {
         Ending::Completed => ("completed", None),
-        Ending::Interrupted { signal } => ("interrupted", Some(format!("ended by signal {signal}"))),
+        Ending::Interrupted { signal } => {
+            ("interrupted", Some(format!("ended by signal {signal}")))
+        }
         Ending::Overloaded { waiting } => {
             ("overloaded", Some(format!("{waiting} tickets waited, more than run.explode allows")))
         }
@@ -372,7 +371,14 @@ fn from_ns(ns: SpreadNs) -> Spread {
 
 fn tickets_table(rows: &[&Row]) -> String {
     let heads = [
-        "service", "offered", "issued", "rejected", "served", "failed", "unfinished", "served/s",
+        "service",
+        "offered",
+        "issued",
+        "rejected",
+        "served",
+        "failed",
+        "unfinished",
+        "served/s",
         "utilization",
     ];
     let cells = rows.iter().map(|row| {
@@ -401,9 +407,9 @@ fn latency_table(rows: &[&Row], users: &UserFigures) -> String {
     let mut line = |service: &str, latency: &str, spread: Option<Spread>| {
         let mut cell = vec![service.to_owned(), latency.to_owned()];
         match spread {
-            Some(s) => cell.extend(
-                [s.mean, s.p50, s.p90, s.p99, s.p999, s.max].map(format::duration),
-            ),
+            Some(s) => {
+                cell.extend([s.mean, s.p50, s.p90, s.p99, s.p999, s.max].map(format::duration))
+            }
             None => cell.extend([format::ABSENT; 6].map(str::to_owned)),
         }
         cells.push(cell);
@@ -423,9 +429,8 @@ fn latency_table(rows: &[&Row], users: &UserFigures) -> String {
 fn table(heads: &[&str], rows: Vec<Vec<String>>) -> String {
     let mut lines = vec![heads.iter().map(|head| (*head).to_owned()).collect::<Vec<_>>()];
     lines.extend(rows);
-    let width = |column: usize| {
-        lines.iter().map(|line| line[column].chars().count()).max().unwrap_or(0)
-    };
+    let width =
+        |column: usize| lines.iter().map(|line| line[column].chars().count()).max().unwrap_or(0);
     let widths: Vec<usize> = (0..heads.len()).map(width).collect();
     let mut text = String::new();
     for line in &lines {
@@ -442,7 +447,7 @@ fn table(heads: &[&str], rows: Vec<Vec<String>>) -> String {
 /// Returns the summary of a histogram, for tests of other files.
 #[cfg(test)]
 fn spread_of(values_ms: &[u64]) -> Option<Spread> {
-    let mut histogram = Histogram::default();
+    let mut histogram = engine::perf::Histogram::default();
     for &ms in values_ms {
         histogram.record(Duration::from_millis(ms));
     }

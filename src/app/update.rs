@@ -426,7 +426,11 @@ mod tests {
         for gone in [Event::UsersGone, Event::WorkersGone, Event::IssuerGone] {
             run.handle(gone, at(330));
         }
-        assert_eq!(run.ended(), Some(&Ending::Overloaded { waiting: 51 }), "the first reason counts");
+        assert_eq!(
+            run.ended(),
+            Some(&Ending::Overloaded { waiting: 51 }),
+            "the first reason counts"
+        );
     }
 
     #[test]

@@ -324,8 +324,12 @@ impl EventLoop {
         let flushed = stream::flush(stream, &mut link.connection.outbox);
         let is_closing = link.connection.is_closing();
         if flushed.is_err() {
-            let told = is_closing;
-            if told { self.remove(id) } else { self.drop_link(id, Closed::ByPeer, role) }
+            // A role that refused a peer has been told of its end already.
+            if is_closing {
+                self.remove(id);
+            } else {
+                self.drop_link(id, Closed::ByPeer, role);
+            }
         } else if is_closing && !link.connection.wants_write() {
             self.remove(id);
         } else if link.connection.outbox.is_over() {

@@ -14,7 +14,7 @@ use mio::Waker;
 use super::control::{Control, Due};
 use super::event_loop::{Closed, Next, Refusal, Role};
 use super::links::{LinkId, Links};
-use crate::clock::{Clock, SystemClock, Time};
+use crate::clock::{Clock, SystemClock, Time, sleep_until};
 use crate::config::{self, Scenario};
 use crate::limits;
 use crate::net::frame::Frame;
@@ -64,8 +64,6 @@ struct Opened {
     report: Recovered,
     recovery: Recovery,
 }
-
-/// What an exit code means is a promise of the command line; these are the issuer's.
 
 impl IssuerRole {
     /// Returns an issuer that waits for its configuration on `control`.
@@ -169,7 +167,7 @@ impl IssuerRole {
         }
         let all = Due { totals: true, latencies: true };
         telemetry::send(&serving, all, &self.control, now, links);
-        match serving.close() {
+        match serving.close(now) {
             Ok(()) => self.exit = Some(0),
             Err(error) => self.fail_with(&error, links),
         }

@@ -33,6 +33,8 @@ use crate::supervisor::stderr::StderrPipe;
 pub struct Staff {
     role: &'static str,
     is_numbered: bool,
+    /// Its members come and go by the hundred, so only their troubles are told.
+    is_crowd: bool,
     stderr: Stderr,
     fleet: Fleet,
     /// The slot that each link leads to. A dead process's link stays until its last words are
@@ -85,6 +87,7 @@ impl Staff {
         Self {
             role: kind.role,
             is_numbered: kind.is_numbered,
+            is_crowd: kind.policy.restarts_max.is_none(),
             stderr: kind.stderr,
             fleet: Fleet::new(kind.policy, kind.pace),
             slots: PerLink::default(),
@@ -278,6 +281,7 @@ impl Staff {
         match transition.to {
             Phase::Failed => log::error!("{name}: {transition}"),
             Phase::Suspect | Phase::Backoff | Phase::Killed => log::warn!("{name}: {transition}"),
+            _ if self.is_crowd => log::debug!("{name}: {transition}"),
             _ => log::info!("{name}: {transition}"),
         }
         if let Cause::Exited(_) | Cause::TooManyDeaths(_) | Cause::SpawnFailed(_) = transition.cause

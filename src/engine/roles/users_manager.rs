@@ -4,7 +4,6 @@
 //! they count and time, and passes that on to the director.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::time::Duration;
 
 use super::control::{Control, Due};
 use super::event_loop::{Closed, Next, Refusal, Role};

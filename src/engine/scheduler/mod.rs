@@ -10,5 +10,6 @@ pub mod record;
 pub mod recovery;
 pub mod stats;
 pub mod tokens;
+pub mod verify;
 
 pub use issuer::{Assignment, Effects, Issuer, Request};

@@ -104,7 +104,7 @@ impl Serving {
             self.core.written(end);
             if let Lease::Appended(until) = self.lease {
                 self.lease = Lease::Written(until, end);
-                self.log.sync_now();
+                self.log.sync_now(now);
             }
             self.release(self.log.acknowledged(), now, links);
         }
@@ -129,10 +129,10 @@ impl Serving {
     }
 
     /// Finishes the log.
-    pub(super) fn close(self) -> Result<(), LogError> {
+    pub(super) fn close(self, now: Time) -> Result<(), LogError> {
         // A stale socket does no harm: the next issuer replaces it.
         let _ = std::fs::remove_file(&self.socket);
-        self.log.close()
+        self.log.close(now)
     }
 
     /// Lends the core and what its decisions act on.

@@ -1,0 +1,178 @@
+//! The command line, defined once.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand};
+use engine::config::{Override, OverrideKey};
+
+/// A wind tunnel for work-queue services: real processes, a durable log, a live dashboard.
+#[derive(Debug, Parser)]
+#[command(name = "postoffice-tui", version, args_conflicts_with_subcommands = true)]
+pub(crate) struct Cli {
+    /// What to do instead of running an office.
+    #[command(subcommand)]
+    pub(crate) command: Option<Command>,
+
+    #[command(flatten)]
+    pub(crate) run: RunArgs,
+}
+
+/// What can be done beside running an office.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// List, show, check or explain scenarios
+    Scenario {
+        #[command(subcommand)]
+        command: ScenarioCommand,
+    },
+    /// Check the log of a data directory: ids rise, nothing is lost, nothing is served twice
+    Verify {
+        #[command(flatten)]
+        data: DataDirArg,
+        /// Print the result as JSON
+        #[arg(long)]
+        json: bool,
+    },
+}
+
+/// What can be done with scenarios.
+#[derive(Debug, Subcommand)]
+pub(crate) enum ScenarioCommand {
+    /// List the built-in scenarios
+    List,
+    /// Print the effective values of a scenario and where each came from
+    Show {
+        #[command(flatten)]
+        scenario: ScenarioArgs,
+    },
+    /// Check a scenario and say what is wrong with it
+    Check {
+        /// A scenario file, or the name of a built-in one
+        #[arg(value_name = "FILE|NAME", default_value = engine::config::DEFAULT)]
+        scenario: String,
+    },
+    /// Print every key with its meaning, unit, range and default
+    Explain,
+}
+
+/// A scenario with overrides.
+#[derive(Debug, Args)]
+pub(crate) struct ScenarioArgs {
+    /// A scenario file, or the name of a built-in one
+    #[arg(value_name = "FILE|NAME", default_value = engine::config::DEFAULT)]
+    pub(crate) scenario: String,
+    #[command(flatten)]
+    pub(crate) overrides: OverrideArgs,
+}
+
+/// Where the data is.
+#[derive(Debug, Args)]
+pub(crate) struct DataDirArg {
+    /// The data directory [default: $XDG_STATE_HOME/postoffice-tui]
+    #[arg(long, value_name = "DIR")]
+    pub(crate) data_dir: Option<PathBuf>,
+}
+
+/// Values that come before the scenario's.
+#[derive(Debug, Args)]
+pub(crate) struct OverrideArgs {
+    /// Override one value, such as office.room=500 or service.letters.time="exp 10ms"
+    #[arg(long, value_name = "SECTION.KEY=VALUE", value_parser = assignment)]
+    set: Vec<(String, String, String)>,
+    /// Users at the start
+    #[arg(short, long, value_name = "N")]
+    users: Option<String>,
+    /// Worker processes
+    #[arg(short, long, value_name = "N")]
+    workers: Option<String>,
+    /// The master seed [default: the scenario's, or chosen and printed]
+    #[arg(long, value_name = "N")]
+    seed: Option<String>,
+    /// How long arrivals go on, such as 60s
+    #[arg(short, long, value_name = "SPAN")]
+    duration: Option<String>,
+}
+
+/// How to run an office.
+#[derive(Debug, Args)]
+pub(crate) struct RunArgs {
+    /// A scenario file, or the name of a built-in one
+    #[arg(short, long, value_name = "FILE|NAME", default_value = engine::config::DEFAULT)]
+    pub(crate) scenario: String,
+    #[command(flatten)]
+    pub(crate) overrides: OverrideArgs,
+    #[command(flatten)]
+    pub(crate) data: DataDirArg,
+    /// Run without a terminal: progress on stderr, summary on stdout
+    #[arg(long)]
+    pub(crate) headless: bool,
+    /// Print the summary as JSON (headless)
+    #[arg(long, requires = "headless")]
+    pub(crate) json: bool,
+    /// Write summary.json and tickets.csv there at the end; the directory must not exist
+    #[arg(long, value_name = "DIR")]
+    pub(crate) export: Option<PathBuf>,
+    /// Users append each acknowledged ticket id there, one a line
+    #[arg(long, value_name = "FILE")]
+    pub(crate) ack_log: Option<PathBuf>,
+    /// What to log
+    #[arg(long, value_name = "LEVEL", value_parser = ["error", "warn", "info", "debug"])]
+    pub(crate) log_level: Option<String>,
+    /// Log to this file too
+    #[arg(long, value_name = "FILE")]
+    pub(crate) log_file: Option<PathBuf>,
+    /// Show no progress (headless)
+    #[arg(short, long)]
+    pub(crate) quiet: bool,
+}
+
+/// Reads `section.key=value`; a section may have a dot in its name, a key has none.
+fn assignment(text: &str) -> Result<(String, String, String), String> {
+    let expected = || "expected SECTION.KEY=VALUE, such as office.room=500".to_owned();
+    let (path, value) = text.split_once('=').ok_or_else(expected)?;
+    let (section, key) = path.rsplit_once('.').ok_or_else(expected)?;
+    Ok((section.trim().to_owned(), key.trim().to_owned(), value.trim().to_owned()))
+}
+
+impl OverrideArgs {
+    /// Returns the overrides in the order in which they apply: shorthands last.
+    pub(crate) fn overrides(&self) -> Vec<Override> {
+        let set = self.set.iter().map(|(section, key, value)| Override {
+            option: format!("--set {section}.{key}={value}"),
+            key: OverrideKey::Named(section.clone(), key.clone()),
+            value: value.clone(),
+        });
+        let named =
+            |section: &str, key: &str| OverrideKey::Named(section.to_owned(), key.to_owned());
+        let shorthands = [
+            ("--users", &self.users, OverrideKey::Users),
+            ("--workers", &self.workers, named("office", "workers")),
+            ("--seed", &self.seed, named("run", "seed")),
+            ("--duration", &self.duration, named("run", "duration")),
+        ];
+        let shorthands = shorthands.into_iter().filter_map(|(option, value, key)| {
+            let value = value.clone()?;
+            Some(Override { option: format!("{option} {value}"), key, value })
+        });
+        set.chain(shorthands).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    #[test]
+    fn the_definition_is_sound() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn an_assignment_is_split_at_its_last_dot() {
+        let read = assignment("service.parcels.time=exp 10ms").unwrap();
+        assert_eq!(read, ("service.parcels".into(), "time".into(), "exp 10ms".into()));
+        assert!(assignment("room=5").is_err() && assignment("office.room").is_err());
+    }
+}

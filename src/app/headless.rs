@@ -1,0 +1,147 @@
+//! The same office without a terminal: progress on stderr, the summary on stdout.
+
+use std::io::{IsTerminal, Write};
+use std::sync::mpsc::channel;
+use std::time::Duration;
+
+use color_eyre::eyre::Result;
+use engine::config::Effective;
+
+use super::exit::Exit;
+use super::format;
+use super::state::{AppState, Phase};
+use super::{App, Wishes, start};
+
+/// How a headless run speaks.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Speech {
+    /// The summary as JSON.
+    pub(crate) is_json: bool,
+    /// No progress.
+    pub(crate) is_quiet: bool,
+}
+
+/// Runs an office to its end and returns the exit code.
+///
+/// # Errors
+/// If it can't be started or its results can't be written.
+pub(crate) fn run(effective: &Effective, wishes: Wishes, speech: Speech) -> Result<Exit> {
+    let app = start(effective, wishes, |_| {})?;
+    if !speech.is_quiet {
+        show_progress(&app);
+    }
+    let summary = app.finish()?;
+    let text = if speech.is_json {
+        format!("{}\n", serde_json::to_string_pretty(&summary.to_json())?)
+    } else {
+        summary.to_text()
+    };
+    // Whoever reads may have read enough; the run itself is not worse for it.
+    let _ = std::io::stdout().write_all(text.as_bytes());
+    Ok(summary.exit())
+}
+
+/// Shows where the run stands until it ends: one line that changes on a terminal, else one line
+/// now and then.
+fn show_progress(app: &App) {
+    let (news, snapshots) = channel();
+    app.office().on_snapshot(move || drop(news.send(())));
+    let is_terminal = std::io::stderr().is_terminal();
+    let mut shown = Shown::default();
+    loop {
+        let state = app.office().snapshot();
+        if shown.is_due(&state, is_terminal) {
+            let line = line(&state);
+            // Nobody may be there to read it.
+            let _ = if is_terminal {
+                write!(std::io::stderr(), "\r\x1b[2K{line}")
+            } else {
+                writeln!(std::io::stderr(), "{line}")
+            };
+        }
+        if matches!(state.phase, Phase::Stopped(_)) || snapshots.recv().is_err() {
+            break;
+        }
+        while snapshots.try_recv().is_ok() {}
+    }
+    if is_terminal {
+        let _ = writeln!(std::io::stderr());
+    }
+}
+
+/// What was last shown.
+#[derive(Default)]
+struct Shown {
+    phase: Option<&'static str>,
+    elapsed: Duration,
+}
+
+impl Shown {
+    fn is_due(&mut self, state: &AppState, is_terminal: bool) -> bool {
+        let phase = phase_name(&state.phase);
+        let is_new = self.phase != Some(phase);
+        let interval = Duration::from_secs(5);
+        let is_time = state.elapsed.saturating_sub(self.elapsed) >= interval;
+        if is_new || is_time {
+            (self.phase, self.elapsed) = (Some(phase), state.elapsed);
+        }
+        is_terminal || is_new || is_time
+    }
+}
+
+fn phase_name(phase: &Phase) -> &'static str {
+    match phase {
+        Phase::Starting => "starting",
+        Phase::Recovering { .. } => "recovering",
+        Phase::Running => "running",
+        Phase::Paused => "paused",
+        Phase::Draining { .. } => "draining",
+        Phase::Stopped(_) => "stopped",
+    }
+}
+
+const BAR_CELLS: u32 = 24;
+
+fn line(state: &AppState) -> String {
+    let phase = phase_name(&state.phase);
+    let detail = match &state.phase {
+        Phase::Recovering { records } => format!("{} records read", format::count(*records)),
+        Phase::Draining { open } => format!("{} tickets open", format::count(*open)),
+        _ => format!(
+            "{} users, {}/s served, {} waiting, {} rejected",
+            format::count(u64::from(state.users.actual)),
+            format::rate(state.rates.served),
+            format::count(state.totals.waiting),
+            format::count(state.totals.rejected),
+        ),
+    };
+    let elapsed = format::stopwatch(state.elapsed);
+    match state.run.duration {
+        Some(duration) if matches!(state.phase, Phase::Running | Phase::Paused) => {
+            let total = format::stopwatch(duration);
+            format!("{phase} {} {elapsed}/{total}  {detail}", bar(state.elapsed, duration))
+        }
+        _ => format!("{phase} {elapsed}  {detail}"),
+    }
+}
+
+fn bar(elapsed: Duration, duration: Duration) -> String {
+    let done = elapsed.as_secs_f64() / duration.as_secs_f64().max(f64::MIN_POSITIVE);
+    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "0 to 24 cells")]
+    let cells = (done.clamp(0.0, 1.0) * f64::from(BAR_CELLS)) as usize;
+    let empty = BAR_CELLS as usize - cells;
+    format!("[{}{}]", "#".repeat(cells), ".".repeat(empty))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_bar_fills_from_the_left() {
+        let second = Duration::from_secs(1);
+        assert_eq!(bar(Duration::ZERO, second), format!("[{}]", ".".repeat(24)));
+        assert_eq!(bar(second / 2, second), format!("[{}{}]", "#".repeat(12), ".".repeat(12)));
+        assert_eq!(bar(second * 3, second), format!("[{}]", "#".repeat(24)));
+    }
+}

@@ -1,0 +1,177 @@
+//! Whether a log keeps its promises, from the log alone.
+//!
+//! G1: ids rise strictly and stay below the lease that was durable before. G3: a token has one
+//! ticket within a run. G4: a ticket is completed at most once, and only if it was issued. G5 is
+//! what is left: the open tickets, which the next start queues again.
+
+use std::collections::{BTreeSet, HashSet};
+
+use foldhash::fast::FixedState;
+
+use super::record::Record;
+use crate::ids::{RunId, TicketId, Token};
+
+/// Problems that are kept; the rest is counted.
+const PROBLEMS_KEPT: usize = 20;
+
+/// Reads records in order and finds broken promises.
+#[derive(Debug, Default)]
+pub struct Verifier {
+    issued: u64,
+    completed: u64,
+    open: BTreeSet<TicketId>,
+    last_id: TicketId,
+    leased_until: TicketId,
+    run: Option<RunId>,
+    tokens: HashSet<Token, FixedState>,
+    problems: Vec<String>,
+    problems_count: u64,
+}
+
+/// What a log holds and which promises it breaks.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Verdict {
+    /// Tickets issued.
+    pub issued: u64,
+    /// Tickets completed.
+    pub completed: u64,
+    /// Tickets issued and not completed.
+    pub open: u64,
+    /// The highest id.
+    pub last_id: TicketId,
+    /// Broken promises, the first twenty.
+    pub problems: Vec<String>,
+    /// How many there are in all.
+    pub problems_count: u64,
+}
+
+impl Verifier {
+    /// Takes the next record.
+    pub fn read(&mut self, record: &Record<'_>) {
+        match record {
+            Record::Start(start) => {
+                if self.run != Some(start.run) {
+                    self.run = Some(start.run);
+                    self.tokens.clear();
+                }
+            }
+            Record::Lease(until) => self.leased_until = self.leased_until.max(*until),
+            Record::Issued(issued) => {
+                self.issued += 1;
+                if issued.id <= self.last_id {
+                    self.problem(format!("ticket {} follows ticket {}", issued.id, self.last_id));
+                }
+                if issued.id >= self.leased_until {
+                    self.problem(format!("ticket {} was issued without a lease", issued.id));
+                }
+                if !self.tokens.insert(issued.token) {
+                    let Token { user, seq } = issued.token;
+                    self.problem(format!("ticket {}: {user} has one for request {seq}", issued.id));
+                }
+                self.last_id = self.last_id.max(issued.id);
+                self.open.insert(issued.id);
+            }
+            Record::Completed(end) => {
+                self.completed += 1;
+                if !self.open.remove(&end.id) {
+                    self.problem(format!("ticket {} was completed without being open", end.id));
+                }
+            }
+        }
+    }
+
+    /// Takes note of a record that says nothing this version understands.
+    pub fn unreadable(&mut self, problem: &impl std::fmt::Display) {
+        self.problem(problem.to_string());
+    }
+
+    /// Returns what was found.
+    pub fn finish(self) -> Verdict {
+        Verdict {
+            issued: self.issued,
+            completed: self.completed,
+            open: self.open.len() as u64,
+            last_id: self.last_id,
+            problems: self.problems,
+            problems_count: self.problems_count,
+        }
+    }
+
+    fn problem(&mut self, problem: String) {
+        self.problems_count += 1;
+        if self.problems.len() < PROBLEMS_KEPT {
+            self.problems.push(problem);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::clock::{Time, WallTime};
+    use crate::ids::{Epoch, ServiceId, UserId, WorkerId};
+    use crate::scheduler::record::{Completed, Issued, Outcome, Start};
+
+    fn start(run: u64) -> Record<'static> {
+        let (epoch, wall, boot) = (Epoch(1), WallTime(0), [0; 16]);
+        Record::Start(Start { epoch, run: RunId(run), wall, boot })
+    }
+
+    fn issued(id: u64, seq: u64) -> Record<'static> {
+        Record::Issued(Issued {
+            id: TicketId(id),
+            token: Token { user: UserId(3), seq },
+            service: ServiceId(0),
+            demand_ns: 0,
+            scheduled: Time(0),
+            submitted: Time(0),
+            arrived: Time(0),
+            waiting_seen: 0,
+            payload: b"",
+        })
+    }
+
+    fn completed(id: u64) -> Record<'static> {
+        Record::Completed(Completed {
+            id: TicketId(id),
+            outcome: Outcome::Served,
+            worker: WorkerId(0),
+            attempts: 1,
+            durable: Time(0),
+            started: Time(0),
+            last_started: Time(0),
+            ended: Time(0),
+        })
+    }
+
+    fn check(records: &[Record<'_>], problems: &[&str]) -> Verdict {
+        let mut verifier = Verifier::default();
+        for record in records {
+            verifier.read(record);
+        }
+        let verdict = verifier.finish();
+        assert_eq!(verdict.problems, problems);
+        verdict
+    }
+
+    #[test]
+    fn a_sound_log_has_no_problems() {
+        let lease = Record::Lease(TicketId(100));
+        let records =
+            [start(1), lease, issued(1, 0), issued(5, 1), completed(1), start(2), issued(9, 0)];
+        let verdict = check(&records, &[]);
+        assert_eq!((verdict.issued, verdict.completed, verdict.open), (3, 1, 2));
+        assert_eq!(verdict.last_id, TicketId(9));
+    }
+
+    #[test]
+    fn every_broken_promise_is_named() {
+        let lease = Record::Lease(TicketId(10));
+        check(&[lease, issued(2, 0), issued(2, 1)], &["ticket 2 follows ticket 2"]);
+        check(&[lease, issued(12, 0)], &["ticket 12 was issued without a lease"]);
+        let twice = "ticket 3: user 0/3 has one for request 0";
+        check(&[start(1), lease, issued(2, 0), start(1), issued(3, 0)], &[twice]);
+        let unopened = "ticket 2 was completed without being open";
+        check(&[lease, issued(2, 0), completed(2), completed(2)], &[unopened]);
+    }
+}
