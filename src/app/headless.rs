@@ -45,7 +45,10 @@ pub(crate) fn run(effective: &Effective, wishes: Wishes, speech: Speech) -> Resu
 /// now and then.
 fn show_progress(app: &App) {
     let (news, snapshots) = channel();
-    app.office().on_snapshot(move || drop(news.send(())));
+    app.office().on_snapshot(move || {
+        // Nobody listens any more once the run has ended.
+        let _ = news.send(());
+    });
     let is_terminal = std::io::stderr().is_terminal();
     let mut shown = Shown::default();
     loop {

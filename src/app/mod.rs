@@ -9,7 +9,6 @@ use std::sync::mpsc::channel;
 use std::thread::JoinHandle;
 
 use color_eyre::eyre::Result;
-use engine::clock::{Clock, SystemClock};
 use engine::config::Effective;
 use engine::ids::RunId;
 use engine::roles::event_loop::EventLoop;
@@ -103,7 +102,7 @@ pub(crate) fn start(
         let _ = signal_waker.wake();
         on_signal(signal);
     })?;
-    let first = snapshot::Album::blank(&orders, SystemClock.now());
+    let first = snapshot::Album::blank(&orders);
     let (office, desk) = handle::office(first, move || drop(waker.wake()));
     let mut director = Director::new(orders.clone(), desk, receiver);
     let director = std::thread::Builder::new().name("director".to_owned()).spawn(move || {
@@ -117,6 +116,11 @@ impl App {
     /// Returns what front ends share with the director.
     pub(crate) fn office(&self) -> &Office {
         &self.office
+    }
+
+    /// Returns whether the director has ended, in good order or not.
+    pub(crate) fn has_ended(&self) -> bool {
+        self.director.is_finished()
     }
 
     /// Waits for the end of the run, writes the export, and sums up.

@@ -87,9 +87,8 @@ impl Album {
     }
 
     /// Returns what a screen shows before the director has taken its first turn.
-    pub(crate) fn blank(orders: &Orders, at: Time) -> AppState {
+    pub(crate) fn blank(orders: &Orders) -> AppState {
         AppState {
-            at,
             wall: WallTime::now(),
             phase: Phase::Starting,
             run: Self::new(orders).facts,
@@ -162,7 +161,6 @@ impl Album {
             (phase, _) => phase,
         };
         AppState {
-            at: now,
             wall,
             phase,
             run: self.facts.clone(),

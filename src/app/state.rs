@@ -15,9 +15,7 @@ use super::action::ProcessId;
 /// A snapshot of the whole office.
 #[derive(Clone, Debug)]
 pub(crate) struct AppState {
-    /// When the snapshot was taken.
-    pub(crate) at: Time,
-    /// The same moment for people.
+    /// When the snapshot was taken, for people.
     pub(crate) wall: WallTime,
     /// Where the run stands.
     pub(crate) phase: Phase,

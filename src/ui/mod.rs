@@ -1,17 +1,257 @@
 //! The dashboard: draws the director's snapshots and turns keys into actions.
+//!
+//! Threads: this one keeps the model and builds frames; one reads keys and blocks in that; one
+//! writes to the terminal and blocks in that; the director publishes snapshots. They meet in one
+//! channel. A frame is built only if something may have changed and the writer is free, and
+//! written only if something has.
 
-pub(crate) mod guard {
-    pub(crate) const ARGUMENT: &str = "guard";
-    pub(crate) fn run() -> std::process::ExitCode {
-        std::process::ExitCode::SUCCESS
+use std::io::IsTerminal;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
+use std::time::Duration;
+
+use color_eyre::eyre::Result;
+use crossterm::event::{Event, KeyEventKind};
+use engine::clock::{Clock, SystemClock, Time};
+use engine::config::Effective;
+use engine::supervisor::signals::Signal;
+use ratatui::buffer::Buffer;
+use ratatui::layout::Rect;
+
+pub(crate) mod guard;
+mod keymap;
+mod layout;
+mod panels;
+mod terminal;
+#[cfg(test)]
+mod testing;
+mod theme;
+mod update;
+mod view;
+mod widgets;
+
+use crate::app::action::Action;
+use crate::app::exit::Exit;
+use crate::app::handle::Office;
+use crate::app::state::{Phase, Severity};
+use crate::app::{self, App, Wishes};
+use guard::Guard;
+use terminal::{RawOut, Screen, Writer, Written};
+use theme::Theme;
+use update::{Effect, UiState};
+use view::Scene;
+
+/// How often the loop looks whether the director is still there.
+const LOOK_INTERVAL: Duration = Duration::from_millis(500);
+/// The least time between two frames.
+const FRAME_INTERVAL: Duration = Duration::from_millis(33);
+
+/// What the loop is told.
+enum Msg {
+    Terminal(Event),
+    /// The director published a snapshot.
+    Snapshot,
+    /// The writer can take a frame.
+    Free,
+    /// Nobody reads what is written, or keys can't be read any more.
+    Gone,
+    Signal(Signal),
+}
+
+/// Returns whether there is a terminal to draw on and to read keys from.
+pub(crate) fn is_terminal() -> bool {
+    std::io::stdin().is_terminal() && std::io::stdout().is_terminal()
+}
+
+/// Runs an office with a dashboard to its end and returns the exit code.
+///
+/// # Errors
+/// If the office can't be started, or the terminal can't be used.
+pub(crate) fn run(effective: &Effective, wishes: Wishes) -> Result<Exit> {
+    let (sender, receiver) = channel();
+    let signals = sender.clone();
+    let app = app::start(effective, wishes, move |signal| {
+        // A dashboard that has ended needs no signal.
+        let _ = signals.send(Msg::Signal(signal));
+    })?;
+    terminal::leave_on_panic();
+    let guard = Guard::start();
+    let shown = catch_unwind(AssertUnwindSafe(|| show(&app, sender, &receiver)));
+    terminal::leave();
+    if let Ok(guard) = guard {
+        guard.dismiss();
+    }
+    if !matches!(shown, Ok(Ok(()))) {
+        // The office ends in good order even if the dashboard does not.
+        let _ = app.office().submit(Action::Drain);
+    }
+    let summary = app.finish();
+    match shown {
+        Ok(shown) => shown?,
+        Err(_) => return Ok(Exit::Panic),
+    }
+    let summary = summary?;
+    print!("{}", summary.to_text());
+    Ok(summary.exit())
+}
+
+/// Shows the office until it has ended or the terminal is gone.
+fn show(app: &App, sender: Sender<Msg>, receiver: &Receiver<Msg>) -> Result<()> {
+    terminal::enter()?;
+    let news = sender.clone();
+    app.office().on_snapshot(move || drop(news.send(Msg::Snapshot)));
+    let free = sender.clone();
+    let writer = Writer::start(RawOut, move |is_alive| {
+        let _ = free.send(if is_alive { Msg::Free } else { Msg::Gone });
+    })?;
+    std::thread::Builder::new().name("keys".to_owned()).spawn(move || read_keys(&sender))?;
+    let theme = Theme::from_env(|name| std::env::var(name).ok());
+    Dashboard {
+        app,
+        office: app.office(),
+        ui: UiState::new(theme),
+        screen: Screen::new(),
+        writer,
+        drawn_at: Time::ZERO,
+        is_dirty: true,
+    }
+    .run(receiver)
+}
+
+fn read_keys(sender: &Sender<Msg>) {
+    loop {
+        let msg = crossterm::event::read().map_or(Msg::Gone, Msg::Terminal);
+        let is_gone = matches!(msg, Msg::Gone);
+        if sender.send(msg).is_err() || is_gone {
+            return;
+        }
     }
 }
-pub(crate) fn is_terminal() -> bool {
-    false
+
+/// A dashboard on a terminal.
+struct Dashboard<'a> {
+    app: &'a App,
+    office: &'a Office,
+    ui: UiState,
+    screen: Screen,
+    writer: Writer,
+    drawn_at: Time,
+    is_dirty: bool,
 }
-pub(crate) fn run(
-    _: &engine::config::Effective,
-    _: crate::app::Wishes,
-) -> color_eyre::eyre::Result<crate::app::exit::Exit> {
-    Ok(crate::app::exit::Exit::Done)
+
+impl Dashboard<'_> {
+    fn run(mut self, receiver: &Receiver<Msg>) -> Result<()> {
+        loop {
+            let now = SystemClock.now();
+            self.is_dirty |= self.ui.tick(now);
+            self.draw(now);
+            let has_ended = matches!(self.office.snapshot().phase, Phase::Stopped(_));
+            if has_ended || self.app.has_ended() {
+                return Ok(());
+            }
+            match receiver.recv_timeout(self.wait(now)) {
+                Ok(msg) => {
+                    if !self.take(msg)? {
+                        return Ok(());
+                    }
+                    while let Ok(msg) = receiver.try_recv() {
+                        if !self.take(msg)? {
+                            return Ok(());
+                        }
+                    }
+                }
+                Err(RecvTimeoutError::Timeout) => {}
+                Err(RecvTimeoutError::Disconnected) => return Ok(()),
+            }
+        }
+    }
+
+    /// How long to wait for news.
+    fn wait(&self, now: Time) -> Duration {
+        let frame = if self.is_dirty && self.writer.is_free() {
+            self.drawn_at + FRAME_INTERVAL
+        } else {
+            Time::NEVER
+        };
+        frame.min(self.ui.deadline()).since(now).min(LOOK_INTERVAL)
+    }
+
+    /// Acts on a message; returns whether the dashboard goes on.
+    fn take(&mut self, msg: Msg) -> Result<bool> {
+        let now = SystemClock.now();
+        match msg {
+            Msg::Snapshot => self.is_dirty = true,
+            Msg::Free => {}
+            Msg::Gone => {
+                log::warn!("the terminal is gone; the run ends");
+                let _ = self.office.submit(Action::Drain);
+                return Ok(false);
+            }
+            Msg::Terminal(Event::Key(key)) if key.kind != KeyEventKind::Release => {
+                self.is_dirty = true;
+                let state = self.office.snapshot();
+                for effect in self.ui.key(key, &state, now) {
+                    self.carry_out(effect, now)?;
+                }
+                // A key is answered at once.
+                self.drawn_at = Time::ZERO;
+            }
+            Msg::Terminal(Event::Resize(..)) => self.is_dirty = true,
+            Msg::Terminal(_) => {}
+            Msg::Signal(Signal::Suspend) => self.suspend()?,
+            Msg::Signal(Signal::Continue) => {
+                terminal::enter()?;
+                self.repaint();
+            }
+            Msg::Signal(_) => self.is_dirty = true,
+        }
+        Ok(true)
+    }
+
+    fn carry_out(&mut self, effect: Effect, now: Time) -> Result<()> {
+        match effect {
+            Effect::Submit(action) => match self.office.submit(action) {
+                Ok(()) => self.ui.say(Severity::Info, action.to_string(), now),
+                Err(busy) => self.ui.say(Severity::Warning, busy.to_string(), now),
+            },
+            Effect::Repaint => self.repaint(),
+            Effect::Suspend => self.suspend()?,
+        }
+        Ok(())
+    }
+
+    fn repaint(&mut self) {
+        self.screen.repaint();
+        self.is_dirty = true;
+    }
+
+    /// Gives the terminal back to the shell and stops; the office's processes, which are in
+    /// groups of their own, go on. Returns when the shell brings the dashboard back.
+    fn suspend(&mut self) -> Result<()> {
+        terminal::leave();
+        nix::sys::signal::raise(nix::sys::signal::SIGSTOP)?;
+        terminal::enter()?;
+        self.repaint();
+        Ok(())
+    }
+
+    fn draw(&mut self, now: Time) {
+        let is_early = now < self.drawn_at + FRAME_INTERVAL;
+        if !self.is_dirty || is_early || !self.writer.is_free() {
+            return;
+        }
+        self.is_dirty = false;
+        self.drawn_at = now;
+        let (width, height) = crossterm::terminal::size().unwrap_or((80, 24));
+        let area = Rect::new(0, 0, width, height);
+        let mut buf = Buffer::empty(area);
+        tui_logger::move_events();
+        let state = self.office.snapshot();
+        view::draw(Scene { ui: &self.ui, app: &state }, area, &mut buf);
+        if let Some(frame) = self.screen.frame(buf)
+            && self.writer.write(frame) == Written::Busy
+        {
+            self.repaint();
+        }
+    }
 }

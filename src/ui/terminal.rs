@@ -1,0 +1,244 @@
+//! The terminal: entered once, written by a thread of its own, and given back whatever happens.
+//!
+//! Giving back is idempotent and needs no working output: first the line settings, which need
+//! none, then the escape sequences in one write that waits a fifth of a second at most.
+
+use std::io::{self, Write};
+use std::os::fd::{AsFd, BorrowedFd};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::{SyncSender, TrySendError, sync_channel};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use nix::sys::termios::{self, SetArg, Termios};
+use ratatui::backend::{Backend, CrosstermBackend};
+use ratatui::buffer::Buffer;
+use ratatui::layout::Rect;
+
+/// Alternate screen on, cursor hidden, screen cleared.
+const ENTER: &[u8] = b"\x1b[?1049h\x1b[?25l\x1b[2J\x1b[H";
+/// Everything that a dashboard may have switched on, off: synchronized output, mouse, focus and
+/// paste reports, attributes, hidden cursor, alternate screen.
+pub(super) const LEAVE: &[u8] = b"\x1b[?2026l\x1b[?1006l\x1b[?1003l\x1b[?1002l\x1b[?1000l\
+                                  \x1b[?1004l\x1b[?2004l\x1b[0m\x1b[?25h\x1b[?1049l";
+const BEGIN_FRAME: &[u8] = b"\x1b[?2026h";
+const END_FRAME: &[u8] = b"\x1b[?2026l";
+const CLEAR: &[u8] = b"\x1b[0m\x1b[2J";
+/// How long the last escape sequences may take to leave, in milliseconds.
+const LEAVE_TIMEOUT_MS: u16 = 200;
+
+/// The settings to give back, while the terminal is ours.
+static SAVED: Mutex<Option<Termios>> = Mutex::new(None);
+
+fn terminal_fd() -> BorrowedFd<'static> {
+    // SAFETY: standard output stays open for the whole life of the process.
+    unsafe { BorrowedFd::borrow_raw(1) }
+}
+
+/// Makes the terminal ours: no line editing, no echo, the other screen.
+///
+/// # Errors
+/// If standard output is no terminal.
+pub(super) fn enter() -> io::Result<()> {
+    let fd = terminal_fd();
+    let saved = termios::tcgetattr(fd)?;
+    let mut raw = saved.clone();
+    termios::cfmakeraw(&mut raw);
+    termios::tcsetattr(fd, SetArg::TCSANOW, &raw)?;
+    SAVED.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(saved);
+    write_within(fd, ENTER, LEAVE_TIMEOUT_MS);
+    Ok(())
+}
+
+/// Gives the terminal back, if it is ours. May be called from any thread and more than once.
+pub(super) fn leave() {
+    let saved = SAVED.lock().unwrap_or_else(PoisonError::into_inner).take();
+    let Some(saved) = saved else { return };
+    let fd = terminal_fd();
+    // A terminal that is gone needs nothing back.
+    let _ = termios::tcsetattr(fd, SetArg::TCSANOW, &saved);
+    write_within(fd, LEAVE, LEAVE_TIMEOUT_MS);
+}
+
+/// Writes if the terminal takes it in time; a terminal that is stuck gets nothing.
+pub(super) fn write_within(fd: BorrowedFd<'_>, bytes: &[u8], timeout_ms: u16) {
+    let mut polled = [PollFd::new(fd, PollFlags::POLLOUT)];
+    if poll(&mut polled, PollTimeout::from(timeout_ms)).is_ok_and(|ready| ready > 0) {
+        // The kernel takes so few bytes whole.
+        let _ = nix::unistd::write(fd, bytes);
+    }
+}
+
+/// Gives the terminal back before a panic of any thread is reported.
+pub(super) fn leave_on_panic() {
+    let report = std::panic::take_hook();
+    std::panic::set_hook(Box::new(move |info| {
+        leave();
+        report(info);
+    }));
+}
+
+/// The thread that writes to the terminal, one frame at a time: a terminal that is slow or stuck
+/// blocks it and nothing else.
+pub(super) struct Writer {
+    frames: SyncSender<Vec<u8>>,
+    is_busy: Arc<AtomicBool>,
+}
+
+/// What became of a frame.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Written {
+    /// It will be written.
+    Taken,
+    /// The one before has not left.
+    Busy,
+    /// The terminal is gone.
+    Gone,
+}
+
+impl Writer {
+    /// Starts the thread. `on_free` is told when it can take the next frame, or with `false` that
+    /// the terminal is gone.
+    ///
+    /// # Errors
+    /// If the system has no thread left.
+    pub(super) fn start(
+        mut out: impl Write + Send + 'static,
+        on_free: impl Fn(bool) + Send + 'static,
+    ) -> io::Result<Self> {
+        let (frames, next_frame) = sync_channel::<Vec<u8>>(1);
+        let is_busy = Arc::new(AtomicBool::new(false));
+        let busy = Arc::clone(&is_busy);
+        std::thread::Builder::new().name("terminal".to_owned()).spawn(move || {
+            while let Ok(frame) = next_frame.recv() {
+                let written = out.write_all(&frame).and_then(|()| out.flush());
+                busy.store(false, Ordering::Release);
+                on_free(written.is_ok());
+                if written.is_err() {
+                    return;
+                }
+            }
+        })?;
+        Ok(Self { frames, is_busy })
+    }
+
+    /// Returns whether the frame before has left.
+    pub(super) fn is_free(&self) -> bool {
+        !self.is_busy.load(Ordering::Acquire)
+    }
+
+    /// Hands a frame over.
+    pub(super) fn write(&self, frame: Vec<u8>) -> Written {
+        if self.is_busy.swap(true, Ordering::AcqRel) {
+            return Written::Busy;
+        }
+        match self.frames.try_send(frame) {
+            Ok(()) => Written::Taken,
+            Err(TrySendError::Full(_)) => Written::Busy,
+            Err(TrySendError::Disconnected(_)) => Written::Gone,
+        }
+    }
+}
+
+/// What the terminal shows, and what it should show: only the difference is written, and nothing
+/// if there is none.
+pub(super) struct Screen {
+    shown: Buffer,
+    needs_all: bool,
+}
+
+impl Screen {
+    /// Returns a screen of which nothing is known.
+    pub(super) fn new() -> Self {
+        Self { shown: Buffer::empty(Rect::ZERO), needs_all: true }
+    }
+
+    /// Forgets what is shown: the next frame draws everything.
+    pub(super) fn repaint(&mut self) {
+        self.needs_all = true;
+    }
+
+    /// Returns the bytes that make the terminal show `next`; `None` if it does already.
+    pub(super) fn frame(&mut self, next: Buffer) -> Option<Vec<u8>> {
+        let mut bytes = BEGIN_FRAME.to_vec();
+        if self.needs_all || self.shown.area != next.area {
+            self.shown = Buffer::empty(next.area);
+            self.needs_all = false;
+            bytes.extend_from_slice(CLEAR);
+        }
+        let empty = bytes.len();
+        let updates = self.shown.diff(&next);
+        if !updates.is_empty() {
+            let mut backend = CrosstermBackend::new(&mut bytes);
+            // Writing to a vector can't fail.
+            let _ = backend.draw(updates.into_iter());
+        }
+        if bytes.len() == empty && empty == BEGIN_FRAME.len() {
+            return None;
+        }
+        bytes.extend_from_slice(END_FRAME);
+        self.shown = next;
+        Some(bytes)
+    }
+}
+
+/// Standard output without any buffer of its own.
+pub(super) struct RawOut;
+
+impl Write for RawOut {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        Ok(nix::unistd::write(terminal_fd().as_fd(), bytes)?)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Read;
+    use std::os::unix::net::UnixStream;
+    use std::sync::mpsc::channel;
+
+    use ratatui::style::Style;
+
+    use super::*;
+
+    #[test]
+    fn a_stuck_terminal_drops_frames_and_blocks_nobody() {
+        let (mut reader, out) = UnixStream::pair().unwrap();
+        let (free, freed) = channel();
+        let writer = Writer::start(out, move |is_alive| free.send(is_alive).unwrap()).unwrap();
+        assert_eq!(writer.write(vec![b'x'; 8 << 20]), Written::Taken);
+        assert_eq!(writer.write(b"late".to_vec()), Written::Busy);
+        assert!(!writer.is_free());
+        let mut bytes = vec![0; 8 << 20];
+        reader.read_exact(&mut bytes).unwrap();
+        assert!(freed.recv().unwrap() && writer.is_free());
+        drop(reader);
+        assert_eq!(writer.write(b"gone".to_vec()), Written::Taken);
+        assert!(!freed.recv().unwrap());
+    }
+
+    #[test]
+    fn only_changes_are_written() {
+        let area = Rect::new(0, 0, 10, 2);
+        let with = |text: &str| {
+            let mut buf = Buffer::empty(area);
+            buf.set_string(0, 0, text, Style::new());
+            buf
+        };
+        let mut screen = Screen::new();
+        let first = screen.frame(with("one")).unwrap();
+        assert!(first.starts_with(BEGIN_FRAME) && first.ends_with(END_FRAME));
+        assert_eq!(screen.frame(with("one")), None, "nothing changed, nothing is written");
+        let second = String::from_utf8(screen.frame(with("onx")).unwrap()).unwrap();
+        assert!(second.contains('x') && !second.contains('o'));
+        screen.repaint();
+        assert!(screen.frame(with("onx")).is_some());
+        let mut small = Buffer::empty(Rect::new(0, 0, 3, 1));
+        small.set_string(0, 0, "onx", Style::new());
+        assert!(screen.frame(small).is_some(), "a new size is drawn anew");
+    }
+}
