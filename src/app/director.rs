@@ -137,7 +137,8 @@ impl Director {
             if let OsSignal::Terminate { number } = signal {
                 self.terminations += 1;
                 let ending = Ending::Interrupted { signal: number };
-                log::info!("a signal ends the run: signal={number} times={}", self.terminations);
+                let times = self.terminations;
+                log::info!(target: "director", "a signal ends the run: signal={number} times={times}");
                 let event = if self.terminations == 1 {
                     Event::Drain(ending)
                 } else {
@@ -150,7 +151,7 @@ impl Director {
 
     fn take_actions(&mut self, now: Time, links: &mut Links) {
         while let Some(action) = self.desk.next_action() {
-            log::info!("asked for by a person: {action}");
+            log::info!(target: "director", "asked for by a person: {action}");
             match action {
                 Action::Pause => self.run.handle(Event::Pause, now),
                 Action::Resume => self.run.handle(Event::Resume, now),

@@ -279,10 +279,12 @@ impl Staff {
     fn report(&mut self, slot: u16, transition: Transition) {
         let name = self.name(slot);
         match transition.to {
-            Phase::Failed => log::error!("{name}: {transition}"),
-            Phase::Suspect | Phase::Backoff | Phase::Killed => log::warn!("{name}: {transition}"),
-            _ if self.is_crowd => log::debug!("{name}: {transition}"),
-            _ => log::info!("{name}: {transition}"),
+            Phase::Failed => log::error!(target: "supervisor", "{name}: {transition}"),
+            Phase::Suspect | Phase::Backoff | Phase::Killed => {
+                log::warn!(target: "supervisor", "{name}: {transition}")
+            }
+            _ if self.is_crowd => log::debug!(target: "supervisor", "{name}: {transition}"),
+            _ => log::info!(target: "supervisor", "{name}: {transition}"),
         }
         if let Cause::Exited(_) | Cause::TooManyDeaths(_) | Cause::SpawnFailed(_) = transition.cause
             && self.desk(slot).note.is_empty()

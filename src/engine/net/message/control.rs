@@ -1,0 +1,521 @@
+//! The control plane: children and their supervisors.
+
+use std::time::Duration;
+
+use super::super::wire::{DecodeError, Reader, Wire};
+use super::{Secret, Signal};
+use crate::clock::Time;
+use crate::ids::{Epoch, RunId, ServiceId, UserId, UserProcessId};
+use crate::timeline::Timeline;
+
+wire_struct! {
+    /// The first word of a child: which slot it fills.
+    #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+    pub struct Hello {
+        /// The slot that the child was started for.
+        pub number: u16,
+        /// Its process id.
+        pub pid: u32,
+    }
+}
+
+wire_struct! {
+    /// A child's event loop turns.
+    #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+    pub struct Heartbeat {
+        /// When it was sent.
+        pub at: Time,
+    }
+}
+
+wire_struct! {
+    /// One line of a child's log.
+    #[derive(Clone, Debug, PartialEq, Eq)]
+    pub struct LogLine<'a> {
+        /// 1 error, 2 warn, 3 info, 4 debug, 5 trace.
+        pub level: u8,
+        /// The part of the program that says it.
+        pub target: &'a str,
+        /// What it says.
+        pub text: &'a str,
+    }
+}
+
+wire_struct! {
+    /// Why a child gives up; its process ends with `exit`.
+    #[derive(Clone, Debug, PartialEq, Eq)]
+    pub struct Failure<'a> {
+        /// The exit code that says why.
+        pub exit: u8,
+        /// What happened, to what, and what to do.
+        pub reason: &'a str,
+    }
+}
+
+messages! {
+    /// What every child says to its supervisor in the same way. The numbers below
+    /// [`FIRST_ROLE_KIND`] are these words' own, whatever the role.
+    pub enum ChildToSupervisor<'a> {
+        /// The first word.
+        1 => Hello(Hello),
+        /// The loop turns.
+        2 => Heartbeat(Heartbeat),
+        /// A line of its log.
+        3 => Log(LogLine<'a>),
+        /// It gives up.
+        4 => Failure(Failure<'a>),
+    }
+}
+
+/// The first number of the messages that only one role sends to its supervisor.
+pub const FIRST_ROLE_KIND: u8 = 16;
+
+/// How the statistics of a latency travel: an exact sum and an HDR V2 histogram, as
+/// [`Histogram::to_bytes`](crate::perf::Histogram::to_bytes) writes them.
+pub type HistogramBytes<'a> = &'a [u8];
+
+// --- director and issuer --------------------------------------------------------------------
+
+wire_struct! {
+    /// All that an issuer needs to know.
+    #[derive(Clone, Debug, PartialEq)]
+    pub struct IssuerConfig {
+        /// The effective scenario as INI text.
+        pub scenario: String,
+        /// The data directory.
+        pub data_dir: String,
+        /// Where to listen.
+        pub socket: String,
+        /// What peers must show.
+        pub secret: Secret,
+        /// The run.
+        pub run: RunId,
+        /// The run's times.
+        pub timeline: Timeline,
+        /// What an earlier life of the issuer counted and no log holds.
+        pub carry: Carry,
+    }
+}
+
+wire_struct! {
+    /// Figures of an issuer that no log holds.
+    #[derive(Clone, Debug, Default, PartialEq, Eq)]
+    pub struct Carry {
+        /// Integral of staffed seats over the measured time, in seat nanoseconds.
+        pub staffed_ns: u64,
+        /// Rejected requests per service: all, and measured ones.
+        pub rejected: Vec<(u64, u64)>,
+    }
+}
+
+wire_struct! {
+    /// An issuer takes requests.
+    #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+    pub struct IssuerReady {
+        /// The number of this start.
+        pub epoch: Epoch,
+        /// Records read from the log.
+        pub records: u64,
+        /// Open tickets that were queued again.
+        pub requeued: u64,
+        /// Bytes of a torn tail that were set aside.
+        pub torn_bytes: u64,
+        /// How long reading took.
+        pub elapsed: Duration,
+    }
+}
+
+wire_struct! {
+    /// An issuer still reads its log.
+    #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+    pub struct Recovering {
+        /// Records read so far.
+        pub records: u64,
+    }
+}
+
+wire_struct! {
+    /// What an issuer has counted, since the office opened.
+    #[derive(Clone, Debug, Default, PartialEq)]
+    pub struct IssuerTotals {
+        /// When the figures were taken.
+        pub at: Time,
+        /// One entry per service, by [`ServiceId`].
+        pub services: Vec<ServiceTotals>,
+        /// Tickets that are not finished.
+        pub open: u64,
+        /// Seats of workers that are there.
+        pub staffed: u64,
+        /// Their integral over the measured time, in seat nanoseconds.
+        pub staffed_ns: u64,
+        /// Tickets that were open at a start of the issuer and queued again.
+        pub recovered: u64,
+        /// Tickets handed out again because their worker died.
+        pub redelivered: u64,
+        /// Peers refused because of a wrong version, secret or frame.
+        pub bad_peers: u64,
+        /// The log.
+        pub store: StoreTotals,
+    }
+}
+
+wire_struct! {
+    /// The counts of one service.
+    #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+    pub struct ServiceTotals {
+        /// Since the office opened.
+        pub totals: TicketCounts,
+        /// Tickets that arrived in the measured window.
+        pub measured: TicketCounts,
+        /// Measured tickets that found no free seat.
+        pub delayed: u64,
+        /// Completions inside the measured window.
+        pub window_completions: u64,
+        /// Tickets waiting now.
+        pub waiting: u64,
+        /// The most that waited in the measured window.
+        pub waiting_max: u64,
+        /// Integral of waiting tickets over the measured time, in ticket nanoseconds.
+        pub waiting_ns: u64,
+        /// Tickets in service now.
+        pub in_service: u64,
+        /// Integral of tickets in service over the measured time, in ticket nanoseconds.
+        pub in_service_ns: u64,
+    }
+}
+
+wire_struct! {
+    /// Counts of requests and tickets.
+    #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+    pub struct TicketCounts {
+        /// Requests that got a ticket.
+        pub issued: u64,
+        /// Requests that found the office full.
+        pub rejected: u64,
+        /// Tickets served.
+        pub served: u64,
+        /// Tickets given up.
+        pub failed: u64,
+    }
+}
+
+wire_struct! {
+    /// What the log did in this life of the issuer.
+    #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+    pub struct StoreTotals {
+        /// Records appended.
+        pub records: u64,
+        /// Bytes appended.
+        pub bytes: u64,
+        /// Batches written.
+        pub batches: u64,
+        /// Segments on disk.
+        pub segments: u64,
+        /// Syncs done.
+        pub syncs: u64,
+        /// Bytes written and not known to be on the disk.
+        pub unsynced_bytes: u64,
+        /// Latency of a sync; `None` before the first, or with metrics compiled out.
+        pub sync: Option<SpreadNs>,
+    }
+}
+
+wire_struct! {
+    /// Mean, percentiles and maximum of a latency, in nanoseconds.
+    #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+    pub struct SpreadNs {
+        /// Arithmetic mean.
+        pub mean: u64,
+        /// Median.
+        pub p50: u64,
+        /// 90th percentile.
+        pub p90: u64,
+        /// 99th percentile.
+        pub p99: u64,
+        /// 99.9th percentile.
+        pub p999: u64,
+        /// Largest value.
+        pub max: u64,
+    }
+}
+
+wire_struct! {
+    /// The latencies of one service's measured tickets.
+    #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+    pub struct ServiceLatencies<'a> {
+        /// Which service.
+        pub service: ServiceId,
+        /// From arrival to the first start.
+        pub wait: HistogramBytes<'a>,
+        /// From the last start to the end.
+        pub service_time: HistogramBytes<'a>,
+        /// From arrival to the end.
+        pub sojourn: HistogramBytes<'a>,
+        /// Service time beyond the demanded time.
+        pub overhead: HistogramBytes<'a>,
+    }
+}
+
+messages! {
+    /// The director's words to the issuer.
+    pub enum DirectorToIssuer {
+        /// Open the log and take requests.
+        1 => Configure(IssuerConfig),
+        /// The run's times changed.
+        2 => Timeline(Timeline),
+        /// Take no more requests, finish the log and end.
+        3 => Stop(Signal),
+    }
+}
+
+messages! {
+    /// The issuer's words to the director.
+    pub enum IssuerToDirector<'a> {
+        /// Requests are taken.
+        16 => Ready(IssuerReady),
+        /// The log is still being read.
+        17 => Recovering(Recovering),
+        /// What was counted.
+        18 => Totals(IssuerTotals),
+        /// What was timed.
+        19 => Latencies(ServiceLatencies<'a>),
+    }
+}
+
+// --- director and worker --------------------------------------------------------------------
+
+wire_struct! {
+    /// All that a worker needs to know.
+    #[derive(Clone, Debug, PartialEq)]
+    pub struct WorkerConfig {
+        /// The effective scenario as INI text.
+        pub scenario: String,
+        /// Where the issuer listens.
+        pub socket: String,
+        /// What to show there.
+        pub secret: Secret,
+        /// Tickets served at once.
+        pub seats: u32,
+        /// Where scratch files may be made.
+        pub scratch_dir: String,
+    }
+}
+
+wire_struct! {
+    /// What a worker has counted in this life.
+    #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+    pub struct WorkerTotals {
+        /// Tickets served.
+        pub served: u64,
+        /// Seats that hold a ticket now.
+        pub busy: u32,
+    }
+}
+
+messages! {
+    /// The director's words to a worker.
+    pub enum DirectorToWorker {
+        /// Join the issuer and serve.
+        1 => Configure(WorkerConfig),
+        /// Take no more tickets, finish those held and end.
+        2 => Drain(Signal),
+        /// End now.
+        3 => Stop(Signal),
+    }
+}
+
+messages! {
+    /// A worker's words to the director.
+    pub enum WorkerToDirector {
+        /// The issuer has the worker's seats.
+        16 => Ready(Signal),
+        /// What was counted.
+        17 => Totals(WorkerTotals),
+    }
+}
+
+// --- director, users manager and user processes ---------------------------------------------
+
+wire_struct! {
+    /// All that users need to know.
+    #[derive(Clone, Debug, PartialEq)]
+    pub struct UsersConfig {
+        /// The effective scenario as INI text.
+        pub scenario: String,
+        /// The master seed.
+        pub seed: u64,
+        /// Where the issuer listens.
+        pub socket: String,
+        /// What to show there.
+        pub secret: Secret,
+        /// The run's times.
+        pub timeline: Timeline,
+        /// Where acknowledged ticket ids are appended, if anywhere.
+        pub ack_log: Option<String>,
+        /// Where each user process notes what its users were told, if anywhere.
+        pub notes_dir: Option<String>,
+    }
+}
+
+wire_struct! {
+    /// How many users each load should have, by load.
+    #[derive(Clone, Debug, Default, PartialEq, Eq)]
+    pub struct WantedUsers {
+        /// One entry per load.
+        pub loads: Vec<u32>,
+    }
+}
+
+wire_struct! {
+    /// The users that a process hosts, sorted.
+    #[derive(Clone, Debug, Default, PartialEq, Eq)]
+    pub struct HostedUsers {
+        /// The whole list; users that are not in it leave.
+        pub users: Vec<UserId>,
+    }
+}
+
+wire_struct! {
+    /// One user process as its manager sees it.
+    #[derive(Clone, Debug, PartialEq, Eq)]
+    pub struct UserProcess {
+        /// The slot.
+        pub number: UserProcessId,
+        /// Its process id, while it lives.
+        pub pid: Option<u32>,
+        /// Its state, as [`crate::supervisor::child::State`] numbers it.
+        pub state: u8,
+        /// Times that it was started again.
+        pub restarts: u32,
+        /// Users that it hosts.
+        pub hosted: u32,
+        /// Tickets that its users were told to be served.
+        pub served: u64,
+        /// Why it ended last, or waits.
+        pub note: String,
+    }
+}
+
+wire_struct! {
+    /// What the users manager knows of its processes.
+    #[derive(Clone, Debug, Default, PartialEq, Eq)]
+    pub struct Population {
+        /// Users hosted by processes that are ready.
+        pub users: u32,
+        /// All processes.
+        pub processes: Vec<UserProcess>,
+    }
+}
+
+wire_struct! {
+    /// What users have counted.
+    #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+    pub struct UsersTotals {
+        /// Requests that were due, whether sent or not.
+        pub intended: u64,
+        /// Requests sent, each counted once.
+        pub submitted: u64,
+        /// Requests that got a ticket.
+        pub accepted: u64,
+        /// Requests that found the office full.
+        pub rejected: u64,
+        /// Tickets told to be served.
+        pub served: u64,
+        /// Tickets told to have failed.
+        pub failed: u64,
+        /// Requests that were due and never sent.
+        pub dropped: u64,
+        /// Measured requests that were due.
+        pub measured_intended: u64,
+        /// The users of the starting population that `digest` covers.
+        pub digest_users: u32,
+        /// Wrapping sum of the workload digests of those users.
+        pub digest: u64,
+    }
+}
+
+wire_struct! {
+    /// What users have timed, over measured tickets.
+    #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+    pub struct UsersLatencies<'a> {
+        /// From the intended issue to the user's knowledge of the end.
+        pub response: HistogramBytes<'a>,
+        /// From the intended issue to the sending.
+        pub lag: HistogramBytes<'a>,
+    }
+}
+
+messages! {
+    /// The director's words to the users manager.
+    pub enum DirectorToManager {
+        /// Be ready to host users.
+        1 => Configure(UsersConfig),
+        /// The run's times changed.
+        2 => Timeline(Timeline),
+        /// Change the population.
+        3 => Wanted(WantedUsers),
+        /// Kill one user process, to see what happens.
+        4 => Kill(UserProcessId),
+        /// End all user processes, then end.
+        5 => Stop(Signal),
+    }
+}
+
+messages! {
+    /// The users manager's words to the director.
+    pub enum ManagerToDirector<'a> {
+        /// The population can be set.
+        16 => Ready(Signal),
+        /// What all users have counted.
+        17 => Totals(UsersTotals),
+        /// What all users have timed.
+        18 => Latencies(UsersLatencies<'a>),
+        /// Its processes.
+        19 => Population(Population),
+    }
+}
+
+messages! {
+    /// The users manager's words to a user process.
+    pub enum ManagerToUser {
+        /// Join the issuer.
+        1 => Configure(UsersConfig),
+        /// The run's times changed.
+        2 => Timeline(Timeline),
+        /// Host these users.
+        3 => Host(HostedUsers),
+        /// End.
+        4 => Stop(Signal),
+    }
+}
+
+messages! {
+    /// A user process's words to the users manager.
+    pub enum UserToManager<'a> {
+        /// The issuer knows the process.
+        16 => Ready(Signal),
+        /// What its users have counted.
+        17 => Totals(UsersTotals),
+        /// What its users have timed.
+        18 => Latencies(UsersLatencies<'a>),
+    }
+}
+
+/// The bytes of the pauses are bounded by the frame that they travel in.
+impl<'a> Wire<'a> for Timeline {
+    fn put(&self, out: &mut Vec<u8>) {
+        self.opened_at.put(out);
+        self.warmup.put(out);
+        self.arrivals.put(out);
+        self.pauses.put(out);
+    }
+
+    fn take(reader: &mut Reader<'a>) -> Result<Self, DecodeError> {
+        Ok(Self {
+            opened_at: Wire::take(reader)?,
+            warmup: Wire::take(reader)?,
+            arrivals: Wire::take(reader)?,
+            pauses: Wire::take(reader)?,
+        })
+    }
+}
