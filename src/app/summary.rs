@@ -344,17 +344,12 @@ impl Row {
 }
 
 fn put_spread(map: &mut Map<String, Value>, name: &str, spread: Option<Spread>) {
-    let figures: [(&str, fn(&Spread) -> Duration); 6] = [
-        ("mean", |s| s.mean),
-        ("p50", |s| s.p50),
-        ("p90", |s| s.p90),
-        ("p99", |s| s.p99),
-        ("p999", |s| s.p999),
-        ("max", |s| s.max),
-    ];
-    for (figure, get) in figures {
-        let value = spread.as_ref().map(|spread| nanos(get(spread)));
-        map.insert(format!("{name}_{figure}_ns"), json!(value));
+    let spans = match spread {
+        Some(s) => [s.mean, s.p50, s.p90, s.p99, s.p999, s.max].map(|span| Some(nanos(span))),
+        None => [None; 6],
+    };
+    for (figure, span) in ["mean", "p50", "p90", "p99", "p999", "max"].into_iter().zip(spans) {
+        map.insert(format!("{name}_{figure}_ns"), json!(span));
     }
 }
 

@@ -214,10 +214,10 @@ impl Run {
     fn counted(&mut self, at: Time, waiting: u64, open: u64, now: Time) {
         self.open = open;
         match self.stage {
-            Stage::Open => {
-                if self.rules.explode_waiting.is_some_and(|limit| waiting > u64::from(limit)) {
-                    self.drain(Ending::Overloaded { waiting }, now);
-                }
+            Stage::Open
+                if self.rules.explode_waiting.is_some_and(|most| waiting > u64::from(most)) =>
+            {
+                self.drain(Ending::Overloaded { waiting }, now);
             }
             // What was under way when arrivals ended has been counted by then.
             Stage::Draining { .. }

@@ -68,7 +68,7 @@ pub fn unit_positive(random: u64) -> f64 {
 /// Returns a number below `bound` by multiplication and shift: the bias is below 2⁻³² for every
 /// bound, and a fixed number of words is used. Zero for a bound of zero.
 pub fn below(random: u64, bound: u32) -> u32 {
-    let scaled = u128::from(random) * u128::from(bound) >> 64;
+    let scaled = (u128::from(random) * u128::from(bound)) >> 64;
     u32::try_from(scaled).expect("it is below a bound of 32 bits")
 }
 

@@ -317,10 +317,10 @@ impl UiState {
             }
             KeyCode::Char('+' | '=') => effects.push(Effect::Submit(prompt.what.step(app, true))),
             KeyCode::Char('-') => effects.push(Effect::Submit(prompt.what.step(app, false))),
-            KeyCode::Char(c) if c.is_ascii_digit() => {
-                if prompt.input.value().len() < PROMPT_DIGITS {
-                    prompt.input.handle(tui_input::InputRequest::InsertChar(c));
-                }
+            KeyCode::Char(c)
+                if c.is_ascii_digit() && prompt.input.value().len() < PROMPT_DIGITS =>
+            {
+                prompt.input.handle(tui_input::InputRequest::InsertChar(c));
             }
             KeyCode::Backspace => {
                 prompt.input.handle(tui_input::InputRequest::DeletePrevChar);

@@ -73,10 +73,11 @@ impl Terminal {
 
     /// Makes sure that the line settings are those of a shell and the first screen is back.
     fn check_restored(&self) {
-        let termios = self.master.get_termios().expect("the terminal is there");
         let wanted = LocalFlags::ICANON | LocalFlags::ECHO | LocalFlags::ISIG;
-        let found = LocalFlags::from_bits_truncate(termios.local_flags.bits());
-        assert!(found.contains(wanted), "the shell's line settings are back: {found:?}");
+        wait_for("the shell's line settings", || {
+            let found = self.master.get_termios()?.local_flags.bits();
+            LocalFlags::from_bits_truncate(found).contains(wanted).then_some(())
+        });
         wait_for("the first screen", || {
             let parser = self.screen.lock().unwrap();
             let screen = parser.screen();

@@ -44,7 +44,7 @@ enum State {
     /// Nothing is configured.
     Idle,
     /// The log is being read.
-    Opening(Opening),
+    Opening(Box<Opening>),
     /// Requests are taken, or will be once the first lease is durable.
     Serving(Box<Serving>),
 }
@@ -120,8 +120,13 @@ impl IssuerRole {
         });
         match spawned {
             Ok(_) => {
-                self.state =
-                    State::Opening(Opening { config, scenario, records, opened, began: now });
+                self.state = State::Opening(Box::new(Opening {
+                    config,
+                    scenario,
+                    records,
+                    opened,
+                    began: now,
+                }));
             }
             Err(error) => {
                 self.fail(super::EXIT_FAILED, &format!("cannot start a thread: {error}"), links);
@@ -140,7 +145,7 @@ impl IssuerRole {
                 else {
                     return;
                 };
-                let Opening { config, scenario, began, .. } = opening;
+                let Opening { config, scenario, began, .. } = *opening;
                 let serving = Serving::new(config, &scenario, opened, began, now);
                 self.state = State::Serving(Box::new(serving));
             }

@@ -217,10 +217,10 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("acks");
         let path = path.to_str().unwrap();
-        let (mut a, mut b) = (AckLog::open(path).unwrap(), AckLog::open(path).unwrap());
-        for (log, id) in [(&mut a, 1), (&mut b, 2), (&mut a, 3)] {
-            log.push(TicketId(id));
-            log.write();
+        let mut logs = [AckLog::open(path).unwrap(), AckLog::open(path).unwrap()];
+        for (process, id) in [(0, 1), (1, 2), (0, 3)] {
+            logs[process].push(TicketId(id));
+            logs[process].write();
         }
         assert_eq!(std::fs::read_to_string(path).unwrap(), "1\n2\n3\n");
     }

@@ -16,7 +16,7 @@ const PREPARED_NAME: &str = "next.tmp";
 const TORN_PREFIX: &str = "torn-";
 
 /// Zeros are written this many at a time.
-const ZEROS: [u8; 1 << 16] = [0; 1 << 16];
+static ZEROS: [u8; 1 << 16] = [0; 1 << 16];
 
 /// Adds the file and what was done to it to an error.
 pub(super) fn failed(op: IoOp, path: &Path) -> impl FnOnce(io::Error) -> LogError {
