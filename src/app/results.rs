@@ -114,6 +114,8 @@ impl Results {
         };
         Carry {
             staffed_ns: self.issuer.staffed_ns,
+            recovered: self.issuer.recovered,
+            redelivered: self.issuer.redelivered,
             rejected: self.issuer.services.iter().map(rejected).collect(),
         }
     }

@@ -1,6 +1,6 @@
 //! How fields travel: big-endian, fixed widths, one after the other.
 //!
-//! [`wire_struct!`], [`wire_enum!`] and [`messages!`] declare what is sent; encoding and decoding
+//! `wire_struct!`, `wire_enum!` and `messages!` declare what is sent; encoding and decoding
 //! follow from the declaration, field by field in order, so the two can't disagree. Nothing is
 //! allocated before its length has been checked against the bytes that are there.
 

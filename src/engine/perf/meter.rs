@@ -1,7 +1,7 @@
 //! A histogram of the product's own work that vanishes without the `metrics` feature.
 //!
 //! What the product *promises* to report (waits, service times, counts of tickets) is always
-//! measured, with [`Histogram`](super::Histogram) and plain counters. A [`Meter`] is for looking
+//! measured, with [`super::Histogram`] and plain counters. A [`Meter`] is for looking
 //! inside: without the feature it has no size and its methods no body.
 
 use std::time::Duration;

@@ -220,8 +220,8 @@ impl Issuer {
 
     /// Takes over what an earlier life of the issuer counted and no log holds; see
     /// [`Stats::carry_over`].
-    pub fn carry_over(&mut self, staffed_ns: u128, rejected: &[(u64, u64)]) {
-        self.stats.carry_over(staffed_ns, rejected);
+    pub fn carry_over(&mut self, staffed_ns: u128, again: (u64, u64), rejected: &[(u64, u64)]) {
+        self.stats.carry_over(staffed_ns, again, rejected);
     }
 
     /// Takes note of a change of the run's timeline; a pause stops dispatch.

@@ -162,9 +162,17 @@ impl Stats {
     }
 
     /// Takes over the figures that no log holds from the issuer's earlier life: the integral of
-    /// staffed seats and, per service, rejected requests (total, measured).
-    pub fn carry_over(&mut self, staffed_ns: u128, rejected: &[(u64, u64)]) {
+    /// staffed seats, tickets queued and handed out again, and, per service, rejected requests
+    /// (total, measured).
+    pub fn carry_over(
+        &mut self,
+        staffed_ns: u128,
+        (recovered, redelivered): (u64, u64),
+        rejected: &[(u64, u64)],
+    ) {
         self.staffed.integral_ns += staffed_ns;
+        self.recovered += recovered;
+        self.redelivered += redelivered;
         for (service, &(total, measured)) in self.services.iter_mut().zip(rejected) {
             service.totals.rejected += total;
             service.measured.rejected += measured;

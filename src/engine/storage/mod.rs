@@ -2,7 +2,7 @@
 //! it a power loss as the policy says.
 //!
 //! [`Logstore`] is the only name that writers use; [`reader::scan`] reads beside one. The format
-//! is drawn in [`format`], what may be acknowledged when is decided in [`commit`], and what a
+//! is drawn in [`mod@format`], what may be acknowledged when is decided in [`commit`], and what a
 //! damaged log means in [`recovery`]. Records are (kind, key, value); what they say about tickets
 //! is the scheduler's affair.
 

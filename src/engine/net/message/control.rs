@@ -105,6 +105,10 @@ wire_struct! {
         pub staffed_ns: u64,
         /// Rejected requests per service: all, and measured ones.
         pub rejected: Vec<(u64, u64)>,
+        /// Tickets that were queued again at starts of the issuer.
+        pub recovered: u64,
+        /// Tickets handed out again because their worker died.
+        pub redelivered: u64,
     }
 }
 
@@ -383,7 +387,7 @@ wire_struct! {
         pub number: UserProcessId,
         /// Its process id, while it lives.
         pub pid: Option<u32>,
-        /// Its state, as [`crate::supervisor::child::State`] numbers it.
+        /// Its state, as [`crate::supervisor::report::Phase`] numbers it.
         pub state: u8,
         /// Times that it was started again.
         pub restarts: u32,

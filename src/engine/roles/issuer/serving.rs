@@ -8,7 +8,7 @@ use super::peers::{Acting, Bounds, Peers};
 use crate::clock::{Time, WallTime};
 use crate::config::Scenario;
 use crate::ids::{Epoch, Lsn, TicketId};
-use crate::net::message::{IssuerConfig, IssuerReady, Secret};
+use crate::net::message::{Carry, IssuerConfig, IssuerReady, Secret};
 use crate::net::stream;
 use crate::perf::Meter;
 use crate::roles::event_loop::Next;
@@ -64,7 +64,8 @@ impl Serving {
         let (epoch, requeued) = (recovery.epoch(), recovery.open() as u64);
         let mut core = recovery.finish(now);
         core.set_timeline(config.timeline);
-        core.carry_over(u128::from(config.carry.staffed_ns), &config.carry.rejected);
+        let Carry { staffed_ns, rejected, recovered, redelivered } = &config.carry;
+        core.carry_over(u128::from(*staffed_ns), (*recovered, *redelivered), rejected);
         let (wall, boot) = (WallTime::now(), boot_id());
         append(&mut log, &Record::Start(Start { epoch, run: config.run, wall, boot }));
         let ready = IssuerReady {
