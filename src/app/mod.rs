@@ -129,8 +129,7 @@ impl App {
     /// If the director failed or the export can't be written.
     pub(crate) fn finish(self) -> Result<Summary> {
         let Self { orders, export, data, director, signals, .. } = self;
-        let ended =
-            director.join().map_err(|_| color_eyre::eyre::eyre!("the director panicked"))?;
+        let ended = director.join().map_err(|_| DirectorPanicked)?;
         drop(signals);
         let (results, run) = ended?;
         let ending = run.ended().cloned().unwrap_or(Ending::Completed);
@@ -141,6 +140,11 @@ impl App {
         Ok(summary)
     }
 }
+
+/// The director's thread has panicked; the report stands before this.
+#[derive(Debug, thiserror::Error)]
+#[error("the director panicked; its processes have ended, and the log holds all that was told")]
+struct DirectorPanicked;
 
 /// A chosen seed is short enough to be typed again.
 fn seed_of(bytes: &[u8; 4]) -> u64 {
@@ -160,6 +164,9 @@ pub(crate) fn exit_of_error(error: &color_eyre::Report) -> exit::Exit {
     }
     if let Some(error) = error.downcast_ref::<engine::storage::LogError>() {
         return exit::Exit::of_role(error.exit_kind().code());
+    }
+    if error.downcast_ref::<DirectorPanicked>().is_some() {
+        return exit::Exit::Panic;
     }
     if error.downcast_ref::<export::ExportError>().is_some() {
         return exit::Exit::Usage;

@@ -22,7 +22,7 @@ struct Terminal {
     keys: Box<dyn Write + Send>,
     child: Box<dyn Child + Send + Sync>,
     screen: Arc<Mutex<vt100::Parser>>,
-    _dir: TempDir,
+    dir: TempDir,
 }
 
 impl Terminal {
@@ -48,7 +48,7 @@ impl Terminal {
             }
         });
         let keys = pair.master.take_writer().unwrap();
-        Self { master: pair.master, keys, child, screen, _dir: dir }
+        Self { master: pair.master, keys, child, screen, dir }
     }
 
     fn pid(&self) -> Pid {
@@ -162,6 +162,27 @@ fn a_killed_dashboard_leaves_a_usable_terminal_and_no_process() {
     terminal.exit_code();
     wait_for("the end of all", || all.iter().all(|&pid| !is_alive(pid)).then_some(()));
     terminal.check_restored();
+}
+
+#[test]
+fn a_terminal_that_stops_reading_delays_no_ticket() {
+    let mut terminal = Terminal::open(160, 45, &["--set", "load.regulars.think=1ms"]);
+    terminal.wait_for("▶ RUN");
+    let data_dir = terminal.dir.path().join("data").display().to_string();
+    let issued = || {
+        let output = crate::support::run(&["verify", "--json", "--data-dir", &data_dir]);
+        let verdict: serde_json::Value = serde_json::from_slice(&output.stdout).ok()?;
+        verdict["issued"].as_u64()
+    };
+    let screen = Arc::clone(&terminal.screen);
+    let stuck = screen.lock().unwrap();
+    // Far more frames than a terminal's buffer holds.
+    let before = wait_for("the log", issued);
+    wait_for("tickets behind a stuck terminal", || issued().filter(|&now| now > before + 1000));
+    kill(terminal.pid(), Signal::SIGTERM).unwrap();
+    let code = terminal.exit_code();
+    drop(stuck);
+    assert_eq!(code, 128 + 15);
 }
 
 #[test]

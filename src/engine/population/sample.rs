@@ -13,16 +13,6 @@ pub fn span_ns(distribution: &Distribution, draw: Draw) -> u64 {
     to_ns(seconds(distribution, draw))
 }
 
-/// Returns the mean of a distribution, in seconds.
-pub fn mean(distribution: &Distribution) -> f64 {
-    match distribution {
-        Distribution::Det(value) | Distribution::Exp(value) => *value,
-        Distribution::Uniform(low, high) => f64::midpoint(*low, *high),
-        Distribution::Lognormal { mean, .. } => *mean,
-        Distribution::Hyperexp(branches) => branches.iter().map(|(share, mean)| share * mean).sum(),
-    }
-}
-
 fn seconds(distribution: &Distribution, [first, second]: Draw) -> f64 {
     match distribution {
         Distribution::Det(value) => *value,
@@ -70,6 +60,18 @@ pub(super) fn to_ns(seconds: f64) -> u64 {
 mod tests {
     use super::*;
     use crate::rng::Stream;
+
+    /// Returns the mean of a distribution, in seconds.
+    fn mean(distribution: &Distribution) -> f64 {
+        match distribution {
+            Distribution::Det(value) | Distribution::Exp(value) => *value,
+            Distribution::Uniform(low, high) => f64::midpoint(*low, *high),
+            Distribution::Lognormal { mean, .. } => *mean,
+            Distribution::Hyperexp(branches) => {
+                branches.iter().map(|(share, mean)| share * mean).sum()
+            }
+        }
+    }
 
     /// Compares mean and coefficient of variation of many draws with what they should be.
     fn check(distribution: &Distribution, cv: f64) {

@@ -210,6 +210,10 @@ impl EventLoop {
     fn accept(&mut self, role: &mut impl Role) {
         while let Some((listener, bounds)) = &self.listener {
             match listener.accept() {
+                // The directory is private; this is for a privileged stranger's mistake.
+                Ok((stream, _)) if !stream::is_own_user(&stream) => {
+                    log::warn!("a connection of another user is refused");
+                }
                 Ok((stream, _)) => {
                     let id = self.links.insert(*bounds);
                     self.carry(id, stream, role);
