@@ -91,7 +91,7 @@ pub(crate) fn run(effective: &Effective, wishes: Wishes) -> Result<Exit> {
         Err(_) => return Ok(Exit::Panic),
     }
     let summary = summary?;
-    print!("{}", summary.to_text());
+    terminal::say(&summary.to_text());
     Ok(summary.exit())
 }
 

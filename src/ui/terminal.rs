@@ -27,6 +27,9 @@ const CLEAR: &[u8] = b"\x1b[0m\x1b[2J";
 /// How long the last escape sequences may take to leave, in milliseconds.
 const LEAVE_TIMEOUT_MS: u16 = 200;
 
+/// Bytes that a terminal which says that it can be written takes without blocking.
+const TTY_ROOM_BYTES: usize = 256;
+
 /// The settings to give back, while the terminal is ours.
 static SAVED: Mutex<Option<Termios>> = Mutex::new(None);
 
@@ -61,11 +64,20 @@ pub(super) fn leave() {
 }
 
 /// Writes if the terminal takes it in time; a terminal that is stuck gets nothing.
-pub(super) fn write_within(fd: BorrowedFd<'_>, bytes: &[u8], timeout_ms: u16) {
+/// Returns whether it did.
+pub(super) fn write_within(fd: BorrowedFd<'_>, bytes: &[u8], timeout_ms: u16) -> bool {
     let mut polled = [PollFd::new(fd, PollFlags::POLLOUT)];
-    if poll(&mut polled, PollTimeout::from(timeout_ms)).is_ok_and(|ready| ready > 0) {
-        // The kernel takes so few bytes whole.
-        let _ = nix::unistd::write(fd, bytes);
+    let is_ready = poll(&mut polled, PollTimeout::from(timeout_ms)).is_ok_and(|ready| ready > 0);
+    // The kernel takes so few bytes whole.
+    is_ready && nix::unistd::write(fd, bytes).is_ok()
+}
+
+/// Writes a text to standard output, as far as the terminal takes it in time.
+pub(super) fn say(text: &str) {
+    for part in text.as_bytes().chunks(TTY_ROOM_BYTES) {
+        if !write_within(terminal_fd(), part, LEAVE_TIMEOUT_MS) {
+            return;
+        }
     }
 }
 
