@@ -1,9 +1,11 @@
 //! The data directory: made, locked for one director, and with a private place for sockets.
 
-use std::fs::{DirBuilder, File, OpenOptions, TryLockError};
-use std::io::{self, Read, Seek, Write};
+use std::fs::{DirBuilder, File};
+use std::io;
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
+
+use engine::lock::{self, LockError};
 
 use super::exit::Exit;
 
@@ -162,30 +164,11 @@ fn short_dir() -> PathBuf {
     base.join(format!("postoffice-{}", std::process::id()))
 }
 
-/// Locks the directory; the file's text is only for the message.
 fn lock(dir: &Path, path: &Path) -> Result<File, DataDirError> {
-    let mut file = OpenOptions::new()
-        .read(true)
-        .write(true)
-        .create(true)
-        .truncate(false)
-        .open(path)
-        .map_err(io_error("write", path))?;
-    match file.try_lock() {
-        Ok(()) => {}
-        Err(TryLockError::WouldBlock) => {
-            let mut holder = String::new();
-            let _ = file.read_to_string(&mut holder);
-            let holder = holder.lines().next().unwrap_or("unknown").to_owned();
-            return Err(DataDirError::InUse { path: dir.to_owned(), holder });
-        }
-        Err(TryLockError::Error(source)) => return Err(io_error("lock", path)(source)),
-    }
-    file.set_len(0)
-        .and_then(|()| file.rewind())
-        .and_then(|()| writeln!(file, "{}", std::process::id()))
-        .map_err(io_error("write", path))?;
-    Ok(file)
+    lock::take(path).map_err(|error| match error {
+        LockError::Held { holder } => DataDirError::InUse { path: dir.to_owned(), holder },
+        LockError::Io(source) => io_error("lock", path)(source),
+    })
 }
 
 #[cfg(test)]

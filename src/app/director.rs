@@ -242,7 +242,7 @@ impl Director {
     fn on_manager(&mut self, frame: &Frame<'_>, now: Time) -> Result<(), Refusal> {
         match ManagerToDirector::decode(frame.kind, frame.payload)? {
             ManagerToDirector::Ready(_) => self.manager.ready(ONLY, now),
-            ManagerToDirector::Totals(totals) => self.results.users = totals,
+            ManagerToDirector::Totals(totals) => self.results.set_users(totals),
             ManagerToDirector::Latencies(latencies) => {
                 self.results.set_user_latencies(&latencies)?;
             }
@@ -309,6 +309,7 @@ impl Director {
     fn on_manager_event(&mut self, event: StaffEvent, now: Time, links: &mut Links) {
         match event {
             StaffEvent::Greeted(_) => {
+                self.results.manager_restarted();
                 let path = |path: &Option<PathBuf>| path.as_ref().map(|path| text(path));
                 let config = UsersConfig {
                     scenario: self.orders.scenario_text.clone(),

@@ -25,14 +25,20 @@ pub(crate) struct Results {
     pub(crate) workers: BTreeMap<u16, WorkerTotals>,
     /// From each worker slot: tickets served in lives that are over.
     pub(crate) workers_past: BTreeMap<u16, u64>,
-    /// From all users.
-    pub(crate) users: UsersTotals,
-    /// From all users: from the intended issue to the user's knowledge of the end.
-    pub(crate) response: Histogram,
-    /// From all users: from the intended issue to the sending.
-    pub(crate) lag: Histogram,
+    /// From the present users manager, and from those before it.
+    users: [UserFigures; 2],
     /// User processes.
     pub(crate) population: Population,
+}
+
+/// What users have counted and timed.
+#[derive(Clone, Debug, Default)]
+struct UserFigures {
+    totals: UsersTotals,
+    /// From the intended issue to the user's knowledge of the end.
+    response: Histogram,
+    /// From the intended issue to the sending.
+    lag: Histogram,
 }
 
 /// The latencies of served tickets of one service, or of all.
@@ -89,9 +95,48 @@ impl Results {
         &mut self,
         from: &UsersLatencies<'_>,
     ) -> Result<(), InvalidHistogram> {
-        self.response = Histogram::from_bytes(from.response)?;
-        self.lag = Histogram::from_bytes(from.lag)?;
+        let [present, _] = &mut self.users;
+        present.response = Histogram::from_bytes(from.response)?;
+        present.lag = Histogram::from_bytes(from.lag)?;
         Ok(())
+    }
+
+    /// Takes all users' counts.
+    pub(crate) fn set_users(&mut self, totals: UsersTotals) {
+        self.users[0].totals = totals;
+    }
+
+    /// Takes note that there is a new users manager, which counts from zero.
+    pub(crate) fn manager_restarted(&mut self) {
+        let [present, past] = &mut self.users;
+        let UserFigures { totals, response, lag } = std::mem::take(present);
+        past.totals.add(&totals.without_digest());
+        past.response.merge(&response);
+        past.lag.merge(&lag);
+    }
+
+    /// Returns what all users have counted.
+    pub(crate) fn users(&self) -> UsersTotals {
+        let [present, past] = &self.users;
+        let mut all = past.totals;
+        all.add(&present.totals);
+        all
+    }
+
+    /// Returns the time from the intended issue to the user's knowledge of the end.
+    pub(crate) fn response(&self) -> Histogram {
+        let [present, past] = &self.users;
+        let mut all = past.response.clone();
+        all.merge(&present.response);
+        all
+    }
+
+    /// Returns the time from the intended issue to the sending.
+    pub(crate) fn lag(&self) -> Histogram {
+        let [present, past] = &self.users;
+        let mut all = past.lag.clone();
+        all.merge(&present.lag);
+        all
     }
 
     /// Takes note that a worker slot has a new process.
@@ -159,5 +204,21 @@ mod tests {
         results.worker_restarted(2);
         results.workers.insert(2, WorkerTotals { served: 3, busy: 0 });
         assert_eq!((results.served_by(2), results.served_by(1)), (8, 0));
+    }
+
+    #[test]
+    fn users_keep_what_they_counted_under_a_dead_manager() {
+        let mut results = Results::new(1);
+        let totals = |served, digest| UsersTotals {
+            served,
+            digest,
+            digest_users: 4,
+            ..UsersTotals::default()
+        };
+        results.set_users(totals(5, 77));
+        results.manager_restarted();
+        results.set_users(totals(3, 77));
+        let users = results.users();
+        assert_eq!((users.served, users.digest, users.digest_users), (8, 77, 4));
     }
 }

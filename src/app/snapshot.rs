@@ -8,7 +8,7 @@ use engine::clock::{Time, WallTime};
 use engine::config::scenario::FsyncPolicy;
 use engine::ids::{UserProcessId, WorkerId};
 use engine::limits;
-use engine::net::message::{IssuerReady, ServiceTotals, SpreadNs};
+use engine::net::message::{IssuerReady, ServiceTotals};
 use engine::perf::{Histogram, Spread};
 use engine::roles::staff::Staff;
 use engine::supervisor::child::Child;
@@ -306,7 +306,7 @@ impl Album {
             rows.push(staff_row(id, child, workers.note(slot), served, seats));
         }
         for (slot, child) in manager.view().children() {
-            let (told, users) = (results.users.served, results.population.users);
+            let (told, users) = (results.users().served, results.population.users);
             let note = manager.note(slot);
             rows.push(staff_row(ProcessId::UsersManager, child, note, told, users));
         }
@@ -343,7 +343,7 @@ impl Album {
             segments: store.segments,
             syncs: store.syncs,
             unsynced_bytes: store.unsynced_bytes,
-            sync: store.sync.map(spread_of),
+            sync: store.sync.map(Spread::from),
             batch_records,
             recovery: self.recovery,
         }
@@ -366,7 +366,7 @@ fn totals(results: &Results, waiting: u64, in_service: u64) -> Totals {
         in_service,
         recovered: results.issuer.recovered,
         redelivered: results.issuer.redelivered,
-        dropped: results.users.dropped,
+        dropped: results.users().dropped,
         bad_peers: results.issuer.bad_peers,
     }
 }
@@ -385,7 +385,7 @@ fn latency_rows(results: &Results) -> Vec<LatencyRow> {
         row("wait", &all.wait),
         row("service", &all.service),
         row("sojourn", &all.sojourn),
-        row("response", &results.response),
+        row("response", &results.response()),
         row("overhead", &all.overhead),
     ]
 }
@@ -414,17 +414,6 @@ fn process_state(phase: ChildPhase) -> ProcessState {
         ChildPhase::Terminating | ChildPhase::Killed => ProcessState::Stopping,
         ChildPhase::Backoff => ProcessState::Backoff,
         ChildPhase::Failed => ProcessState::Failed,
-    }
-}
-
-fn spread_of(ns: SpreadNs) -> Spread {
-    Spread {
-        mean: Duration::from_nanos(ns.mean),
-        p50: Duration::from_nanos(ns.p50),
-        p90: Duration::from_nanos(ns.p90),
-        p99: Duration::from_nanos(ns.p99),
-        p999: Duration::from_nanos(ns.p999),
-        max: Duration::from_nanos(ns.max),
     }
 }
 

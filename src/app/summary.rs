@@ -108,10 +108,10 @@ impl Summary {
             services: rows.collect(),
             all: scale.row("all".to_owned(), &total(services), &all_latencies),
             users: UserFigures {
-                intended: results.users.measured_intended,
-                dropped: results.users.dropped,
-                response: results.response.spread(),
-                lag: results.lag.spread(),
+                intended: results.users().measured_intended,
+                dropped: results.users().dropped,
+                response: results.response().spread(),
+                lag: results.lag().spread(),
             },
             store: StoreFigures {
                 records: results.issuer.store.records,
@@ -166,7 +166,7 @@ impl Summary {
             }
             map.insert("users".to_owned(), Value::Object(user_figures));
             if let Some(Value::Object(store_map)) = map.get_mut("store") {
-                put_spread(store_map, "sync", store.sync.map(from_ns));
+                put_spread(store_map, "sync", store.sync.map(Spread::from));
             }
         }
         json
@@ -237,7 +237,10 @@ fn head(orders: &Orders, results: &Results, run: &Run, ending: &Ending, window: 
         scenario: orders.scenario_name.clone(),
         seed: orders.seed,
         run: format!("{:016x}", orders.run.0),
-        digest: (results.users.digest_users == starting).then_some(results.users.digest),
+        digest: {
+            let users = results.users();
+            (users.digest_users == starting).then_some(users.digest)
+        },
         outcome,
         reason,
         exit: exit_of(ending),
@@ -350,17 +353,6 @@ fn put_spread(map: &mut Map<String, Value>, name: &str, spread: Option<Spread>) 
     };
     for (figure, span) in ["mean", "p50", "p90", "p99", "p999", "max"].into_iter().zip(spans) {
         map.insert(format!("{name}_{figure}_ns"), json!(span));
-    }
-}
-
-fn from_ns(ns: SpreadNs) -> Spread {
-    Spread {
-        mean: Duration::from_nanos(ns.mean),
-        p50: Duration::from_nanos(ns.p50),
-        p90: Duration::from_nanos(ns.p90),
-        p99: Duration::from_nanos(ns.p99),
-        p999: Duration::from_nanos(ns.p999),
-        max: Duration::from_nanos(ns.max),
     }
 }
 

@@ -4,6 +4,7 @@ pub mod clock;
 pub mod config;
 pub mod ids;
 pub mod limits;
+pub mod lock;
 pub mod net;
 pub mod perf;
 pub mod population;

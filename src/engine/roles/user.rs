@@ -6,7 +6,7 @@
 //! again with the same token.
 
 use std::cmp::Reverse;
-use std::collections::{BTreeMap, BinaryHeap, HashMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, BinaryHeap, HashMap, VecDeque};
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -50,6 +50,8 @@ struct Crowd {
     workload: Workload,
     loads: Vec<LoadState>,
     users: BTreeMap<UserId, User>,
+    /// Users of the starting population whose digest has been counted.
+    digested: BTreeSet<UserId>,
     /// When closed users are done thinking, in nanoseconds of office time.
     thinking: BinaryHeap<Reverse<(u64, UserId)>>,
     asks: HashMap<Token, Asked, FixedState>,
@@ -74,6 +76,19 @@ struct User {
     draws: UserDraws,
     /// The number of the user's next request; `None` until the issuer has said it.
     next_seq: Option<u64>,
+    /// What a closed user is at. One that left and came back has timers and requests of its
+    /// earlier stay, which must not start a second cycle.
+    cycle: Cycle,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Cycle {
+    /// It has not begun, or its load is open.
+    None,
+    /// It asks at this office time, in nanoseconds.
+    Thinks(u64),
+    /// It waits for the end of this request.
+    Waits(u64),
 }
 
 /// A request that has not been settled.
@@ -221,6 +236,7 @@ impl Crowd {
             loads: loads.collect(),
             workload,
             users: BTreeMap::new(),
+            digested: BTreeSet::new(),
             thinking: BinaryHeap::new(),
             asks: HashMap::default(),
             unsent: VecDeque::new(),
@@ -245,12 +261,13 @@ impl Crowd {
                 continue;
             }
             let draws = self.workload.user(user);
-            if user.index() < self.loads[usize::from(user.load().0)].users_at_start {
+            let at_start = self.loads[usize::from(user.load().0)].users_at_start;
+            if user.index() < at_start && self.digested.insert(user) {
                 self.totals.digest_users += 1;
                 let digest = self.workload.digest(user);
                 self.totals.digest = self.totals.digest.wrapping_add(digest);
             }
-            self.users.insert(user, User { draws, next_seq: None });
+            self.users.insert(user, User { draws, next_seq: None, cycle: Cycle::None });
             if let Some(link) = self.dial.up() {
                 links.send(link, &UserToIssuer::Attach(Attach { user }));
             }
@@ -316,11 +333,11 @@ impl Crowd {
 
     /// A closed user thinks, then asks.
     fn think(&mut self, user: UserId, now: Time) {
-        let Some(User { draws, next_seq: Some(seq) }) = self.users.get_mut(&user) else {
-            return;
-        };
-        let think_ns = draws.draw(*seq).think_ns;
-        let due = nanos(self.line.office_time(now)).saturating_add(think_ns);
+        let office_ns = nanos(self.line.office_time(now));
+        let Some(state) = self.users.get_mut(&user) else { return };
+        let Some(seq) = state.next_seq else { return };
+        let due = office_ns.saturating_add(state.draws.draw(seq).think_ns);
+        state.cycle = Cycle::Thinks(due);
         self.thinking.push(Reverse((due, user)));
     }
 
@@ -360,7 +377,8 @@ impl Crowd {
                 notified: now,
             });
         }
-        if self.loads[usize::from(token.user.load().0)].open.is_none() {
+        let cycle = self.users.get(&token.user).map(|user| user.cycle);
+        if cycle == Some(Cycle::Waits(token.seq)) {
             self.think(token.user, now);
         }
     }
@@ -384,10 +402,12 @@ impl Crowd {
             && due <= office_ns
         {
             self.thinking.pop();
-            let seq = self.users.get(&user).and_then(|user| user.next_seq);
-            if let Some(seq) = seq
+            let Some(state) = self.users.get_mut(&user) else { continue };
+            if state.cycle == Cycle::Thinks(due)
                 && due < end_ns
+                && let Some(seq) = state.next_seq
             {
+                state.cycle = Cycle::Waits(seq);
                 self.ask(Token { user, seq }, due);
             }
         }
@@ -482,5 +502,90 @@ impl Crowd {
         let next =
             if due < end_ns { self.line.moment(Duration::from_nanos(due)) } else { Time::NEVER };
         next.min(self.dial.deadline())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::net::message::UsersConfig;
+
+    /// One closed user who thinks for 100 ms.
+    fn crowd(links: &mut Links) -> (Crowd, UserId) {
+        let text = "[service.a]\ntime = 5ms\n[load.l]\nusers = 1\nthink = 100ms";
+        let config = UsersConfig {
+            scenario: text.to_owned(),
+            seed: 1,
+            socket: "/nowhere".to_owned(),
+            secret: [0; 16],
+            timeline: Timeline { opened_at: Time(1), ..Timeline::default() },
+            ack_log: None,
+            notes_dir: None,
+        };
+        let scenario = config::parse_effective(text).unwrap();
+        let mut crowd = Crowd::new(0, config, &scenario).unwrap();
+        let user = UserId::new(LoadId(0), 0);
+        crowd.host(&[user], links);
+        (crowd, user)
+    }
+
+    fn ms(ms: u64) -> Time {
+        Time(1 + ms * 1_000_000)
+    }
+
+    fn done(token: Token) -> (Token, Option<(TicketId, Outcome)>) {
+        (token, Some((TicketId(9), Outcome::Served)))
+    }
+
+    #[test]
+    fn a_closed_user_has_one_request_at_a_time() {
+        let mut links = Links::default();
+        let (mut crowd, user) = crowd(&mut links);
+        crowd.on_attached(user, 4, ms(0));
+        crowd.turn(ms(99), &mut links);
+        assert_eq!(crowd.asks.len(), 0);
+        crowd.turn(ms(100), &mut links);
+        crowd.turn(ms(900), &mut links);
+        let asked: Vec<Token> = crowd.asks.keys().copied().collect();
+        assert_eq!(asked, [Token { user, seq: 4 }]);
+        let (token, end) = done(asked[0]);
+        crowd.settle(token, end, ms(900));
+        crowd.turn(ms(1000), &mut links);
+        assert!(crowd.asks.contains_key(&Token { user, seq: 5 }));
+        assert_eq!((crowd.totals.intended, crowd.totals.served), (2, 1));
+    }
+
+    #[test]
+    fn a_user_that_left_and_came_back_has_one_cycle() {
+        let mut links = Links::default();
+        let (mut crowd, user) = crowd(&mut links);
+        crowd.on_attached(user, 0, ms(0));
+        crowd.turn(ms(100), &mut links);
+        for _ in 0..3 {
+            crowd.host(&[], &mut links);
+            crowd.host(&[user], &mut links);
+            crowd.on_attached(user, 1, ms(150));
+        }
+        let (token, end) = done(Token { user, seq: 0 });
+        crowd.settle(token, end, ms(160));
+        crowd.turn(ms(5000), &mut links);
+        let asked: Vec<Token> = crowd.asks.keys().copied().collect();
+        assert_eq!(asked, [Token { user, seq: 1 }], "old timers and requests start nothing");
+    }
+
+    #[test]
+    fn nothing_is_asked_in_a_pause_or_after_the_end() {
+        let mut links = Links::default();
+        let (mut crowd, user) = crowd(&mut links);
+        crowd.on_attached(user, 0, ms(0));
+        crowd.line.pause(ms(50));
+        crowd.turn(ms(500), &mut links);
+        assert_eq!(crowd.asks.len(), 0);
+        crowd.line.resume(ms(500));
+        crowd.turn(ms(549), &mut links);
+        assert_eq!(crowd.asks.len(), 0, "the pause is no thinking time");
+        crowd.line.arrivals = Some(Duration::from_millis(80));
+        crowd.turn(ms(900), &mut links);
+        assert_eq!(crowd.asks.len(), 0);
     }
 }

@@ -289,12 +289,9 @@ impl Office {
     }
 
     fn totals(&self) -> UsersTotals {
-        let mut all = self.past.totals;
-        // The digest of a user is the same in every life, so only present ones count.
-        all.digest = 0;
-        all.digest_users = 0;
+        let mut all = self.past.totals.without_digest();
         for report in self.reports.values() {
-            add_totals(&mut all, &report.totals);
+            all.add(&report.totals);
         }
         all
     }
@@ -310,21 +307,8 @@ impl Office {
 
 impl Report {
     fn add(&mut self, other: &Self) {
-        add_totals(&mut self.totals, &other.totals);
+        self.totals.add(&other.totals);
         self.response.merge(&other.response);
         self.lag.merge(&other.lag);
     }
-}
-
-fn add_totals(all: &mut UsersTotals, one: &UsersTotals) {
-    all.intended += one.intended;
-    all.submitted += one.submitted;
-    all.accepted += one.accepted;
-    all.rejected += one.rejected;
-    all.served += one.served;
-    all.failed += one.failed;
-    all.dropped += one.dropped;
-    all.measured_intended += one.measured_intended;
-    all.digest_users += one.digest_users;
-    all.digest = all.digest.wrapping_add(one.digest);
 }

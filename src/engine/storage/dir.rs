@@ -1,12 +1,13 @@
 //! The file system as the log uses it: each call names its file when it fails.
 
-use std::fs::{File, OpenOptions, TryLockError};
+use std::fs::{File, OpenOptions};
 use std::io::{self, Read, Write};
 use std::os::unix::fs::{FileExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
 use super::{IoOp, LogError};
 use crate::ids::Lsn;
+use crate::lock::{self, LockError};
 
 /// The ending of a segment's name.
 const SEGMENT: &str = "seg";
@@ -127,30 +128,11 @@ pub(super) fn sync_dir(dir: &Path) -> Result<(), LogError> {
     handle.sync_all().map_err(failed(IoOp::Sync, dir))
 }
 
-/// Becomes the only writer of a log. The lock is let go of when the file is closed, however the
-/// process ends; its text is only for messages.
+/// Becomes the only writer of a log.
 pub(super) fn lock(dir: &Path) -> Result<File, LogError> {
     let path = dir.join(LOCK_NAME);
-    let mut file = OpenOptions::new()
-        .read(true)
-        .write(true)
-        .create(true)
-        .truncate(false)
-        .mode(0o600)
-        .open(&path)
-        .map_err(failed(IoOp::Open, &path))?;
-    match file.try_lock() {
-        Ok(()) => {}
-        Err(TryLockError::WouldBlock) => {
-            let mut holder = String::new();
-            let _ = file.read_to_string(&mut holder);
-            let holder = holder.lines().next().unwrap_or("unknown").to_owned();
-            return Err(LogError::InUse { path: dir.to_owned(), holder });
-        }
-        Err(TryLockError::Error(source)) => return Err(failed(IoOp::Lock, &path)(source)),
-    }
-    file.set_len(0).map_err(failed(IoOp::Write, &path))?;
-    file.write_all_at(format!("{}\n", std::process::id()).as_bytes(), 0)
-        .map_err(failed(IoOp::Write, &path))?;
-    Ok(file)
+    lock::take(&path).map_err(|error| match error {
+        LockError::Held { holder } => LogError::InUse { path: dir.to_owned(), holder },
+        LockError::Io(source) => failed(IoOp::Lock, &path)(source),
+    })
 }

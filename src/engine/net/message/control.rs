@@ -4,8 +4,9 @@ use std::time::Duration;
 
 use super::super::wire::{DecodeError, Reader, Wire};
 use super::{Secret, Signal};
-use crate::clock::Time;
+use crate::clock::{Time, nanos};
 use crate::ids::{Epoch, RunId, ServiceId, UserId, UserProcessId};
+use crate::perf::Spread;
 use crate::timeline::Timeline;
 
 wire_struct! {
@@ -502,6 +503,54 @@ messages! {
         17 => Totals(UsersTotals),
         /// What its users have timed.
         18 => Latencies(UsersLatencies<'a>),
+    }
+}
+
+impl UsersTotals {
+    /// Adds what others have counted.
+    pub fn add(&mut self, other: &Self) {
+        self.intended += other.intended;
+        self.submitted += other.submitted;
+        self.accepted += other.accepted;
+        self.rejected += other.rejected;
+        self.served += other.served;
+        self.failed += other.failed;
+        self.dropped += other.dropped;
+        self.measured_intended += other.measured_intended;
+        self.digest_users += other.digest_users;
+        self.digest = self.digest.wrapping_add(other.digest);
+    }
+
+    /// Returns the counts of processes that have ended. The digest of a user is the same in
+    /// every life, so it counts for the present one only.
+    pub fn without_digest(self) -> Self {
+        Self { digest: 0, digest_users: 0, ..self }
+    }
+}
+
+impl From<Spread> for SpreadNs {
+    fn from(spread: Spread) -> Self {
+        Self {
+            mean: nanos(spread.mean),
+            p50: nanos(spread.p50),
+            p90: nanos(spread.p90),
+            p99: nanos(spread.p99),
+            p999: nanos(spread.p999),
+            max: nanos(spread.max),
+        }
+    }
+}
+
+impl From<SpreadNs> for Spread {
+    fn from(ns: SpreadNs) -> Self {
+        Self {
+            mean: Duration::from_nanos(ns.mean),
+            p50: Duration::from_nanos(ns.p50),
+            p90: Duration::from_nanos(ns.p90),
+            p99: Duration::from_nanos(ns.p99),
+            p999: Duration::from_nanos(ns.p999),
+            max: Duration::from_nanos(ns.max),
+        }
     }
 }
 

@@ -3,13 +3,11 @@
 use super::super::control::{Control, Due};
 use super::super::links::Links;
 use super::serving::Serving;
-use crate::clock::{Time, nanos};
+use crate::clock::Time;
 use crate::ids::ServiceId;
 use crate::net::message::{
-    IssuerToDirector, IssuerTotals, ServiceLatencies, ServiceTotals, SpreadNs, StoreTotals,
-    TicketCounts,
+    IssuerToDirector, IssuerTotals, ServiceLatencies, ServiceTotals, StoreTotals, TicketCounts,
 };
-use crate::perf::Spread;
 use crate::scheduler::stats::{Counts, ServiceStats};
 use crate::timeline::Timeline;
 
@@ -45,7 +43,7 @@ fn totals(serving: &Serving, now: Time) -> IssuerTotals {
             segments: log.segments,
             syncs: log.syncs,
             unsynced_bytes: log.unsynced_bytes,
-            sync: serving.sync_times.spread().map(spread),
+            sync: serving.sync_times.spread().map(Into::into),
         },
     }
 }
@@ -78,17 +76,6 @@ fn send_latencies(service: ServiceId, stats: &ServiceStats, control: &Control, l
         overhead: &latencies.overhead.to_bytes(),
     };
     control.send(&IssuerToDirector::Latencies(latencies), links);
-}
-
-fn spread(spread: Spread) -> SpreadNs {
-    SpreadNs {
-        mean: nanos(spread.mean),
-        p50: nanos(spread.p50),
-        p90: nanos(spread.p90),
-        p99: nanos(spread.p99),
-        p999: nanos(spread.p999),
-        max: nanos(spread.max),
-    }
 }
 
 /// 584 years of one seat, or two hours of 80,000, fit 64 bits; more stays at the end.

@@ -1,0 +1,67 @@
+//! Lock files: one holder at a time, let go of by the kernel however the holder ends.
+//!
+//! The lock is on the descriptor; the file's text, the holder's pid, is only for messages.
+
+use std::fs::{File, OpenOptions, TryLockError};
+use std::io::{self, Read};
+use std::os::unix::fs::{FileExt, OpenOptionsExt};
+use std::path::Path;
+
+/// Why a lock can't be had.
+#[derive(Debug, thiserror::Error)]
+pub enum LockError {
+    /// Another process has it.
+    #[error("process {holder} holds it")]
+    Held {
+        /// The other process.
+        holder: String,
+    },
+    /// The file can't be used.
+    #[error(transparent)]
+    Io(#[from] io::Error),
+}
+
+/// Takes the lock of a file, which is made if it is not there. It is held as long as the returned
+/// file is open.
+///
+/// # Errors
+/// [`LockError::Held`] if another process has it, without waiting.
+pub fn take(path: &Path) -> Result<File, LockError> {
+    let mut file = OpenOptions::new()
+        .read(true)
+        .write(true)
+        .create(true)
+        .truncate(false)
+        .mode(0o600)
+        .open(path)?;
+    match file.try_lock() {
+        Ok(()) => {}
+        Err(TryLockError::WouldBlock) => {
+            let mut holder = String::new();
+            // Not knowing who it is does not make it less held.
+            let _ = file.read_to_string(&mut holder);
+            let holder = holder.lines().next().unwrap_or("unknown").to_owned();
+            return Err(LockError::Held { holder });
+        }
+        Err(TryLockError::Error(error)) => return Err(error.into()),
+    }
+    file.set_len(0)?;
+    file.write_all_at(format!("{}\n", std::process::id()).as_bytes(), 0)?;
+    Ok(file)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_lock_has_one_holder_and_ends_with_it() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("lock");
+        let held = take(&path).unwrap();
+        let own = std::process::id().to_string();
+        assert!(matches!(take(&path), Err(LockError::Held { holder }) if holder == own));
+        drop(held);
+        take(&path).unwrap();
+    }
+}
