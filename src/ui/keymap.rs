@@ -126,6 +126,13 @@ pub(crate) const REGISTRY: &[Entry] = &[
         "Freeze arrivals and dispatch, or let them go on",
     ),
     entry(
+        UiAction::Quit,
+        &[Key::Char('q')],
+        "quit",
+        Group::Run,
+        "Stop arrivals, serve what is open, end in order",
+    ),
+    entry(
         UiAction::UsersPrompt,
         &[Key::Char('u')],
         "users",
@@ -191,13 +198,6 @@ pub(crate) const REGISTRY: &[Entry] = &[
         "",
         Group::Screen,
         "Back to the shell; the office goes on, fg returns to it",
-    ),
-    entry(
-        UiAction::Quit,
-        &[Key::Char('q')],
-        "quit",
-        Group::Run,
-        "Stop arrivals, serve what is open, end in order",
     ),
     entry(
         UiAction::QuitNow,
