@@ -177,7 +177,7 @@ impl Summary {
         let Self { head, all, services, users, store } = self;
         let mut text = String::new();
         let digest = head.digest.map_or_else(
-            || "incomplete: the population was changed".to_owned(),
+            || "incomplete: not all users of the start were there to the end".to_owned(),
             |digest| format!("{digest:016x}"),
         );
         let measured = format::duration(head.window);
@@ -189,6 +189,10 @@ impl Summary {
         );
         if let Some(reason) = &head.reason {
             let _ = writeln!(text, "{reason}\n");
+        }
+        if head.window.is_zero() && all.counts == TicketCounts::default() {
+            text.push_str("nothing was measured\n");
+            return text;
         }
         let rows: Vec<&Row> =
             if services.len() > 1 { services.iter().chain([all]).collect() } else { vec![all] };

@@ -207,7 +207,7 @@ impl Staff {
     fn credit_lateness(&mut self, now: Time) {
         let lateness = now.since(self.deadline().max(self.ticked_at + limits::HEARTBEAT_INTERVAL));
         if self.ticked_at.is_set() && lateness > limits::LATENESS_CREDITED {
-            log::warn!("the supervisor was late; its children get the time: late={lateness:?}");
+            log::warn!(target: "supervisor", "the supervisor was late; its children get the time: late={lateness:?}");
             self.fleet.credit(lateness);
         }
     }
