@@ -128,6 +128,12 @@ fn read_keys(sender: &Sender<Msg>) {
     }
 }
 
+/// Returns whether a test asks for a failure that can't be had otherwise; never in a release.
+fn is_failpoint(name: &str) -> bool {
+    cfg!(debug_assertions)
+        && std::env::var_os("POSTOFFICE_FAILPOINT").is_some_and(|wanted| wanted == name)
+}
+
 /// A dashboard on a terminal.
 struct Dashboard<'a> {
     app: &'a App,
@@ -202,6 +208,9 @@ impl Dashboard<'_> {
             Msg::Signal(Signal::Continue) => {
                 terminal::enter()?;
                 self.repaint();
+            }
+            Msg::Signal(Signal::Reload) if is_failpoint("dashboard-panic") => {
+                panic!("asked for by a failpoint");
             }
             Msg::Signal(_) => self.is_dirty = true,
         }

@@ -36,6 +36,7 @@ impl Terminal {
         command.env("TERM", "xterm-256color");
         command.env("LC_ALL", "C.UTF-8");
         command.env_remove("NO_COLOR");
+        command.env("POSTOFFICE_FAILPOINT", "dashboard-panic");
         let child = pair.slave.spawn_command(command).unwrap();
         let mut output = pair.master.try_clone_reader().unwrap();
         let parser = vt100::Parser::new(cells(rows), cells(cols), 0);
@@ -183,6 +184,18 @@ fn a_terminal_that_stops_reading_delays_no_ticket() {
     let code = terminal.exit_code();
     drop(stuck);
     assert_eq!(code, 128 + 15);
+}
+
+#[test]
+fn a_panic_gives_the_terminal_back_and_ends_the_office_in_order() {
+    let mut terminal = Terminal::open(80, 24, &[]);
+    terminal.wait_for("▶ RUN");
+    let all = descendants(terminal.pid());
+    kill(terminal.pid(), Signal::SIGUSR1).unwrap();
+    assert_eq!(terminal.exit_code(), 70);
+    terminal.check_restored();
+    terminal.wait_for("asked for by a failpoint");
+    assert!(all.iter().all(|&pid| !is_alive(pid)), "the office was drained");
 }
 
 #[test]
