@@ -371,12 +371,6 @@ impl Issuer {
         self.count_staffed(now);
     }
 
-    /// Returns how many tickets a worker holds.
-    pub fn held_by(&self, worker: WorkerId) -> usize {
-        let held = State::InService(worker);
-        self.tickets.iter().filter(|ticket| ticket.state == held).count()
-    }
-
     fn count_staffed(&mut self, now: Time) {
         let seats = self.workers.iter().flatten().map(|&seats| u64::from(seats)).sum();
         self.stats.set_staffed(seats, now);

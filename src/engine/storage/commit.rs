@@ -37,16 +37,6 @@ impl CommitPlan {
         }
     }
 
-    /// Returns the policy.
-    pub fn policy(&self) -> FsyncPolicy {
-        self.policy
-    }
-
-    /// Changes the policy from now on.
-    pub fn set_policy(&mut self, policy: FsyncPolicy) {
-        self.policy = policy;
-    }
-
     /// Takes note that a batch was written and ends at `end`.
     pub fn wrote(&mut self, end: Lsn, records: u64, now: Time) {
         self.written = end;
