@@ -1,7 +1,7 @@
 //! The commands that run no office.
 
 use std::io::Write;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use color_eyre::eyre::Result;
 use engine::config::{self, ConfigErrors, Effective, LoadError, Override};
@@ -77,7 +77,15 @@ fn say(text: &str) {
     let _ = std::io::stdout().write_all(text.as_bytes());
 }
 
+/// There is nothing to look at.
+#[derive(Debug, thiserror::Error)]
+#[error("there is no log in {}; name a data directory with --data-dir", .0.display())]
+struct NoLog(PathBuf);
+
 fn verify(data_dir: &Path, is_json: bool) -> Result<Exit> {
+    if !data_dir.join("log").is_dir() {
+        return Ok(usage(&NoLog(data_dir.to_owned())));
+    }
     let mut verifier = Verifier::default();
     let scanned = reader::scan(data_dir, &mut |record| match Record::decode(
         record.kind,

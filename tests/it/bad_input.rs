@@ -56,6 +56,7 @@ fn a_place_that_can_not_hold_data_is_named() {
     let args = ["--headless", "-d", "1s", "--data-dir", &data_dir, "--export", &full];
     check(&args, 2, &[&full, "is not empty"]);
     assert!(!office.data_dir().exists(), "nothing was started");
+    check(&["verify", "--data-dir", &data_dir], 2, &["there is no log in", &data_dir]);
 }
 
 #[test]
