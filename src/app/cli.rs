@@ -28,11 +28,66 @@ pub(crate) enum Command {
     /// Check the log of a data directory: ids rise, nothing is lost, nothing is served twice
     Verify {
         #[command(flatten)]
-        data: DataDirArg,
-        /// Print the result as JSON
-        #[arg(long)]
-        json: bool,
+        args: LogArgs,
     },
+    /// Look into the log, beside a running office too
+    Log {
+        #[command(subcommand)]
+        command: LogCommand,
+    },
+}
+
+/// Which log, and how to print what it says.
+#[derive(Debug, Args)]
+pub(crate) struct LogArgs {
+    #[command(flatten)]
+    pub(crate) data: DataDirArg,
+    /// Print JSON
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+/// What can be asked of the log.
+#[derive(Debug, Subcommand)]
+pub(crate) enum LogCommand {
+    /// Print the whole history of one ticket
+    Get {
+        /// The ticket
+        #[arg(value_name = "ID")]
+        id: u64,
+        #[command(flatten)]
+        args: LogArgs,
+    },
+    /// Print the last records
+    Tail {
+        /// How many
+        #[arg(short = 'n', long, value_name = "N", default_value_t = 10)]
+        lines: usize,
+        #[command(flatten)]
+        args: LogArgs,
+    },
+    /// Print how much there is of what
+    Stats {
+        #[command(flatten)]
+        args: LogArgs,
+    },
+    /// Print every record
+    Dump {
+        #[command(flatten)]
+        args: LogArgs,
+    },
+}
+
+impl LogCommand {
+    /// Returns which log, and how to print.
+    pub(crate) fn args(&self) -> &LogArgs {
+        match self {
+            Self::Get { args, .. }
+            | Self::Tail { args, .. }
+            | Self::Stats { args }
+            | Self::Dump { args } => args,
+        }
+    }
 }
 
 /// What can be done with scenarios.

@@ -10,8 +10,10 @@ use engine::scheduler::verify::Verifier;
 use engine::storage::reader;
 use serde_json::json;
 
-use super::cli::{Command, ScenarioCommand};
+use super::cli::{Command, DataDirArg, ScenarioCommand};
+use super::datadir::{DataDir, DataDirError};
 use super::exit::Exit;
+use super::log_commands;
 
 /// What is wrong with a scenario, as people read it.
 #[derive(Debug, thiserror::Error)]
@@ -37,9 +39,11 @@ pub(crate) fn scenario(name: &str, overrides: &[Override]) -> Result<Effective, 
 pub(crate) fn run(command: &Command) -> Result<Exit> {
     match command {
         Command::Scenario { command } => run_scenario(command),
-        Command::Verify { data, json } => {
-            verify(&super::data_dir(data.data_dir.as_deref())?, *json)
-        }
+        Command::Verify { args } => match data_dir_with_log(&args.data) {
+            Ok(data_dir) => verify(&data_dir, args.json),
+            Err(error) => Ok(usage(&error)),
+        },
+        Command::Log { command } => log_commands::run(command),
     }
 }
 
@@ -79,13 +83,23 @@ fn say(text: &str) {
 
 /// There is nothing to look at.
 #[derive(Debug, thiserror::Error)]
-#[error("there is no log in {}; name a data directory with --data-dir", .0.display())]
-struct NoLog(PathBuf);
+pub(crate) enum NoLog {
+    #[error("there is no log in {}; name a data directory with --data-dir", .0.display())]
+    Missing(PathBuf),
+    #[error(transparent)]
+    NoPlace(#[from] DataDirError),
+}
+
+/// Returns the data directory that an option or the environment names, if it has a log.
+///
+/// # Errors
+/// [`NoLog`] if there is none.
+pub(crate) fn data_dir_with_log(data: &DataDirArg) -> Result<PathBuf, NoLog> {
+    let data_dir = data.data_dir.clone().map_or_else(DataDir::default_path, Ok)?;
+    if data_dir.join("log").is_dir() { Ok(data_dir) } else { Err(NoLog::Missing(data_dir)) }
+}
 
 fn verify(data_dir: &Path, is_json: bool) -> Result<Exit> {
-    if !data_dir.join("log").is_dir() {
-        return Ok(usage(&NoLog(data_dir.to_owned())));
-    }
     let mut verifier = Verifier::default();
     let scanned = reader::scan(data_dir, &mut |record| match Record::decode(
         record.kind,

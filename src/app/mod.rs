@@ -3,7 +3,7 @@
 //! [`start`] opens the data directory, starts the director on its own thread and returns the
 //! [`Office`] that front ends share with it.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::mpsc::channel;
 use std::thread::JoinHandle;
@@ -24,6 +24,7 @@ pub(crate) mod export;
 pub(crate) mod format;
 pub(crate) mod handle;
 pub(crate) mod headless;
+mod log_commands;
 pub(crate) mod logging;
 mod procs;
 mod results;
@@ -172,12 +173,4 @@ pub(crate) fn exit_of_error(error: &color_eyre::Report) -> exit::Exit {
         return exit::Exit::Usage;
     }
     exit::Exit::Failed
-}
-
-/// Returns the data directory that an option or the environment names.
-///
-/// # Errors
-/// If neither does.
-pub(crate) fn data_dir(option: Option<&Path>) -> Result<PathBuf> {
-    Ok(option.map_or_else(DataDir::default_path, |path| Ok(path.to_owned()))?)
 }

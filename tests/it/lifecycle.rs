@@ -190,6 +190,33 @@ fn the_export_tells_the_same_story_as_the_summary() {
 }
 
 #[test]
+fn the_log_can_be_looked_into() {
+    let office = Office::new();
+    let scenario = office.scenario(SMALL);
+    office.run(&["-s", &scenario, "-d", "500ms"]);
+    let data_dir = office.data_dir().display().to_string();
+    let log = |args: &[&str]| {
+        let output =
+            crate::support::run(&[&["log"], args, &["--json", "--data-dir", &data_dir]].concat());
+        let lines = String::from_utf8(output.stdout).unwrap();
+        let lines: Vec<Value> =
+            lines.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+        (output.status.code(), lines)
+    };
+    let (verdict, (_, stats)) = (office.verify(), log(&["stats"]));
+    for key in ["issued", "completed", "last_id"] {
+        assert_eq!(stats[0][key], verdict[key], "{key}");
+    }
+    let (_, all) = log(&["dump"]);
+    assert_eq!(all.len() as u64, count(&stats[0], "records"));
+    assert_eq!(log(&["tail", "-n", "3"]).1, all[all.len() - 3..]);
+    let (code, history) = log(&["get", "1"]);
+    let kinds: Vec<&str> = history.iter().map(|line| line["kind"].as_str().unwrap()).collect();
+    assert_eq!((code, kinds), (Some(0), vec!["issued", "completed"]));
+    assert_eq!(log(&["get", "123456789"]), (Some(1), vec![]));
+}
+
+#[test]
 fn all_kinds_of_work_are_done() {
     for work in ["spin", "hash", "io 4KiB"] {
         let office = Office::new();
