@@ -10,7 +10,6 @@ use std::sync::mpsc::Receiver;
 
 use engine::clock::{Time, WallTime};
 use engine::config::Scenario;
-use engine::config::scenario::LoadModel;
 use engine::ids::{RunId, UserProcessId};
 use engine::limits;
 use engine::net::frame::Frame;
@@ -34,6 +33,7 @@ use super::exit::Exit;
 use super::handle::Desk;
 use super::results::Results;
 use super::snapshot::Album;
+use super::staffing::{seats_of, spread_users};
 use super::state::{Ending, Severity};
 use super::update::{Effect, Event, Rules, Run};
 
@@ -515,32 +515,4 @@ impl Role for Director {
 
 fn text(path: &std::path::Path) -> String {
     path.to_string_lossy().into_owned()
-}
-
-/// Returns how many seats a worker slot has: all have the same number as far as the scenario's
-/// seats allow, and workers added live have it too.
-pub(crate) fn seats_of(scenario: &Scenario, slot: u16) -> u32 {
-    let workers = u32::from(scenario.office.workers);
-    let (each, rest) = (scenario.office.seats / workers, scenario.office.seats % workers);
-    each + u32::from(u32::from(slot) < rest)
-}
-
-/// Returns how many users each load should have for `users` in all: closed loads share them in
-/// the proportion of the scenario; open loads keep theirs unless there are only open ones.
-pub(crate) fn spread_users(scenario: &Scenario, now: &[u32], users: u32) -> Vec<u32> {
-    let is_closed = |index: usize| matches!(scenario.loads[index].model, LoadModel::Closed { .. });
-    let any_closed = (0..now.len()).any(is_closed);
-    let steered: Vec<usize> = (0..now.len()).filter(|&i| !any_closed || is_closed(i)).collect();
-    let fixed: u32 = (0..now.len()).filter(|i| !steered.contains(i)).map(|i| now[i]).sum();
-    let weight = |i: usize| u64::from(scenario.loads[i].users.max(1));
-    let mut left = u64::from(users.saturating_sub(fixed));
-    let mut weights: u64 = steered.iter().map(|&i| weight(i)).sum();
-    let mut wanted = now.to_vec();
-    for index in steered {
-        let share = (left * weight(index)).div_ceil(weights.max(1)).min(left);
-        wanted[index] = u32::try_from(share).unwrap_or(u32::MAX);
-        left -= share;
-        weights -= weight(index);
-    }
-    wanted
 }

@@ -198,6 +198,6 @@ mod tests {
         let record = RecordRef { lsn: Lsn(4136), kind: lease.kind(), key: &key, value: &value };
         let lines = [false, true].map(|is_json| Out { is_json }.record(&record));
         assert_eq!(lines[0], "        4136 lease     until=7");
-        assert_eq!(lines[1], r#"{"kind":"lease","lsn":4136,"until":7}"#);
+        assert_eq!(lines[1], r#"{"lsn":4136,"kind":"lease","until":7}"#);
     }
 }

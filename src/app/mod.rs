@@ -29,6 +29,7 @@ pub(crate) mod logging;
 mod procs;
 mod results;
 mod snapshot;
+mod staffing;
 pub(crate) mod state;
 mod summary;
 mod update;

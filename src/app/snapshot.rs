@@ -15,9 +15,10 @@ use engine::supervisor::child::Child;
 use engine::supervisor::report::Phase as ChildPhase;
 
 use super::action::ProcessId;
-use super::director::{Orders, seats_of};
+use super::director::Orders;
 use super::procs::Procs;
 use super::results::{Latencies, Results};
+use super::staffing::seats_of;
 use super::state::{
     AppState, LatencyRow, Level, Notice, Phase, ProcessRow, ProcessState, Rates, RecoveryRow,
     RunFacts, Sample, Seats, ServiceRow, Severity, StoreRow, Totals,

@@ -3,6 +3,7 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
+mod check;
 pub mod parse;
 pub mod scenario;
 pub mod schema;

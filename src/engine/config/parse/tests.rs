@@ -4,7 +4,7 @@ use proptest::prelude::*;
 
 use super::super::{list, load};
 use super::*;
-use crate::config::scenario::{Arrival, Distribution, FsyncPolicy};
+use crate::config::scenario::{Arrival, Distribution, FsyncPolicy, LoadModel};
 
 fn source(text: &str) -> Source {
     Source { name: "x.ini".to_owned(), title: "x".to_owned(), text: text.to_owned() }
