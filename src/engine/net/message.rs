@@ -26,3 +26,64 @@ wire_struct! {
         pub at: Time,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::net::wire::Message;
+    use crate::timeline::Timeline;
+
+    /// Decodes a payload; what is accepted must encode to the same bytes, so that no two payloads
+    /// mean the same.
+    fn check<'a, M: Message<'a>>(kind: u8, payload: &'a [u8]) -> bool {
+        let Ok(message) = M::decode(kind, payload) else { return false };
+        let mut again = Vec::new();
+        message.put_payload(&mut again);
+        assert_eq!((message.kind(), again.as_slice()), (kind, payload));
+        true
+    }
+
+    fn check_all(kind: u8, payload: &[u8]) -> usize {
+        let accepted = [
+            check::<ChildToSupervisor<'_>>(kind, payload),
+            check::<DirectorToIssuer>(kind, payload),
+            check::<IssuerToDirector<'_>>(kind, payload),
+            check::<DirectorToWorker>(kind, payload),
+            check::<WorkerToDirector>(kind, payload),
+            check::<DirectorToManager>(kind, payload),
+            check::<ManagerToDirector<'_>>(kind, payload),
+            check::<ManagerToUser>(kind, payload),
+            check::<UserToManager<'_>>(kind, payload),
+            check::<UserToIssuer<'_>>(kind, payload),
+            check::<IssuerToUser>(kind, payload),
+            check::<WorkerToIssuer>(kind, payload),
+            check::<IssuerToWorker<'_>>(kind, payload),
+        ];
+        accepted.into_iter().filter(|accepted| *accepted).count()
+    }
+
+    proptest! {
+        #[test]
+        fn any_payload_is_refused_or_means_one_thing(kind in 0u8..24, payload: Vec<u8>) {
+            check_all(kind, &payload);
+        }
+
+        #[test]
+        fn a_payload_of_the_right_length_is_read(payload: [u8; 12]) {
+            prop_assert!(check_all(4, &payload) >= 1, "a rejection is any twelve bytes");
+        }
+    }
+
+    #[test]
+    fn a_timeline_travels_whole() {
+        let mut line = Timeline { opened_at: Time(5), ..Timeline::default() };
+        line.pause(Time(7));
+        line.resume(Time(9));
+        line.pause(Time(11));
+        let mut payload = Vec::new();
+        DirectorToIssuer::Timeline(line.clone()).put_payload(&mut payload);
+        assert_eq!(DirectorToIssuer::decode(2, &payload), Ok(DirectorToIssuer::Timeline(line)));
+    }
+}
