@@ -18,7 +18,7 @@ use super::event_loop::{Closed, Next, Refusal, Role};
 use super::links::{LinkId, Links};
 use super::notes::{AckLog, Note, NoteFile};
 use crate::clock::{Time, nanos};
-use crate::config::scenario::LoadModel;
+use crate::config::scenario::{LoadModel, OnOverrun};
 use crate::config::{self, Scenario};
 use crate::ids::{LoadId, ServiceId, TicketId, Token, UserId};
 use crate::limits;
@@ -68,6 +68,8 @@ struct Crowd {
 struct LoadState {
     payload: Vec<u8>,
     users_at_start: u32,
+    /// An arrival that can't be sent when it is due is dropped, not sent late.
+    drops: bool,
     /// The arrivals of an open load, and the one that is next.
     open: Option<(Schedule, Arrival)>,
 }
@@ -222,6 +224,7 @@ impl Crowd {
         let loads = loads.map(|(id, load)| LoadState {
             payload: vec![b'.'; load.payload_bytes as usize],
             users_at_start: load.users,
+            drops: matches!(load.model, LoadModel::Open { on_overrun: OnOverrun::Drop, .. }),
             open: match load.model {
                 LoadModel::Open { .. } => workload.schedule(id).map(|mut schedule| {
                     let first = schedule.next_arrival();
@@ -389,7 +392,10 @@ impl Crowd {
             let office_ns = nanos(self.line.office_time(now));
             let end_ns = self.line.arrivals.map_or(u64::MAX, nanos);
             self.ask_closed(office_ns, end_ns);
-            self.ask_open(office_ns, end_ns);
+            let link = self.dial.up();
+            let can_send =
+                self.unsent.is_empty() && link.is_some_and(|link| !links.is_congested(link));
+            self.ask_open(office_ns, end_ns, can_send);
         }
         self.send_unsent(now, links);
         if let Some(acks) = &mut self.acks {
@@ -408,14 +414,14 @@ impl Crowd {
                 && let Some(seq) = state.next_seq
             {
                 state.cycle = Cycle::Waits(seq);
-                self.ask(Token { user, seq }, due);
+                self.ask(Token { user, seq }, due, false);
             }
         }
     }
 
     /// Asks for all arrivals of open loads that are due. Those that an earlier life of this
     /// process asked for are passed over, which needs the issuer's word about each user first.
-    fn ask_open(&mut self, office_ns: u64, end_ns: u64) {
+    fn ask_open(&mut self, office_ns: u64, end_ns: u64, can_send: bool) {
         for load in (0..).map(LoadId).take(self.loads.len()) {
             let members = UserId::new(load, 0)..=UserId::new(load, UserId::PER_LOAD_MAX - 1);
             let mut hosted = self.users.range(members);
@@ -429,13 +435,15 @@ impl Crowd {
                 let user = UserId::new(load, due.user_index);
                 let next_seq = self.users.get(&user).and_then(|user| user.next_seq);
                 if next_seq.is_some_and(|next_seq| next_seq <= due.seq) {
-                    self.ask(Token { user, seq: due.seq }, due.offset_ns);
+                    let is_dropped = !can_send && self.loads[usize::from(load.0)].drops;
+                    self.ask(Token { user, seq: due.seq }, due.offset_ns, is_dropped);
                 }
             }
         }
     }
 
-    fn ask(&mut self, token: Token, due_ns: u64) {
+    /// Asks for a ticket, or only counts that it would have been asked for.
+    fn ask(&mut self, token: Token, due_ns: u64, is_dropped: bool) {
         let Some(user) = self.users.get_mut(&token.user) else {
             return;
         };
@@ -444,7 +452,7 @@ impl Crowd {
         self.totals.intended += 1;
         let scheduled = self.line.moment(Duration::from_nanos(due_ns));
         self.totals.measured_intended += u64::from(self.line.is_measured(scheduled));
-        if self.asks.len() >= limits::ASKS_WAITING_MAX {
+        if is_dropped || self.asks.len() >= limits::ASKS_WAITING_MAX {
             self.totals.dropped += 1;
             return;
         }

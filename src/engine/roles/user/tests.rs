@@ -5,7 +5,11 @@ use crate::net::message::UsersConfig;
 
 /// One closed user who thinks for 100 ms.
 fn crowd(links: &mut Links) -> (Crowd, UserId) {
-    let text = "[service.a]\ntime = 5ms\n[load.l]\nusers = 1\nthink = 100ms";
+    crowd_of("users = 1\nthink = 100ms", links)
+}
+
+fn crowd_of(load: &str, links: &mut Links) -> (Crowd, UserId) {
+    let text = &format!("[service.a]\ntime = 5ms\n[load.l]\n{load}");
     let config = UsersConfig {
         scenario: text.to_owned(),
         seed: 1,
@@ -80,4 +84,17 @@ fn nothing_is_asked_in_a_pause_or_after_the_end() {
     crowd.line.arrivals = Some(Duration::from_millis(80));
     crowd.turn(ms(900), &mut links);
     assert_eq!(crowd.asks.len(), 0);
+}
+
+#[test]
+fn an_arrival_that_can_not_be_sent_is_late_or_dropped_as_the_load_says() {
+    let mut links = Links::default();
+    for (on_overrun, asked, dropped) in [("late", 10, 0), ("drop", 0, 10)] {
+        let load = format!("model = open\nrate = det 100/s\non_overrun = {on_overrun}");
+        let (mut crowd, user) = crowd_of(&load, &mut links);
+        crowd.on_attached(user, 0, ms(0));
+        crowd.turn(ms(100), &mut links);
+        let found = (crowd.asks.len(), crowd.totals.dropped, crowd.totals.intended);
+        assert_eq!(found, (asked, dropped, 10), "{on_overrun}: the issuer is away");
+    }
 }
