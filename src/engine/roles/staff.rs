@@ -205,7 +205,8 @@ impl Staff {
 
     /// A supervisor that did not run for a while (a suspended machine) blames nobody for it.
     fn credit_lateness(&mut self, now: Time) {
-        let lateness = now.since(self.deadline().max(self.ticked_at + limits::HEARTBEAT_INTERVAL));
+        // The owner's own heartbeats turn its loop at least this often.
+        let lateness = now.since(self.ticked_at + limits::HEARTBEAT_INTERVAL);
         if self.ticked_at.is_set() && lateness > limits::LATENESS_CREDITED {
             log::warn!(target: "supervisor", "the supervisor was late; its children get the time: late={lateness:?}");
             self.fleet.credit(lateness);
