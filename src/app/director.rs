@@ -15,7 +15,8 @@ use engine::limits;
 use engine::net::frame::Frame;
 use engine::net::message::{
     Carry, DirectorToIssuer, DirectorToManager, DirectorToWorker, IssuerConfig, IssuerToDirector,
-    ManagerToDirector, Secret, Signal, UsersConfig, WantedUsers, WorkerConfig, WorkerToDirector,
+    IssuerTotals, ManagerToDirector, Secret, Signal, UsersConfig, WantedUsers, WorkerConfig,
+    WorkerToDirector,
 };
 use engine::net::wire::Message;
 use engine::roles::event_loop::{Closed, Next, Refusal, Role};
@@ -219,6 +220,7 @@ impl Director {
                 self.album.set_recovering(recovering.records);
             }
             IssuerToDirector::Totals(totals) => {
+                self.tell_of_disk(&totals);
                 self.results.issuer = totals;
                 let (waiting, _) = self.results.present();
                 let (at, open) = (self.results.at(), self.results.issuer.open);
@@ -227,6 +229,21 @@ impl Director {
             IssuerToDirector::Latencies(latencies) => self.results.set_latencies(&latencies)?,
         }
         Ok(())
+    }
+
+    /// Tells people when the log can't grow, and when it can again.
+    fn tell_of_disk(&mut self, totals: &IssuerTotals) {
+        let before = &self.results.issuer.store.trouble;
+        match (&totals.store.trouble, before) {
+            (Some(trouble), None) => {
+                let text = format!("the log can not grow: {trouble}");
+                self.album.notice(Severity::Error, text);
+            }
+            (None, Some(_)) => {
+                self.album.notice(Severity::Info, "the log can grow again".to_owned());
+            }
+            _ => {}
+        }
     }
 
     fn on_worker(&mut self, slot: u16, frame: &Frame<'_>, now: Time) -> Result<(), Refusal> {

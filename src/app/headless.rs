@@ -108,6 +108,9 @@ const BAR_CELLS: u32 = 24;
 fn line(state: &AppState) -> String {
     let phase = phase_name(&state.phase);
     let detail = match &state.phase {
+        Phase::Running if state.store.is_blocked => {
+            "DISK: intake is paused until the log can grow".to_owned()
+        }
         Phase::Recovering { records } => format!("{} records read", format::count(*records)),
         Phase::Draining { open } => format!("{} tickets open", format::count(*open)),
         _ => format!(

@@ -346,6 +346,8 @@ impl Album {
             unsynced_bytes: store.unsynced_bytes,
             sync: store.sync.map(Spread::from),
             batch_records,
+            trouble: store.trouble.clone(),
+            is_blocked: store.is_blocked,
             recovery: self.recovery,
         }
     }

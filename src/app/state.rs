@@ -298,6 +298,10 @@ pub(crate) struct StoreRow {
     pub(crate) sync: Option<Spread>,
     /// Mean records in a batch; `None` before the first.
     pub(crate) batch_records: Option<f64>,
+    /// Why the log can't grow, if it can't.
+    pub(crate) trouble: Option<String>,
+    /// Requests wait until it can.
+    pub(crate) is_blocked: bool,
     /// What the last start of the issuer found: records replayed, bytes cut.
     pub(crate) recovery: Option<RecoveryRow>,
 }

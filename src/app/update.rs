@@ -244,7 +244,11 @@ impl Run {
     }
 
     fn drain(&mut self, ending: Ending, now: Time) {
-        if self.ending.is_some() {
+        if let Some(first) = &mut self.ending {
+            // The first reason counts, but a good end that fails is none.
+            if *first == Ending::Completed && matches!(ending, Ending::Failed { .. }) {
+                *first = ending;
+            }
             return;
         }
         match self.stage {
@@ -445,6 +449,19 @@ mod tests {
             run.handle(gone, at(220));
         }
         assert_eq!(run.ended(), Some(&ending));
+    }
+
+    #[test]
+    fn a_good_end_that_fails_is_a_failure() {
+        let mut run = open(Some(1000));
+        run.handle(Event::Tick, at(1100));
+        let failed = Ending::Failed { exit: Exit::Disk, reason: "disk full".to_owned() };
+        run.handle(Event::Drain(failed.clone()), at(1200));
+        run.handle(counted(1400, 0, 0), at(1400));
+        for gone in [Event::UsersGone, Event::WorkersGone, Event::IssuerGone] {
+            run.handle(gone, at(1500));
+        }
+        assert_eq!(run.ended(), Some(&failed));
     }
 
     #[test]

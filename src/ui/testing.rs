@@ -161,6 +161,8 @@ pub(crate) fn app() -> AppState {
             unsynced_bytes: 61_440,
             sync: Some(spread(874)),
             batch_records: Some(436.9),
+            trouble: None,
+            is_blocked: false,
             recovery: Some(RecoveryRow {
                 records: 1_204_112,
                 requeued: 31,

@@ -221,6 +221,9 @@ mod tests {
         let (ui, mut app) = (testing::ui(), testing::app());
         app.phase = Phase::Draining { open: 37 };
         insta::assert_snapshot!("draining", screen(&ui, &app, 80, 24));
+        app.store.trouble = Some("cannot write next.tmp: No space left on device".to_owned());
+        (app.phase, app.store.is_blocked) = (Phase::Running, true);
+        insta::assert_snapshot!("disk_full", screen(&ui, &app, 80, 24));
         insta::assert_snapshot!("starting", screen(&ui, &testing::starting(), 80, 24));
     }
 

@@ -72,7 +72,8 @@ pub(super) fn open_segment(path: &Path) -> Result<File, LogError> {
 }
 
 /// Makes a file of zeros under a name of its own, so that appending later changes no metadata
-/// and a sync costs one write instead of a journal commit.
+/// and a sync costs one write instead of a journal commit. What can't be finished is removed: its
+/// room may be what others need.
 pub(super) fn prepare_segment(dir: &Path, bytes: u64) -> Result<(File, PathBuf), LogError> {
     let path = dir.join(PREPARED_NAME);
     let file = OpenOptions::new()
@@ -83,14 +84,24 @@ pub(super) fn prepare_segment(dir: &Path, bytes: u64) -> Result<(File, PathBuf),
         .mode(0o600)
         .open(&path)
         .map_err(failed(IoOp::Create, &path))?;
+    match fill(&file, &path, bytes) {
+        Ok(()) => Ok((file, path)),
+        Err(error) => {
+            // The error that matters is the one that is returned.
+            let _ = std::fs::remove_file(&path);
+            Err(error)
+        }
+    }
+}
+
+fn fill(mut file: &File, path: &Path, bytes: u64) -> Result<(), LogError> {
     let mut left = bytes;
     while left > 0 {
         let zeros = usize::try_from(left).unwrap_or(usize::MAX).min(ZEROS.len());
-        (&file).write_all(&ZEROS[..zeros]).map_err(failed(IoOp::Write, &path))?;
+        file.write_all(&ZEROS[..zeros]).map_err(failed(IoOp::Write, path))?;
         left -= zeros as u64;
     }
-    file.sync_all().map_err(failed(IoOp::Sync, &path))?;
-    Ok((file, path))
+    file.sync_all().map_err(failed(IoOp::Sync, path))
 }
 
 /// Writes at an offset.

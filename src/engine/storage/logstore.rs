@@ -4,6 +4,10 @@
 //! hands a sync to the helper thread if the policy says so. The event loop that owns the log
 //! never waits for a sync. The first failure of a write or a sync is final: nothing more is
 //! written or acknowledged, because nobody knows what of it is on the disk.
+//!
+//! A full disk shows earlier, and harmlessly: the next segment can't be made while the active one
+//! still has room. When that is used up, what was appended stays in the buffer, unacknowledged,
+//! and is written as soon as a segment can be made.
 
 use std::collections::VecDeque;
 use std::fs::File;
@@ -17,7 +21,7 @@ use super::format::{
     SEGMENT_HEADER_BYTES, SegmentHeader, align_up, move_records, put_record,
 };
 use super::reader::{self, ScanReport, TornTail};
-use super::sync::{Job, Maker, Synced, Syncer};
+use super::sync::{Job, Maker, Notify, Prepared, Synced, Syncer};
 use super::{IoOp, LogError, dir};
 use crate::clock::Time;
 use crate::config::scenario::FsyncPolicy;
@@ -25,6 +29,8 @@ use crate::ids::Lsn;
 
 /// Silence after which what is known to be synced is written down.
 const MARK_AFTER: Duration = Duration::from_millis(100);
+/// How long to wait before the next segment is tried again.
+const RETRY_AFTER: Duration = Duration::from_secs(1);
 /// Latencies of syncs that wait to be asked for.
 const SYNC_TIMES_MAX: usize = 1024;
 
@@ -95,7 +101,22 @@ pub struct Logstore {
     sync_times: VecDeque<Duration>,
     syncer: Syncer,
     maker: Maker,
+    next: NextSegment,
+    /// Why the last attempt to make a segment failed, until one succeeds.
+    trouble: Option<String>,
+    is_blocked: bool,
     _lock: File,
+}
+
+/// The segment after the active one.
+enum NextSegment {
+    /// The helper is at it.
+    Preparing,
+    Ready(Prepared),
+    /// It could not be made; to be tried again then.
+    Failed {
+        retry_at: Time,
+    },
 }
 
 /// The segment that is written.
@@ -137,7 +158,7 @@ impl Logstore {
     pub fn open(
         data_dir: &Path,
         options: LogOptions,
-        notify: impl Fn() + Send + 'static,
+        notify: impl Fn() + Send + Sync + 'static,
         visit: &mut dyn FnMut(RecordRef<'_>),
     ) -> Result<(Self, Recovered), LogError> {
         let dir = reader::log_dir(data_dir);
@@ -153,13 +174,19 @@ impl Logstore {
         if let Some(torn) = &found.torn {
             set_aside(&dir, torn, found.end, &mut recovered)?;
         }
-        let syncer = Syncer::start(notify)?;
-        let maker = Maker::start(dir.clone(), options.segment_bytes)?;
+        let notify: Notify = Arc::new(notify);
+        let syncer = Syncer::start(Arc::clone(&notify))?;
+        let maker = Maker::start(dir.clone(), options.segment_bytes, notify)?;
         let log_id = found.log_id.unwrap_or_else(random);
         let continues = found.torn.is_none();
         let active = match (&found.last, continues) {
             (Some(last), true) => reopen(&dir, last, &found)?,
-            _ => create(&dir, &maker, log_id, found.end, found.last_crc)?,
+            _ => {
+                let prepared = maker.take()?;
+                let active = create(&dir, prepared, log_id, found.end, found.last_crc)?;
+                maker.order();
+                active
+            }
         };
         dir::sync_dir(&dir)?;
         let end = active.lsn(active.end);
@@ -183,6 +210,9 @@ impl Logstore {
             sync_times: VecDeque::new(),
             syncer,
             maker,
+            next: NextSegment::Preparing,
+            trouble: None,
+            is_blocked: false,
             _lock: lock,
         };
         Ok((log, recovered))
@@ -219,7 +249,8 @@ impl Logstore {
         !self.batches.is_empty()
     }
 
-    /// Writes all that was appended and returns where it ends; `None` if nothing was.
+    /// Writes all that was appended and returns where it ends; `None` if nothing was, or if it
+    /// waits for a segment ([`Self::is_blocked`]).
     ///
     /// # Errors
     /// [`LogError`] if a write fails, now or earlier; then nothing of it may be acknowledged.
@@ -230,17 +261,42 @@ impl Logstore {
         if self.batches.is_empty() {
             return Ok(None);
         }
+        self.collect_segment(now);
         let written = self.write_batches(now);
-        self.buf.clear();
-        self.batches.clear();
-        self.guard(written)?;
-        self.is_marked = false;
+        let written = self.guard(written)?;
+        self.is_marked &= written == 0;
+        self.is_blocked = written < self.batches.len();
+        self.forget_batches(written);
         self.start_sync(now);
-        Ok(Some(self.plan.written()))
+        Ok((!self.is_blocked).then(|| self.plan.written()))
     }
 
-    /// Writes the batches, as many with one call as fit the segment.
-    fn write_batches(&mut self, now: Time) -> Result<(), LogError> {
+    /// Returns whether records wait for a segment that can't be made yet. Then the owner should
+    /// append no more than it must.
+    pub fn is_blocked(&self) -> bool {
+        self.is_blocked
+    }
+
+    /// Returns why the next segment can't be made, if it can't.
+    pub fn trouble(&self) -> Option<&str> {
+        self.trouble.as_deref()
+    }
+
+    /// Takes the first batches out of the buffer.
+    fn forget_batches(&mut self, count: usize) {
+        let start = self.batches.get(count).map_or(self.buf.len(), |batch| batch.start);
+        self.buf.drain(..start);
+        self.batches.drain(..count);
+        for batch in &mut self.batches {
+            batch.start -= start;
+            batch.end -= start;
+        }
+    }
+
+    /// Writes batches, as many with one call as fit the segment, until all are written or there
+    /// is no segment for the next; returns how many.
+    fn write_batches(&mut self, now: Time) -> Result<usize, LogError> {
+        let mut written = 0;
         let mut offset = self.next_offset();
         let mut run = 0..0;
         for index in 0..self.batches.len() {
@@ -248,9 +304,11 @@ impl Logstore {
             let bytes = (end - start) as u64;
             if offset + bytes > self.active.room {
                 self.write_run(&run, offset)?;
-                self.roll()?;
-                offset = self.active.end;
                 run = start..start;
+                if !self.roll(now)? {
+                    break;
+                }
+                offset = self.active.end;
             }
             let place = self.active.lsn(offset);
             move_records(&mut self.buf[start + BATCH_HEADER_BYTES..end], lsn, place);
@@ -269,10 +327,11 @@ impl Logstore {
             self.stats.records += u64::from(records);
             self.stats.batches += 1;
             self.plan.wrote(self.active.lsn(offset), u64::from(records), now);
+            written += 1;
         }
         self.write_run(&run, offset)?;
         self.last_write = now;
-        Ok(())
+        Ok(written)
     }
 
     /// Writes a part of the buffer so that it ends at an offset of the segment.
@@ -293,10 +352,19 @@ impl Logstore {
         if self.is_covered { align_up(self.active.end) } else { self.active.end }
     }
 
-    /// Seals the active segment and begins the next one.
-    fn roll(&mut self) -> Result<(), LogError> {
+    /// Seals the active segment and begins the next one, if there is one.
+    fn roll(&mut self, now: Time) -> Result<bool, LogError> {
+        let prepared = match std::mem::replace(&mut self.next, NextSegment::Preparing) {
+            NextSegment::Ready(prepared) => prepared,
+            other => {
+                self.next = other;
+                return Ok(false);
+            }
+        };
         let first = self.active.lsn(self.active.end);
-        let next = create(&self.dir, &self.maker, self.log_id, first, self.prev_crc)?;
+        let next = create(&self.dir, prepared, self.log_id, first, self.prev_crc)?;
+        self.maker.order();
+        self.collect_segment(now);
         let old = std::mem::replace(&mut self.active, next);
         self.syncer.give(Job::Seal {
             file: old.file,
@@ -306,7 +374,34 @@ impl Logstore {
             end: first,
         });
         self.stats.segments += 1;
-        Ok(())
+        Ok(true)
+    }
+
+    /// Looks whether the next segment is there, and has it tried again when it is time to.
+    fn collect_segment(&mut self, now: Time) {
+        if let NextSegment::Failed { retry_at } = self.next
+            && retry_at <= now
+        {
+            self.maker.order();
+            self.next = NextSegment::Preparing;
+        }
+        if !matches!(self.next, NextSegment::Preparing) {
+            return;
+        }
+        match self.maker.try_take() {
+            None => {}
+            Some(Ok(prepared)) => {
+                self.next = NextSegment::Ready(prepared);
+                self.trouble = None;
+            }
+            Some(Err(error)) => {
+                if self.trouble.is_none() {
+                    log::error!("the next segment of the log can not be made: {error}");
+                }
+                self.trouble = Some(error.to_string());
+                self.next = NextSegment::Failed { retry_at: now + RETRY_AFTER };
+            }
+        }
     }
 
     /// Collects what the syncing thread has done, and begins the next sync if one is due.
@@ -329,6 +424,7 @@ impl Logstore {
                 }
             }
         }
+        self.collect_segment(now);
         if self.mark_at() <= now {
             let marked = self.write_mark(now);
             self.guard(marked)?;
@@ -344,7 +440,11 @@ impl Logstore {
 
     /// When [`Self::poll`] has something to do though nothing came.
     pub fn deadline(&self) -> Time {
-        self.plan.deadline().min(self.mark_at())
+        let retry_at = match self.next {
+            NextSegment::Failed { retry_at } => retry_at,
+            NextSegment::Preparing | NextSegment::Ready(_) => Time::NEVER,
+        };
+        self.plan.deadline().min(self.mark_at()).min(retry_at)
     }
 
     /// Has all that is written synced, whatever the policy says.
@@ -370,6 +470,11 @@ impl Logstore {
     /// [`LogError`] if that fails or anything failed earlier.
     pub fn close(mut self, now: Time) -> Result<(), LogError> {
         self.commit(now)?;
+        while self.is_blocked {
+            // The last chance for what was appended.
+            self.next = NextSegment::Ready(self.last_segment()?);
+            self.commit(now)?;
+        }
         let Self { syncer, active, prev_crc, plan, is_marked, .. } = self;
         syncer.finish()?;
         let Active { file, path, .. } = &active;
@@ -382,6 +487,14 @@ impl Logstore {
             file.sync_data().map_err(dir::failed(IoOp::Sync, path))?;
         }
         Ok(())
+    }
+
+    /// Waits for a segment, trying once more to make it.
+    fn last_segment(&mut self) -> Result<Prepared, LogError> {
+        if matches!(self.next, NextSegment::Failed { .. }) {
+            self.maker.order();
+        }
+        self.maker.take()
     }
 
     fn start_sync(&mut self, now: Time) {
@@ -468,17 +581,15 @@ fn reopen(dir: &Path, last: &SegmentHeader, found: &ScanReport) -> Result<Active
 /// Makes the prepared file the segment that begins at `first`.
 fn create(
     dir: &Path,
-    maker: &Maker,
+    (file, prepared): Prepared,
     log_id: [u8; 16],
     first: Lsn,
     prev_crc: u32,
 ) -> Result<Active, LogError> {
-    let (file, prepared) = maker.take()?;
     let header = SegmentHeader { log_id, first, salt: u32::from_be_bytes(random()), prev_crc };
     dir::write_at(&file, &prepared, &header.encode(), 0)?;
     let path = dir::segment_path(dir, first);
     dir::rename(&prepared, &path)?;
-    maker.order();
     let room = file.metadata().map_err(dir::failed(IoOp::Read, &path))?.len();
     Ok(Active {
         file: Arc::new(file),

@@ -37,6 +37,9 @@ pub(super) struct Syncer {
     thread: Option<JoinHandle<()>>,
 }
 
+/// What a helper thread calls when it has news.
+pub(super) type Notify = Arc<dyn Fn() + Send + Sync>;
+
 /// A file of zeros that will be the next segment.
 pub(super) type Prepared = (File, PathBuf);
 
@@ -49,7 +52,7 @@ pub(super) struct Maker {
 
 impl Syncer {
     /// Starts the thread; it calls `notify` after each result.
-    pub(super) fn start(notify: impl Fn() + Send + 'static) -> Result<Self, LogError> {
+    pub(super) fn start(notify: Notify) -> Result<Self, LogError> {
         let (jobs, orders) = channel();
         let (report, results) = channel();
         let thread = spawn("log-sync", move || {
@@ -107,8 +110,9 @@ impl Drop for Syncer {
 }
 
 impl Maker {
-    /// Starts the thread and has it prepare the first segment of `bytes` bytes in `dir`.
-    pub(super) fn start(dir: PathBuf, bytes: u64) -> Result<Self, LogError> {
+    /// Starts the thread and has it prepare the first segment of `bytes` bytes in `dir`. It calls
+    /// `notify` after each result.
+    pub(super) fn start(dir: PathBuf, bytes: u64, notify: Notify) -> Result<Self, LogError> {
         let (orders, next_order) = channel();
         let (report, results) = channel();
         let thread = spawn("log-prepare", move || {
@@ -116,6 +120,7 @@ impl Maker {
                 if report.send(dir::prepare_segment(&dir, bytes)).is_err() {
                     return;
                 }
+                notify();
             }
         })?;
         let maker = Self { orders: Some(orders), results, thread: Some(thread) };
@@ -123,9 +128,18 @@ impl Maker {
         Ok(maker)
     }
 
-    /// Waits for the prepared segment and has the next one prepared.
+    /// Waits for the prepared segment.
     pub(super) fn take(&self) -> Result<Prepared, LogError> {
         self.results.recv().map_err(|_| LogError::ReadOnly)?
+    }
+
+    /// Returns the prepared segment, or why there is none, if the thread is done with it.
+    pub(super) fn try_take(&self) -> Option<Result<Prepared, LogError>> {
+        match self.results.try_recv() {
+            Ok(result) => Some(result),
+            Err(TryRecvError::Empty) => None,
+            Err(TryRecvError::Disconnected) => Some(Err(LogError::ReadOnly)),
+        }
     }
 
     /// Has a segment prepared; the one before must have its final name by now.

@@ -125,6 +125,14 @@ fn fact_pieces(scene: Scene<'_>) -> Vec<(String, Tone)> {
         let tone = super::store::severity_tone(toast.severity);
         return vec![(format!(" {}", toast.text), tone)];
     }
+    if let Some(trouble) = &app.store.trouble {
+        let intake =
+            if app.store.is_blocked { "intake is paused" } else { "room for a little more" };
+        return vec![
+            (format!(" DISK: {intake}, goes on by itself "), Tone::Bad),
+            (format!(" {trouble}"), Tone::Quiet),
+        ];
+    }
     let totals = &app.totals;
     let mut pieces = vec![
         (" served ".to_owned(), Tone::Quiet),

@@ -206,7 +206,7 @@ wire_struct! {
 
 wire_struct! {
     /// What the log did in this life of the issuer.
-    #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+    #[derive(Clone, Debug, Default, PartialEq, Eq)]
     pub struct StoreTotals {
         /// Records appended.
         pub records: u64,
@@ -222,6 +222,10 @@ wire_struct! {
         pub unsynced_bytes: u64,
         /// Latency of a sync; `None` before the first, or with metrics compiled out.
         pub sync: Option<SpreadNs>,
+        /// Why the next segment can't be made, if it can't.
+        pub trouble: Option<String>,
+        /// Requests wait until it can.
+        pub is_blocked: bool,
     }
 }
 

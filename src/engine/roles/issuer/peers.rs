@@ -235,9 +235,7 @@ impl Serving {
                 let request = self.bounds.check(&ask)?;
                 let (core, mut acting) = self.split(links);
                 core.request(&request, now, &mut acting);
-                if !self.core.can_issue() {
-                    self.peers.read_users(false, links);
-                }
+                self.steer_intake(links);
                 Ok(())
             }
             UserToIssuer::Attach(Attach { user }) => {
@@ -316,6 +314,9 @@ impl Serving {
         };
         self.peers.strangers -= 1;
         self.peers.roles.insert(link, peer);
+        if matches!(peer, Peer::Users) {
+            links.set_reading(link, self.reads_users);
+        }
         Ok(())
     }
 

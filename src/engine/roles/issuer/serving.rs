@@ -28,6 +28,8 @@ pub(super) struct Serving {
     socket: PathBuf,
     lease: Lease,
     intake: Intake,
+    /// Requests are read: ids are left to give out, and the log has room.
+    pub(super) reads_users: bool,
 }
 
 /// The durable lease of ids that is under way.
@@ -86,6 +88,7 @@ impl Serving {
             socket: PathBuf::from(config.socket),
             lease: Lease::Enough,
             intake: Intake::Closed(ready),
+            reads_users: true,
         }
     }
 
@@ -95,7 +98,7 @@ impl Serving {
         while let Some(latency) = self.log.next_sync_time() {
             self.sync_times.record(latency);
         }
-        self.collect_lease(progress.synced, links);
+        self.collect_lease(progress.synced);
         self.open_intake(links);
         self.release(progress.acknowledged, now, links);
         let (core, mut acting) = self.split(links);
@@ -109,8 +112,10 @@ impl Serving {
             }
             self.release(self.log.acknowledged(), now, links);
         }
+        self.steer_intake(links);
         self.drop_silent_strangers(now, links);
-        Ok(if self.log.has_uncommitted() { Next::Again } else { Next::Wait })
+        let has_more = self.log.has_uncommitted() && !self.log.is_blocked();
+        Ok(if has_more { Next::Again } else { Next::Wait })
     }
 
     /// Returns once what the director should know when requests are first taken.
@@ -155,14 +160,22 @@ impl Serving {
         }
     }
 
-    fn collect_lease(&mut self, synced: Lsn, links: &mut Links) {
+    fn collect_lease(&mut self, synced: Lsn) {
         let Lease::Written(until, end) = self.lease else {
             return;
         };
         if end <= synced {
             self.core.leased(until);
             self.lease = Lease::Enough;
-            self.peers.read_users(true, links);
+        }
+    }
+
+    /// Reads requests only while they can be numbered and written.
+    pub(super) fn steer_intake(&mut self, links: &mut Links) {
+        let reads_users = self.core.can_issue() && !self.log.is_blocked();
+        if reads_users != self.reads_users {
+            self.reads_users = reads_users;
+            self.peers.read_users(reads_users, links);
         }
     }
 

@@ -44,6 +44,8 @@ fn totals(serving: &Serving, now: Time) -> IssuerTotals {
             syncs: log.syncs,
             unsynced_bytes: log.unsynced_bytes,
             sync: serving.sync_times.spread().map(Into::into),
+            trouble: serving.log.trouble().map(str::to_owned),
+            is_blocked: serving.log.is_blocked(),
         },
     }
 }

@@ -44,7 +44,16 @@ fn write(dir: &Path, from: u64, batches: u64) {
         for number in 0..10 {
             append(&mut log, from + batch * 10 + number);
         }
-        log.commit(Time(1)).unwrap();
+        commit(&mut log, Time(1));
+    }
+}
+
+/// Commits, waiting for the next segment if that is not ready yet.
+fn commit(log: &mut Logstore, now: Time) {
+    log.commit(now).unwrap();
+    while log.is_blocked() {
+        log.poll(now).unwrap();
+        log.commit(now).unwrap();
     }
 }
 
@@ -79,8 +88,8 @@ fn a_commit_larger_than_a_segment_is_spread_over_several() {
     for number in 0..20_000 {
         append(&mut log, number);
     }
-    let end = log.commit(Time(1)).unwrap().unwrap();
-    assert_eq!(end, log.acknowledged());
+    commit(&mut log, Time(1));
+    assert_eq!(log.plan.written(), log.acknowledged());
     drop(log);
     let (_, recovered, records) = open_with(dir.path(), options).unwrap();
     assert!(recovered.segments > 2);
@@ -117,8 +126,9 @@ fn each_batch_is_acknowledged_when_it_is_synced_and_begins_on_a_border() {
         append(&mut log, number);
         let end = log.commit(Time(1)).unwrap().unwrap();
         assert!(log.acknowledged() < end);
-        notified.recv().unwrap();
-        assert_eq!(log.poll(Time(1)).unwrap().acknowledged, end);
+        while log.poll(Time(1)).unwrap().acknowledged < end {
+            notified.recv().unwrap();
+        }
         assert!(log.next_sync_time().is_some());
     }
     assert_eq!((log.stats().syncs, log.stats().unsynced_bytes), (3, 0));
@@ -138,8 +148,9 @@ fn silence_is_used_to_write_down_what_is_synced() {
     log.commit(Time(5)).unwrap();
     assert_eq!(log.deadline(), Time::NEVER, "nothing is synced under this policy");
     log.sync_now(Time(5));
-    notified.recv().unwrap();
-    log.poll(Time(5)).unwrap();
+    while log.poll(Time(5)).unwrap().synced < log.plan.written() {
+        notified.recv().unwrap();
+    }
     let at = log.deadline();
     assert_eq!(at, Time(5) + MARK_AFTER);
     let written = log.stats();
@@ -191,7 +202,7 @@ fn foreign_files_and_missing_segments_are_named() {
     for number in 0..3000 {
         append(&mut log, number);
         if number % 10 == 0 {
-            log.commit(Time(1)).unwrap();
+            commit(&mut log, Time(1));
         }
     }
     log.close(Time(1)).unwrap();
@@ -228,7 +239,7 @@ fn image() -> (tempfile::TempDir, Vec<(PathBuf, Vec<u8>)>) {
     for number in 0..90 {
         append(&mut log, number);
         if number % 6 == 5 {
-            log.commit(Time(1)).unwrap();
+            commit(&mut log, Time(1));
         }
     }
     drop(log);
@@ -282,4 +293,37 @@ proptest! {
     fn arbitrary_bytes_are_no_log(data: Vec<u8>) {
         crate::storage::recovery::fuzz_scan(&data);
     }
+}
+
+#[test]
+fn a_log_that_can_not_grow_keeps_what_was_appended_and_goes_on_by_itself() {
+    let dir = tempfile::tempdir().unwrap();
+    let (mut log, _, _) = open(dir.path());
+    while !matches!(log.next, NextSegment::Ready(_)) {
+        log.poll(Time(1)).unwrap();
+    }
+    // The prepared segment is thrown away, and nothing can take its place.
+    let in_the_way = reader::log_dir(dir.path()).join("next.tmp");
+    std::fs::remove_file(&in_the_way).unwrap();
+    std::fs::create_dir(&in_the_way).unwrap();
+    log.next = NextSegment::Failed { retry_at: Time(1) };
+    let mut number = 0;
+    while !log.is_blocked() {
+        append(&mut log, number);
+        number += 1;
+        log.commit(Time(2)).unwrap();
+    }
+    let written = log.plan.written();
+    append(&mut log, number);
+    while log.trouble().is_none() {
+        log.poll(Time(3)).unwrap();
+    }
+    assert_eq!((log.commit(Time(3)).unwrap(), log.plan.written()), (None, written));
+    let again = log.deadline();
+    assert!(again > Time(3) && again <= Time(3) + RETRY_AFTER, "it is tried again: {again:?}");
+    std::fs::remove_dir(&in_the_way).unwrap();
+    commit(&mut log, Time(3) + RETRY_AFTER);
+    assert_eq!((log.trouble(), log.has_uncommitted()), (None, false));
+    log.close(Time(4) + RETRY_AFTER).unwrap();
+    assert_eq!(open(dir.path()).2, numbers(0..number + 1));
 }
