@@ -30,9 +30,11 @@ pub(super) fn segment_path(dir: &Path, first: Lsn) -> PathBuf {
     dir.join(format!("{:016x}.{SEGMENT}", first.0))
 }
 
-/// Returns where the bytes of a torn tail that began at `lsn` are kept.
+/// Returns where the bytes of a torn tail that began at `lsn` are kept: a name that no earlier
+/// tail has.
 pub(super) fn torn_path(dir: &Path, lsn: Lsn) -> PathBuf {
-    dir.join(format!("{TORN_PREFIX}{:016x}.bin", lsn.0))
+    let name = |number: u32| dir.join(format!("{TORN_PREFIX}{:016x}.{number}.bin", lsn.0));
+    (0..).map(name).find(|path| !path.exists()).expect("a directory has fewer files than numbers")
 }
 
 /// Returns the first LSNs of all segments, in order.

@@ -299,12 +299,13 @@ impl Logstore {
         let mut written = 0;
         let mut offset = self.next_offset();
         let mut run = 0..0;
+        let mut records_of_run = 0;
         for index in 0..self.batches.len() {
             let Gathered { start, end, records, lsn } = self.batches[index];
             let bytes = (end - start) as u64;
             if offset + bytes > self.active.room {
-                self.write_run(&run, offset)?;
-                run = start..start;
+                self.write_run(&run, offset, records_of_run, now)?;
+                (run, records_of_run) = (start..start, 0);
                 if !self.roll(now)? {
                     break;
                 }
@@ -324,18 +325,23 @@ impl Logstore {
             self.prev_crc = header.encode(self.active.salt, head);
             offset += bytes;
             run.end = end;
-            self.stats.records += u64::from(records);
+            records_of_run += u64::from(records);
             self.stats.batches += 1;
-            self.plan.wrote(self.active.lsn(offset), u64::from(records), now);
             written += 1;
         }
-        self.write_run(&run, offset)?;
+        self.write_run(&run, offset, records_of_run, now)?;
         self.last_write = now;
         Ok(written)
     }
 
     /// Writes a part of the buffer so that it ends at an offset of the segment.
-    fn write_run(&mut self, run: &std::ops::Range<usize>, end: u64) -> Result<(), LogError> {
+    fn write_run(
+        &mut self,
+        run: &std::ops::Range<usize>,
+        end: u64,
+        records: u64,
+        now: Time,
+    ) -> Result<(), LogError> {
         let bytes = &self.buf[run.clone()];
         if bytes.is_empty() {
             return Ok(());
@@ -343,7 +349,9 @@ impl Logstore {
         let Active { file, path, .. } = &self.active;
         dir::write_at(file, path, bytes, end - bytes.len() as u64)?;
         self.stats.bytes += bytes.len() as u64;
+        self.stats.records += records;
         self.active.end = end;
+        self.plan.wrote(self.active.lsn(end), records, now);
         self.is_covered = false;
         Ok(())
     }

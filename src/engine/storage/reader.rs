@@ -116,7 +116,11 @@ fn header(
         HeaderError::Version(found) => {
             Broken::Named(LogError::Version { path: path.to_owned(), found })
         }
-        HeaderError::Invalid => Broken::Unwritten,
+        HeaderError::Invalid if is_unwritten(bytes) => Broken::Unwritten,
+        HeaderError::Invalid => {
+            let reason = "the segment's head is not what was written";
+            Broken::Named(LogError::Damaged { path: path.to_owned(), offset: 0, reason })
+        }
     })?;
     let belongs = header.first == first && report.log_id.is_none_or(|id| id == header.log_id);
     let follows = report.log_id.is_none() || header.prev_crc == report.last_crc;
@@ -125,6 +129,12 @@ fn header(
         return Err(Broken::Named(LogError::Damaged { path: path.to_owned(), offset: 0, reason }));
     }
     Ok(header)
+}
+
+/// A head is written whole into a file that was filled with zeros and synced before; what else
+/// it may be after a crash is nothing at all.
+fn is_unwritten(bytes: &[u8]) -> bool {
+    bytes.get(..SEGMENT_HEADER_BYTES).is_none_or(|head| head.iter().all(|&byte| byte == 0))
 }
 
 fn add(report: &mut ScanReport, header: &SegmentHeader, found: &Scan) {
@@ -148,8 +158,13 @@ fn verify_unsynced(
     let mut bytes = Vec::new();
     for &first in later {
         dir::read(&dir::segment_path(dir, first), &mut bytes)?;
-        let Ok(header) = SegmentHeader::decode(&bytes) else {
-            continue;
+        let header = match SegmentHeader::decode(&bytes) {
+            Ok(header) => header,
+            Err(_) if is_unwritten(&bytes) => continue,
+            Err(_) => {
+                let reason = "what follows in the next segment is not what was written";
+                return Err(LogError::Damaged { path: path.to_owned(), offset, reason });
+            }
         };
         let from = SEGMENT_HEADER_BYTES as u64;
         if recovery::highest_synced(&bytes, &header, from) > end {

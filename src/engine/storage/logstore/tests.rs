@@ -327,3 +327,59 @@ fn a_log_that_can_not_grow_keeps_what_was_appended_and_goes_on_by_itself() {
     log.close(Time(4) + RETRY_AFTER).unwrap();
     assert_eq!(open(dir.path()).2, numbers(0..number + 1));
 }
+
+#[test]
+fn a_flipped_header_bit_of_a_synced_segment_is_refused() {
+    let dir = tempfile::tempdir().unwrap();
+    let options = LogOptions { policy: FsyncPolicy::EachBatch, ..OPTIONS };
+    let (mut log, _, _) = open_with(dir.path(), options).unwrap();
+    for number in 0..20 {
+        append(&mut log, number);
+    }
+    log.close(Time(9)).unwrap();
+    let path = dir::segment_path(&reader::log_dir(dir.path()), Lsn(0));
+    let mut bytes = std::fs::read(&path).unwrap();
+    bytes[37] ^= 4;
+    std::fs::write(&path, &bytes).unwrap();
+    let (records, error) = match open_with(dir.path(), options) {
+        Ok((_, recovered, records)) => (Some((records.len(), recovered)), None),
+        Err(error) => (None, Some(error)),
+    };
+    assert!(error.is_some(), "opened with (records, report) = {records:?}");
+}
+
+#[test]
+fn a_failed_write_is_not_acknowledged_under_none() {
+    let dir = tempfile::tempdir().unwrap();
+    let (mut log, _, _) = open(dir.path());
+    let before = log.acknowledged();
+    log.active.file = Arc::new(File::open(&*log.active.path).unwrap());
+    append(&mut log, 0);
+    assert!(log.commit(Time(1)).is_err());
+    assert_eq!(log.acknowledged(), before);
+}
+
+#[test]
+fn what_was_kept_aside_is_never_overwritten() {
+    let dir = tempfile::tempdir().unwrap();
+    write(dir.path(), 0, 2);
+    let log_dir = reader::log_dir(dir.path());
+    let path = dir::segment_path(&log_dir, Lsn(0));
+    let bytes = std::fs::read(&path).unwrap();
+    let last = bytes.iter().rposition(|&byte| byte != 0).unwrap();
+    let mut torn = bytes.clone();
+    torn[last - 3] ^= 1;
+    std::fs::write(&path, &torn).unwrap();
+    let (log, recovered, _) = open(dir.path());
+    let kept = recovered.kept_aside.unwrap();
+    let first = std::fs::read(&kept).unwrap();
+    let active = log.active.path.clone();
+    drop(log);
+    // The new segment's head is lost before anything was synced behind it.
+    let mut segment = std::fs::read(&*active).unwrap();
+    segment[..4096].fill(0);
+    segment[5000] = 1;
+    std::fs::write(&*active, &segment).unwrap();
+    let (_, again, _) = open(dir.path());
+    assert_eq!(std::fs::read(&kept).unwrap(), first, "second incident: {again:?}");
+}
