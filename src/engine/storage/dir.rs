@@ -1,151 +1,230 @@
-//! The file system as the log uses it: each call names its file when it fails.
+//! The file system as the log uses it: one directory of files, as a trait.
+//!
+//! The narrow waist between the log and the disk. [`RealDir`] is the real one; tests put a disk
+//! behind it that loses, tears and refuses (`sim::disk`). Calls return plain [`io::Error`]s;
+//! `segment.rs` adds which file it was and what was being done.
 
-use std::fs::{File, OpenOptions};
-use std::io::{self, Read, Write};
-use std::os::unix::fs::{FileExt, OpenOptionsExt};
+use std::fs::{DirBuilder, File, OpenOptions};
+use std::io;
+use std::os::unix::fs::{DirBuilderExt, FileExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
-use super::{IoOp, LogError};
-use crate::ids::Lsn;
 use crate::lock::{self, LockError};
 
-/// The ending of a segment's name.
-const SEGMENT: &str = "seg";
-/// What else may stand beside segments: the lock, a segment being prepared, tails set aside.
-const LOCK_NAME: &str = "writer.lock";
-const PREPARED_NAME: &str = "next.tmp";
-const TORN_PREFIX: &str = "torn-";
+/// Bytes that can be read anywhere.
+pub trait ReadAt: Send + Sync {
+    /// Returns how many bytes there are.
+    ///
+    /// # Errors
+    /// What the system says.
+    fn bytes(&self) -> io::Result<u64>;
 
-/// Zeros are written this many at a time.
-static ZEROS: [u8; 1 << 16] = [0; 1 << 16];
-
-/// Adds the file and what was done to it to an error.
-pub(super) fn failed(op: IoOp, path: &Path) -> impl FnOnce(io::Error) -> LogError {
-    let path = path.to_owned();
-    move |source| LogError::Io { op, path, source }
+    /// Fills `buf` from `offset` on and returns how many bytes were there: fewer than asked for
+    /// only at the end.
+    ///
+    /// # Errors
+    /// What the system says.
+    fn read_at(&self, buf: &mut [u8], offset: u64) -> io::Result<usize>;
 }
 
-/// Returns the name of the segment that begins at `first`.
-pub(super) fn segment_path(dir: &Path, first: Lsn) -> PathBuf {
-    dir.join(format!("{:016x}.{SEGMENT}", first.0))
+/// A file of a [`Dir`].
+pub trait DirFile: ReadAt {
+    /// Writes all bytes at an offset.
+    ///
+    /// # Errors
+    /// What the system says; then a part of the bytes may have been written.
+    fn write_at(&self, bytes: &[u8], offset: u64) -> io::Result<()>;
+
+    /// Cuts the file, or lengthens it with zeros.
+    ///
+    /// # Errors
+    /// What the system says.
+    fn set_bytes(&self, bytes: u64) -> io::Result<()>;
+
+    /// Returns once all bytes that were written before are on the disk.
+    ///
+    /// # Errors
+    /// What the system says. Then nobody knows what is on the disk, and asking again won't tell.
+    fn sync_data(&self) -> io::Result<()>;
+
+    /// Returns once all that was written before is on the disk, and a changed length too.
+    ///
+    /// # Errors
+    /// As [`Self::sync_data`].
+    fn sync_all(&self) -> io::Result<()>;
 }
 
-/// Returns where the bytes of a torn tail that began at `lsn` are kept: a name that no earlier
-/// tail has.
-pub(super) fn torn_path(dir: &Path, lsn: Lsn) -> PathBuf {
-    let name = |number: u32| dir.join(format!("{TORN_PREFIX}{:016x}.{number}.bin", lsn.0));
-    (0..).map(name).find(|path| !path.exists()).expect("a directory has fewer files than numbers")
+/// What a file is opened for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Access {
+    /// Only reading; beside a writer too.
+    Read,
+    /// Reading and writing.
+    Write,
 }
 
-/// Returns the first LSNs of all segments, in order.
-pub(super) fn segments(dir: &Path) -> Result<Vec<Lsn>, LogError> {
-    let mut found = Vec::new();
-    for entry in std::fs::read_dir(dir).map_err(failed(IoOp::Read, dir))? {
-        let path = entry.map_err(failed(IoOp::Read, dir))?.path();
-        let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
-        if name == LOCK_NAME || name == PREPARED_NAME || name.starts_with(TORN_PREFIX) {
-            continue;
-        }
-        let first = name
-            .strip_suffix(SEGMENT)
-            .and_then(|stem| stem.strip_suffix('.'))
-            .filter(|digits| digits.len() == 16)
-            .and_then(|digits| u64::from_str_radix(digits, 16).ok());
-        match first {
-            Some(first) => found.push(Lsn(first)),
-            None => return Err(LogError::Foreign { path }),
-        }
+/// What lets go of a lock when it is dropped.
+pub trait Lock: Send {}
+
+/// A directory of files.
+pub trait Dir: Send + Sync {
+    /// Returns where it is, for messages.
+    fn path(&self) -> &Path;
+
+    /// Makes the directory if it is not there.
+    ///
+    /// # Errors
+    /// What the system says.
+    fn make(&self) -> io::Result<()>;
+
+    /// Returns the names of its files, in no order.
+    ///
+    /// # Errors
+    /// What the system says.
+    fn names(&self) -> io::Result<Vec<String>>;
+
+    /// Opens a file.
+    ///
+    /// # Errors
+    /// What the system says; [`io::ErrorKind::NotFound`] if it is not there.
+    fn open(&self, name: &str, access: Access) -> io::Result<Arc<dyn DirFile>>;
+
+    /// Makes an empty file, or empties it.
+    ///
+    /// # Errors
+    /// What the system says.
+    fn create(&self, name: &str) -> io::Result<Arc<dyn DirFile>>;
+
+    /// Gives a file another name. On the disk it has it after [`Self::sync`].
+    ///
+    /// # Errors
+    /// What the system says.
+    fn rename(&self, from: &str, to: &str) -> io::Result<()>;
+
+    /// Removes a file. It is gone from the disk after [`Self::sync`].
+    ///
+    /// # Errors
+    /// What the system says.
+    fn remove(&self, name: &str) -> io::Result<()>;
+
+    /// Returns once all names are on the disk.
+    ///
+    /// # Errors
+    /// What the system says.
+    fn sync(&self) -> io::Result<()>;
+
+    /// Takes a lock that only one process can hold, without waiting.
+    ///
+    /// # Errors
+    /// [`LockError::Held`] if another one has it.
+    fn lock(&self, name: &str) -> Result<Box<dyn Lock>, LockError>;
+}
+
+/// A directory of the machine's file system.
+#[derive(Debug)]
+pub struct RealDir(PathBuf);
+
+impl RealDir {
+    /// Returns the directory at a path.
+    pub fn new(path: PathBuf) -> Self {
+        Self(path)
     }
-    found.sort_unstable();
-    Ok(found)
 }
 
-/// Reads a whole file into `buf`.
-pub(super) fn read(path: &Path, buf: &mut Vec<u8>) -> Result<(), LogError> {
-    buf.clear();
-    let mut file = File::open(path).map_err(failed(IoOp::Open, path))?;
-    file.read_to_end(buf).map_err(failed(IoOp::Read, path))?;
-    Ok(())
-}
+impl Lock for File {}
 
-/// Opens a segment for writing.
-pub(super) fn open_segment(path: &Path) -> Result<File, LogError> {
-    OpenOptions::new().read(true).write(true).open(path).map_err(failed(IoOp::Open, path))
-}
+impl ReadAt for File {
+    fn bytes(&self) -> io::Result<u64> {
+        Ok(self.metadata()?.len())
+    }
 
-/// Makes a file of zeros under a name of its own, so that appending later changes no metadata
-/// and a sync costs one write instead of a journal commit. What can't be finished is removed: its
-/// room may be what others need.
-pub(super) fn prepare_segment(dir: &Path, bytes: u64) -> Result<(File, PathBuf), LogError> {
-    let path = dir.join(PREPARED_NAME);
-    let file = OpenOptions::new()
-        .read(true)
-        .write(true)
-        .create(true)
-        .truncate(true)
-        .mode(0o600)
-        .open(&path)
-        .map_err(failed(IoOp::Create, &path))?;
-    match fill(&file, &path, bytes) {
-        Ok(()) => Ok((file, path)),
-        Err(error) => {
-            // The error that matters is the one that is returned.
-            let _ = std::fs::remove_file(&path);
-            Err(error)
+    fn read_at(&self, buf: &mut [u8], offset: u64) -> io::Result<usize> {
+        let mut filled = 0;
+        while filled < buf.len() {
+            match FileExt::read_at(self, &mut buf[filled..], offset + filled as u64) {
+                Ok(0) => break,
+                Ok(bytes) => filled += bytes,
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => return Err(error),
+            }
         }
+        Ok(filled)
     }
 }
 
-fn fill(mut file: &File, path: &Path, bytes: u64) -> Result<(), LogError> {
-    let mut left = bytes;
-    while left > 0 {
-        let zeros = usize::try_from(left).unwrap_or(usize::MAX).min(ZEROS.len());
-        file.write_all(&ZEROS[..zeros]).map_err(failed(IoOp::Write, path))?;
-        left -= zeros as u64;
+impl DirFile for File {
+    fn write_at(&self, bytes: &[u8], offset: u64) -> io::Result<()> {
+        self.write_all_at(bytes, offset)
     }
-    file.sync_all().map_err(failed(IoOp::Sync, path))
+
+    fn set_bytes(&self, bytes: u64) -> io::Result<()> {
+        self.set_len(bytes)
+    }
+
+    fn sync_data(&self) -> io::Result<()> {
+        Self::sync_data(self)
+    }
+
+    fn sync_all(&self) -> io::Result<()> {
+        Self::sync_all(self)
+    }
 }
 
-/// Writes at an offset.
-pub(super) fn write_at(
-    file: &File,
-    path: &Path,
-    bytes: &[u8],
-    offset: u64,
-) -> Result<(), LogError> {
-    file.write_all_at(bytes, offset).map_err(failed(IoOp::Write, path))
+impl ReadAt for [u8] {
+    fn bytes(&self) -> io::Result<u64> {
+        Ok(self.len() as u64)
+    }
+
+    fn read_at(&self, buf: &mut [u8], offset: u64) -> io::Result<usize> {
+        let rest = usize::try_from(offset).ok().and_then(|at| self.get(at..)).unwrap_or_default();
+        let count = rest.len().min(buf.len());
+        buf[..count].copy_from_slice(&rest[..count]);
+        Ok(count)
+    }
 }
 
-/// Keeps bytes in a file of their own, on the disk.
-pub(super) fn keep(path: &Path, bytes: &[u8]) -> Result<(), LogError> {
-    let mut file = File::create(path).map_err(failed(IoOp::Create, path))?;
-    file.write_all(bytes).map_err(failed(IoOp::Write, path))?;
-    file.sync_all().map_err(failed(IoOp::Sync, path))
-}
+impl Dir for RealDir {
+    fn path(&self) -> &Path {
+        &self.0
+    }
 
-/// Renames a file.
-pub(super) fn rename(from: &Path, to: &Path) -> Result<(), LogError> {
-    std::fs::rename(from, to).map_err(failed(IoOp::Rename, from))
-}
+    fn make(&self) -> io::Result<()> {
+        DirBuilder::new().recursive(true).mode(0o700).create(&self.0)
+    }
 
-/// Cuts a file and makes sure that it stays cut.
-pub(super) fn cut(path: &Path, bytes: u64) -> Result<(), LogError> {
-    let file = open_segment(path)?;
-    file.set_len(bytes).map_err(failed(IoOp::Cut, path))?;
-    file.sync_all().map_err(failed(IoOp::Sync, path))
-}
+    fn names(&self) -> io::Result<Vec<String>> {
+        let name = |entry: io::Result<std::fs::DirEntry>| {
+            Ok(entry?.file_name().to_string_lossy().into_owned())
+        };
+        std::fs::read_dir(&self.0)?.map(name).collect()
+    }
 
-/// Makes sure that the names in a directory are on the disk.
-pub(super) fn sync_dir(dir: &Path) -> Result<(), LogError> {
-    let handle = File::open(dir).map_err(failed(IoOp::Open, dir))?;
-    handle.sync_all().map_err(failed(IoOp::Sync, dir))
-}
+    fn open(&self, name: &str, access: Access) -> io::Result<Arc<dyn DirFile>> {
+        let write = access == Access::Write;
+        let file = OpenOptions::new().read(true).write(write).open(self.0.join(name))?;
+        Ok(Arc::new(file))
+    }
 
-/// Becomes the only writer of a log.
-pub(super) fn lock(dir: &Path) -> Result<File, LogError> {
-    let path = dir.join(LOCK_NAME);
-    lock::take(&path).map_err(|error| match error {
-        LockError::Held { holder } => LogError::InUse { path: dir.to_owned(), holder },
-        LockError::Io(source) => failed(IoOp::Lock, &path)(source),
-    })
+    fn create(&self, name: &str) -> io::Result<Arc<dyn DirFile>> {
+        let mut options = OpenOptions::new();
+        options.read(true).write(true).create(true).truncate(true).mode(0o600);
+        Ok(Arc::new(options.open(self.0.join(name))?))
+    }
+
+    fn rename(&self, from: &str, to: &str) -> io::Result<()> {
+        std::fs::rename(self.0.join(from), self.0.join(to))
+    }
+
+    fn remove(&self, name: &str) -> io::Result<()> {
+        std::fs::remove_file(self.0.join(name))
+    }
+
+    fn sync(&self) -> io::Result<()> {
+        File::open(&self.0)?.sync_all()
+    }
+
+    fn lock(&self, name: &str) -> Result<Box<dyn Lock>, LockError> {
+        Ok(Box::new(lock::take(&self.0.join(name))?))
+    }
 }

@@ -22,7 +22,7 @@ use super::format::{
 };
 use super::reader::{self, ScanReport, TornTail};
 use super::sync::{Job, Maker, Notify, Prepared, Synced, Syncer};
-use super::{IoOp, LogError, dir};
+use super::{IoOp, LogError, segment};
 use crate::clock::Time;
 use crate::config::scenario::FsyncPolicy;
 use crate::ids::Lsn;
@@ -162,8 +162,8 @@ impl Logstore {
         visit: &mut dyn FnMut(RecordRef<'_>),
     ) -> Result<(Self, Recovered), LogError> {
         let dir = reader::log_dir(data_dir);
-        std::fs::create_dir_all(&dir).map_err(dir::failed(IoOp::Create, &dir))?;
-        let lock = dir::lock(&dir)?;
+        std::fs::create_dir_all(&dir).map_err(segment::failed(IoOp::Create, &dir))?;
+        let lock = segment::lock(&dir)?;
         let found = reader::scan(data_dir, visit)?;
         let mut recovered = Recovered {
             segments: found.segments.len(),
@@ -188,7 +188,7 @@ impl Logstore {
                 active
             }
         };
-        dir::sync_dir(&dir)?;
+        segment::sync_dir(&dir)?;
         let end = active.lsn(active.end);
         let log = Self {
             dir,
@@ -347,7 +347,7 @@ impl Logstore {
             return Ok(());
         }
         let Active { file, path, .. } = &self.active;
-        dir::write_at(file, path, bytes, end - bytes.len() as u64)?;
+        segment::write_at(file, path, bytes, end - bytes.len() as u64)?;
         self.stats.bytes += bytes.len() as u64;
         self.stats.records += records;
         self.active.end = end;
@@ -486,13 +486,13 @@ impl Logstore {
         let Self { syncer, active, prev_crc, plan, is_marked, .. } = self;
         syncer.finish()?;
         let Active { file, path, .. } = &active;
-        file.sync_data().map_err(dir::failed(IoOp::Sync, path))?;
+        file.sync_data().map_err(segment::failed(IoOp::Sync, path))?;
         let offset = align_up(active.end);
         let is_known = is_marked && plan.synced() == plan.written();
         if !is_known && offset + BATCH_HEADER_BYTES as u64 <= active.room {
             let (mark, _) = mark(&active, offset, plan.written(), prev_crc);
-            dir::write_at(file, path, &mark, offset)?;
-            file.sync_data().map_err(dir::failed(IoOp::Sync, path))?;
+            segment::write_at(file, path, &mark, offset)?;
+            file.sync_data().map_err(segment::failed(IoOp::Sync, path))?;
         }
         Ok(())
     }
@@ -535,7 +535,7 @@ impl Logstore {
             return Ok(());
         }
         let (mark, crc) = mark(&self.active, offset, self.plan.synced(), self.prev_crc);
-        dir::write_at(&self.active.file, &self.active.path, &mark, offset)?;
+        segment::write_at(&self.active.file, &self.active.path, &mark, offset)?;
         self.prev_crc = crc;
         self.active.end = end;
         self.is_covered = false;
@@ -568,14 +568,14 @@ fn mark(
 /// made durable first, so that all that was recovered is known to be synced.
 fn reopen(dir: &Path, last: &SegmentHeader, found: &ScanReport) -> Result<Active, LogError> {
     for &first in found.segments.iter().rev().skip(1).take(1) {
-        let path = dir::segment_path(dir, first);
-        let file = dir::open_segment(&path)?;
-        file.sync_all().map_err(dir::failed(IoOp::Sync, &path))?;
+        let path = segment::segment_path(dir, first);
+        let file = segment::open_segment(&path)?;
+        file.sync_all().map_err(segment::failed(IoOp::Sync, &path))?;
     }
-    let path = dir::segment_path(dir, last.first);
-    let file = dir::open_segment(&path)?;
-    file.sync_all().map_err(dir::failed(IoOp::Sync, &path))?;
-    let room = file.metadata().map_err(dir::failed(IoOp::Read, &path))?.len();
+    let path = segment::segment_path(dir, last.first);
+    let file = segment::open_segment(&path)?;
+    file.sync_all().map_err(segment::failed(IoOp::Sync, &path))?;
+    let room = file.metadata().map_err(segment::failed(IoOp::Read, &path))?.len();
     Ok(Active {
         file: Arc::new(file),
         path: Arc::new(path),
@@ -595,10 +595,10 @@ fn create(
     prev_crc: u32,
 ) -> Result<Active, LogError> {
     let header = SegmentHeader { log_id, first, salt: u32::from_be_bytes(random()), prev_crc };
-    dir::write_at(&file, &prepared, &header.encode(), 0)?;
-    let path = dir::segment_path(dir, first);
-    dir::rename(&prepared, &path)?;
-    let room = file.metadata().map_err(dir::failed(IoOp::Read, &path))?.len();
+    segment::write_at(&file, &prepared, &header.encode(), 0)?;
+    let path = segment::segment_path(dir, first);
+    segment::rename(&prepared, &path)?;
+    let room = file.metadata().map_err(segment::failed(IoOp::Read, &path))?.len();
     Ok(Active {
         file: Arc::new(file),
         path: Arc::new(path),
@@ -618,26 +618,26 @@ fn set_aside(
 ) -> Result<(), LogError> {
     let mut bytes = Vec::new();
     for &first in &torn.later {
-        let path = dir::segment_path(dir, first);
-        dir::read(&path, &mut bytes)?;
+        let path = segment::segment_path(dir, first);
+        segment::read(&path, &mut bytes)?;
         recovered.torn_bytes += bytes.len() as u64;
-        dir::rename(&path, &dir::torn_path(dir, first))?;
+        segment::rename(&path, &segment::torn_path(dir, first))?;
     }
     if torn.bytes > 0 {
-        dir::read(&torn.path, &mut bytes)?;
+        segment::read(&torn.path, &mut bytes)?;
         let from = usize::try_from(torn.offset).unwrap_or(usize::MAX).min(bytes.len());
         let until = from.saturating_add(usize::try_from(torn.bytes).unwrap_or(usize::MAX));
-        let kept = dir::torn_path(dir, end);
-        dir::keep(&kept, &bytes[from..until.min(bytes.len())])?;
+        let kept = segment::torn_path(dir, end);
+        segment::keep(&kept, &bytes[from..until.min(bytes.len())])?;
         recovered.torn_bytes += torn.bytes;
         recovered.kept_aside = Some(kept);
     }
     if torn.offset == 0 {
-        std::fs::remove_file(&torn.path).map_err(dir::failed(IoOp::Cut, &torn.path))?;
+        std::fs::remove_file(&torn.path).map_err(segment::failed(IoOp::Cut, &torn.path))?;
     } else {
-        dir::cut(&torn.path, torn.offset)?;
+        segment::cut(&torn.path, torn.offset)?;
     }
-    dir::sync_dir(dir)
+    segment::sync_dir(dir)
 }
 
 fn random<const N: usize>() -> [u8; N] {

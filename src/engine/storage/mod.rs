@@ -10,11 +10,12 @@ use std::io;
 use std::path::PathBuf;
 
 pub mod commit;
-mod dir;
+pub mod dir;
 pub mod format;
 pub mod logstore;
 pub mod reader;
 pub mod recovery;
+mod segment;
 mod sync;
 
 pub use format::RecordRef;

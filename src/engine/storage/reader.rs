@@ -3,9 +3,9 @@
 use std::path::{Path, PathBuf};
 
 use super::LogError;
-use super::dir;
 use super::format::{HeaderError, RecordRef, SEGMENT_HEADER_BYTES, SegmentHeader};
 use super::recovery::{self, Scan};
+use super::segment;
 use crate::ids::Lsn;
 
 /// What a log holds.
@@ -57,11 +57,11 @@ pub fn scan(data_dir: &Path, visit: &mut dyn FnMut(RecordRef<'_>)) -> Result<Sca
         last_crc: 0,
         log_id: None,
     };
-    let segments = dir::segments(&dir)?;
+    let segments = segment::segments(&dir)?;
     let mut bytes = Vec::new();
     for (index, &first) in segments.iter().enumerate() {
-        let path = dir::segment_path(&dir, first);
-        dir::read(&path, &mut bytes)?;
+        let path = segment::segment_path(&dir, first);
+        segment::read(&path, &mut bytes)?;
         let later = &segments[index + 1..];
         let header = match header(&bytes, first, &path, &report) {
             Ok(header) => header,
@@ -157,7 +157,7 @@ fn verify_unsynced(
 ) -> Result<(), LogError> {
     let mut bytes = Vec::new();
     for &first in later {
-        dir::read(&dir::segment_path(dir, first), &mut bytes)?;
+        segment::read(&segment::segment_path(dir, first), &mut bytes)?;
         let header = match SegmentHeader::decode(&bytes) {
             Ok(header) => header,
             Err(_) if is_unwritten(&bytes) => continue,

@@ -10,7 +10,7 @@ use std::sync::mpsc::{Receiver, Sender, TryRecvError, channel};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use super::{IoOp, LogError, dir};
+use super::{IoOp, LogError, segment};
 use crate::clock::{Clock, SystemClock};
 use crate::ids::Lsn;
 
@@ -117,7 +117,7 @@ impl Maker {
         let (report, results) = channel();
         let thread = spawn("log-prepare", move || {
             while next_order.recv().is_ok() {
-                if report.send(dir::prepare_segment(&dir, bytes)).is_err() {
+                if report.send(segment::prepare_segment(&dir, bytes)).is_err() {
                     return;
                 }
                 notify();
@@ -165,20 +165,20 @@ fn spawn(name: &str, run: impl FnOnce() + Send + 'static) -> Result<JoinHandle<(
     std::thread::Builder::new()
         .name(name.to_owned())
         .spawn(run)
-        .map_err(dir::failed(IoOp::Create, std::path::Path::new("a thread")))
+        .map_err(segment::failed(IoOp::Create, std::path::Path::new("a thread")))
 }
 
 fn carry_out(job: Job) -> Result<Synced, LogError> {
     match job {
         Job::Sync { file, path, end } => {
             let began = SystemClock.now();
-            file.sync_data().map_err(dir::failed(IoOp::Sync, &path))?;
+            file.sync_data().map_err(segment::failed(IoOp::Sync, &path))?;
             Ok(Synced::Tail { end, latency: SystemClock.now().since(began) })
         }
         Job::Seal { file, path, bytes, dir, end } => {
-            file.set_len(bytes).map_err(dir::failed(IoOp::Cut, &path))?;
-            file.sync_all().map_err(dir::failed(IoOp::Sync, &path))?;
-            dir::sync_dir(&dir)?;
+            file.set_len(bytes).map_err(segment::failed(IoOp::Cut, &path))?;
+            file.sync_all().map_err(segment::failed(IoOp::Sync, &path))?;
+            segment::sync_dir(&dir)?;
             Ok(Synced::Segment { end })
         }
     }

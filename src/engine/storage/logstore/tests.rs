@@ -168,7 +168,7 @@ fn after_a_clean_end_any_damage_is_refused() {
         append(&mut log, number);
     }
     log.close(Time(9)).unwrap();
-    let path = dir::segment_path(&reader::log_dir(dir.path()), Lsn(0));
+    let path = segment::segment_path(&reader::log_dir(dir.path()), Lsn(0));
     let mut bytes = std::fs::read(&path).unwrap();
     bytes[4500] ^= 4;
     std::fs::write(&path, &bytes).unwrap();
@@ -180,7 +180,7 @@ fn after_a_clean_end_any_damage_is_refused() {
 fn a_torn_tail_is_kept_aside_and_writing_goes_on_behind_it() {
     let dir = tempfile::tempdir().unwrap();
     write(dir.path(), 0, 4);
-    let path = dir::segment_path(&reader::log_dir(dir.path()), Lsn(0));
+    let path = segment::segment_path(&reader::log_dir(dir.path()), Lsn(0));
     let mut bytes = std::fs::read(&path).unwrap();
     let last = bytes.iter().rposition(|&byte| byte != 0).unwrap();
     bytes[last - 3] ^= 1;
@@ -207,8 +207,8 @@ fn foreign_files_and_missing_segments_are_named() {
     }
     log.close(Time(1)).unwrap();
     let log_dir = reader::log_dir(dir.path());
-    let second = dir::segments(&log_dir).unwrap()[1];
-    std::fs::remove_file(dir::segment_path(&log_dir, second)).unwrap();
+    let second = segment::segments(&log_dir).unwrap()[1];
+    std::fs::remove_file(segment::segment_path(&log_dir, second)).unwrap();
     let refused = open_with(dir.path(), OPTIONS).err();
     assert!(
         matches!(refused, Some(LogError::Damaged { .. } | LogError::Gap { .. })),
@@ -244,8 +244,8 @@ fn image() -> (tempfile::TempDir, Vec<(PathBuf, Vec<u8>)>) {
     }
     drop(log);
     let log_dir = reader::log_dir(dir.path());
-    let segments = dir::segments(&log_dir).unwrap();
-    let files = segments.iter().map(|&first| dir::segment_path(&log_dir, first));
+    let segments = segment::segments(&log_dir).unwrap();
+    let files = segments.iter().map(|&first| segment::segment_path(&log_dir, first));
     let images = files.map(|path| (path.clone(), std::fs::read(path).unwrap())).collect();
     (dir, images)
 }
@@ -337,7 +337,7 @@ fn a_flipped_header_bit_of_a_synced_segment_is_refused() {
         append(&mut log, number);
     }
     log.close(Time(9)).unwrap();
-    let path = dir::segment_path(&reader::log_dir(dir.path()), Lsn(0));
+    let path = segment::segment_path(&reader::log_dir(dir.path()), Lsn(0));
     let mut bytes = std::fs::read(&path).unwrap();
     bytes[37] ^= 4;
     std::fs::write(&path, &bytes).unwrap();
@@ -364,7 +364,7 @@ fn what_was_kept_aside_is_never_overwritten() {
     let dir = tempfile::tempdir().unwrap();
     write(dir.path(), 0, 2);
     let log_dir = reader::log_dir(dir.path());
-    let path = dir::segment_path(&log_dir, Lsn(0));
+    let path = segment::segment_path(&log_dir, Lsn(0));
     let bytes = std::fs::read(&path).unwrap();
     let last = bytes.iter().rposition(|&byte| byte != 0).unwrap();
     let mut torn = bytes.clone();
