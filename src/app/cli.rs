@@ -30,6 +30,11 @@ pub(crate) enum Command {
         #[command(flatten)]
         args: LogArgs,
     },
+    /// Make the index anew from the log and cut a torn tail, or save what is whole of a damaged log
+    Repair {
+        #[command(flatten)]
+        args: RepairArgs,
+    },
     /// Look into the log, beside a running office too
     Log {
         #[command(subcommand)]
@@ -45,6 +50,19 @@ pub(crate) struct LogArgs {
     /// Print JSON
     #[arg(long)]
     pub(crate) json: bool,
+}
+
+/// What to set right.
+#[derive(Debug, Args)]
+pub(crate) struct RepairArgs {
+    #[command(flatten)]
+    pub(crate) log: LogArgs,
+    /// Change nothing, only say what would be done
+    #[arg(long, conflicts_with = "salvage")]
+    pub(crate) dry_run: bool,
+    /// Copy every whole record of a damaged log to a new data directory, leaving the old as it is
+    #[arg(long, value_name = "OUT")]
+    pub(crate) salvage: Option<PathBuf>,
 }
 
 /// What can be asked of the log.

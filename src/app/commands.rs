@@ -5,12 +5,15 @@ use std::path::{Path, PathBuf};
 
 use color_eyre::eyre::Result;
 use engine::config::{self, ConfigErrors, Effective, LoadError, Override};
+use engine::roles::repair;
 use engine::scheduler::record::Record;
 use engine::scheduler::verify::Verifier;
-use engine::storage::reader;
+use engine::storage::reader::{self, ScanReport};
+use engine::storage::salvage::Skipped;
+use engine::storage::{self, IndexOutcome, LogError};
 use serde_json::json;
 
-use super::cli::{Command, DataDirArg, ScenarioCommand};
+use super::cli::{Command, DataDirArg, RepairArgs, ScenarioCommand};
 use super::datadir::{DataDir, DataDirError};
 use super::exit::Exit;
 use super::log_commands;
@@ -41,6 +44,10 @@ pub(crate) fn run(command: &Command) -> Result<Exit> {
         Command::Scenario { command } => run_scenario(command),
         Command::Verify { args } => match data_dir_with_log(&args.data) {
             Ok(data_dir) => verify(&data_dir, args.json),
+            Err(error) => Ok(usage(&error)),
+        },
+        Command::Repair { args } => match data_dir_with_log(&args.log.data) {
+            Ok(data_dir) => repair(&data_dir, args),
             Err(error) => Ok(usage(&error)),
         },
         Command::Log { command } => log_commands::run(command),
@@ -100,6 +107,7 @@ pub(crate) fn data_dir_with_log(data: &DataDirArg) -> Result<PathBuf, NoLog> {
 }
 
 fn verify(data_dir: &Path, is_json: bool) -> Result<Exit> {
+    let is_written = storage::writer_of(data_dir)?.is_some();
     let mut verifier = Verifier::default();
     let scanned = reader::scan(data_dir, &mut |record| match Record::decode(
         record.kind,
@@ -109,9 +117,11 @@ fn verify(data_dir: &Path, is_json: bool) -> Result<Exit> {
         Ok(record) => verifier.read(&record),
         Err(error) => verifier.unreadable(&error),
     });
-    let verdict = verifier.finish();
+    let verdict = verifier.finish(scanned.as_ref().map_or(true, ScanReport::is_whole));
     let mut problems = verdict.problems.clone();
     let lost_tail_bytes = match &scanned {
+        // What a writer has under way is not lost.
+        Ok(_) if is_written => 0,
         Ok(report) => report.torn.as_ref().map_or(0, |torn| torn.bytes),
         Err(error) => {
             problems.push(error.to_string());
@@ -153,3 +163,101 @@ fn verify(data_dir: &Path, is_json: bool) -> Result<Exit> {
         Ok(_) => Ok(Exit::LogDamaged),
     }
 }
+
+fn repair(data_dir: &Path, args: &RepairArgs) -> Result<Exit> {
+    match &args.salvage {
+        Some(out) => salvage(data_dir, out, args.log.json),
+        None if args.dry_run => dry_repair(data_dir, args.log.json),
+        None => {
+            let found = repair::repair(data_dir)?;
+            let kept = found.kept_aside.as_ref().map(|path| path.display().to_string());
+            let IndexOutcome::Rebuilt { lost_keys, .. } = found.index else {
+                unreachable!("a repair always makes the index anew")
+            };
+            if args.log.json {
+                let json = json!({
+                    "ok": true, "records": found.records, "segments": found.segments,
+                    "torn_bytes": found.torn_bytes, "kept_aside": kept, "lost_keys": lost_keys,
+                });
+                say(&format!("{json}\n"));
+            } else {
+                say(&torn_line(found.torn_bytes, "cut"));
+                if let Some(kept) = kept {
+                    say(&format!("what was cut is kept in {kept}\n"));
+                }
+                say(&format!("the index was made anew from {} records\n", found.records));
+            }
+            Ok(Exit::Done)
+        }
+    }
+}
+
+/// Says what a repair would do.
+fn dry_repair(data_dir: &Path, is_json: bool) -> Result<Exit> {
+    if let Some(holder) = storage::writer_of(data_dir)? {
+        return Err(LogError::InUse { path: data_dir.to_owned(), holder }.into());
+    }
+    let found = reader::scan(data_dir, &mut |_| {})?;
+    let torn_bytes = found.torn.as_ref().map_or(0, |torn| torn.bytes);
+    let index = match storage::index_health(data_dir) {
+        Ok(health) => health.to_string(),
+        Err(error) => error.to_string(),
+    };
+    if is_json {
+        let json = json!({ "ok": true, "records": found.records, "torn_bytes": torn_bytes,
+            "index": index });
+        say(&format!("{json}\n"));
+    } else {
+        say(&torn_line(torn_bytes, "would be cut"));
+        say(&format!("index: {index}\n"));
+        say(&format!("the index would be made anew from {} records\n", found.records));
+    }
+    Ok(Exit::Done)
+}
+
+fn torn_line(bytes: u64, verb: &str) -> String {
+    match bytes {
+        0 => "the log has no torn tail\n".to_owned(),
+        bytes => format!("{bytes} bytes of torn tail {verb}\n"),
+    }
+}
+
+/// Writes what is whole in a log to a new data directory.
+fn salvage(data_dir: &Path, out: &Path, is_json: bool) -> Result<Exit> {
+    if out.read_dir().is_ok_and(|mut entries| entries.next().is_some()) {
+        return Ok(usage(&NotEmpty(out.to_owned())));
+    }
+    let salvaged = repair::salvage(data_dir, out)?;
+    let bytes: u64 = salvaged.skipped.iter().map(|skipped| skipped.bytes).sum();
+    if is_json {
+        let skipped = |place: &Skipped| {
+            json!({ "segment": place.path.display().to_string(), "offset": place.offset,
+                "bytes": place.bytes })
+        };
+        let json = json!({
+            "records": salvaged.records, "skipped_bytes": bytes,
+            "skipped": salvaged.skipped.iter().map(skipped).collect::<Vec<_>>(),
+            "lost_issues": salvaged.unopened, "out_of_order": salvaged.out_of_order,
+        });
+        say(&format!("{json}\n"));
+        return Ok(Exit::Done);
+    }
+    for place in &salvaged.skipped {
+        let Skipped { path, offset, bytes } = place;
+        say(&format!("skipped {bytes} bytes at byte {offset} of {}\n", path.display()));
+    }
+    if salvaged.unopened > 0 {
+        let count = salvaged.unopened;
+        say(&format!("left out {count} completions of tickets whose issue is lost\n"));
+    }
+    if salvaged.out_of_order > 0 {
+        say(&format!("left out {} issues that are out of order\n", salvaged.out_of_order));
+    }
+    say(&format!("{} records are in {}\n", salvaged.records, out.display()));
+    Ok(Exit::Done)
+}
+
+/// A place for something new has something in it.
+#[derive(Debug, thiserror::Error)]
+#[error("{} is not empty; name a directory that does not exist yet", .0.display())]
+struct NotEmpty(PathBuf);

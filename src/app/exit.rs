@@ -19,6 +19,8 @@ pub(crate) enum Exit {
     InUse,
     /// The disk is full, read-only, refuses us, or failed a sync.
     Disk,
+    /// The index of the log is not what was written.
+    IndexCorrupt,
     /// The program panicked.
     Panic,
     /// A signal ended the run.
@@ -36,6 +38,7 @@ impl Exit {
             Self::LogDamaged => 5,
             Self::InUse => 6,
             Self::Disk => 7,
+            Self::IndexCorrupt => 8,
             Self::Panic => 70,
             Self::Signal(signal) => u8::try_from(128 + signal).unwrap_or(u8::MAX),
         }
@@ -50,6 +53,7 @@ impl Exit {
             5 => Self::LogDamaged,
             6 => Self::InUse,
             7 => Self::Disk,
+            8 => Self::IndexCorrupt,
             _ => Self::Failed,
         }
     }

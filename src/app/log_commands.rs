@@ -7,7 +7,7 @@ use std::path::Path;
 use color_eyre::eyre::Result;
 use engine::ids::TicketId;
 use engine::scheduler::record::{Issued, Record, Start};
-use engine::storage::{RecordRef, reader};
+use engine::storage::{self, RecordRef, reader};
 use serde_json::{Value, json};
 
 use super::cli::{LogArgs, LogCommand};
@@ -158,12 +158,22 @@ fn stats(data_dir: &Path, out: &Out) -> Result<Exit> {
         Ok(Record::Completed(_)) => completed += 1,
         Err(_) => {}
     })?;
-    let torn_bytes = report.torn.as_ref().map_or(0, |torn| torn.bytes);
+    let is_written = storage::writer_of(data_dir)?.is_some();
+    // What a writer has under way is not torn, and its index changes while it is looked at.
+    let torn_bytes = report.torn.as_ref().filter(|_| !is_written).map_or(0, |torn| torn.bytes);
+    let index = if is_written {
+        "in use by the writer".to_owned()
+    } else {
+        storage::index_health(data_dir)?.to_string()
+    };
+    let file_bytes: u64 = report.segments.iter().map(|segment| segment.file_bytes).sum();
+    let first = report.segments.first().map_or(0, |segment| segment.first.0);
     if out.is_json {
         let stats = json!({
-            "segments": report.segments.len(), "records": report.records, "bytes": report.bytes,
-            "end_lsn": report.end.0, "torn_bytes": torn_bytes, "starts": starts,
-            "leases": leases, "issued": issued, "completed": completed, "last_id": last_id.0,
+            "segments": report.segments.len(), "records": report.records, "bytes": report.bytes(),
+            "file_bytes": file_bytes, "first_lsn": first, "end_lsn": report.end.0,
+            "torn_bytes": torn_bytes, "starts": starts, "leases": leases, "issued": issued,
+            "completed": completed, "last_id": last_id.0, "index": index,
         });
         out.line(&stats.to_string());
         return Ok(Exit::Done);
@@ -171,12 +181,14 @@ fn stats(data_dir: &Path, out: &Out) -> Result<Exit> {
     let lines = [
         ("segments", format::count(report.segments.len() as u64)),
         ("records", format::count(report.records)),
-        ("bytes", format::bytes(report.bytes)),
+        ("bytes", format::bytes(report.bytes())),
+        ("files", format::bytes(file_bytes)),
         ("torn tail", format::bytes(torn_bytes)),
         ("starts", format::count(starts)),
         ("issued", format::count(issued)),
         ("completed", format::count(completed)),
         ("last id", last_id.to_string()),
+        ("index", index),
     ];
     for (name, value) in lines {
         out.line(&format!("{name:<10} {value}"));

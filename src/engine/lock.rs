@@ -27,7 +27,7 @@ pub enum LockError {
 /// # Errors
 /// [`LockError::Held`] if another process has it, without waiting.
 pub fn take(path: &Path) -> Result<File, LockError> {
-    let mut file = OpenOptions::new()
+    let file = OpenOptions::new()
         .read(true)
         .write(true)
         .create(true)
@@ -37,17 +37,36 @@ pub fn take(path: &Path) -> Result<File, LockError> {
     match file.try_lock() {
         Ok(()) => {}
         Err(TryLockError::WouldBlock) => {
-            let mut holder = String::new();
-            // Not knowing who it is does not make it less held.
-            let _ = file.read_to_string(&mut holder);
-            let holder = holder.lines().next().unwrap_or("unknown").to_owned();
-            return Err(LockError::Held { holder });
+            return Err(LockError::Held { holder: read_holder(&file) });
         }
         Err(TryLockError::Error(error)) => return Err(error.into()),
     }
     file.set_len(0)?;
     file.write_all_at(format!("{}\n", std::process::id()).as_bytes(), 0)?;
     Ok(file)
+}
+
+/// Returns who holds the lock of a file, if anybody does.
+///
+/// # Errors
+/// If the file can't be read. One that is not there is held by nobody.
+pub fn holder(path: &Path) -> io::Result<Option<String>> {
+    let file = match File::open(path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+        other => other?,
+    };
+    match file.try_lock_shared() {
+        Ok(()) => Ok(None),
+        Err(TryLockError::WouldBlock) => Ok(Some(read_holder(&file))),
+        Err(TryLockError::Error(error)) => Err(error),
+    }
+}
+
+fn read_holder(mut file: &File) -> String {
+    let mut holder = String::new();
+    // Not knowing who it is does not make it less held.
+    let _ = file.read_to_string(&mut holder);
+    holder.lines().next().unwrap_or("unknown").to_owned()
 }
 
 #[cfg(test)]
@@ -61,7 +80,9 @@ mod tests {
         let held = take(&path).unwrap();
         let own = std::process::id().to_string();
         assert!(matches!(take(&path), Err(LockError::Held { holder }) if holder == own));
+        assert_eq!(holder(&path).unwrap(), Some(own));
         drop(held);
+        assert_eq!(holder(&path).unwrap(), None);
         take(&path).unwrap();
     }
 }

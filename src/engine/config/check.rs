@@ -23,14 +23,15 @@ impl Checks<'_> {
         let loads = self.loads();
         let Draft { seed, duration, drain, explode, workers, .. } = self.draft;
         let Draft { scheduler, discipline, room, retry, max_processes, .. } = self.draft;
-        let Draft { fsync, segment_bytes, frame_max_bytes, outbox_high_bytes, .. } = self.draft;
+        let Draft { fsync, segment_bytes, retain_bytes, index_bytes, .. } = self.draft;
+        let Draft { frame_max_bytes, outbox_high_bytes, .. } = self.draft;
         Scenario {
             run: scenario::Run { seed, duration, warmup, drain, explode_waiting: explode },
             office: scenario::Office { workers, seats, scheduler, discipline, room, retry },
             services,
             loads,
             users: scenario::Users { max_processes },
-            storage: scenario::Storage { fsync, segment_bytes },
+            storage: scenario::Storage { fsync, segment_bytes, retain_bytes, index_bytes },
             net: scenario::Net { frame_max_bytes, outbox_high_bytes },
         }
     }

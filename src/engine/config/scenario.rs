@@ -205,6 +205,10 @@ pub struct Storage {
     pub fsync: FsyncPolicy,
     /// The size at which a segment is sealed.
     pub segment_bytes: u64,
+    /// Old segments are let go of above this many bytes; `None` keeps all.
+    pub retain_bytes: Option<u64>,
+    /// Memory of the index of the latest records.
+    pub index_bytes: u64,
 }
 
 /// When the log is synced, and so what a power loss can take. A killed process loses nothing

@@ -72,6 +72,14 @@ pub(super) fn size(text: &str, low: u64, high: u64) -> Read<u64> {
     number.checked_mul(scale).filter(|size| (low..=high).contains(size)).ok_or_else(expected)
 }
 
+/// Reads how much of the log is kept; `None` is all.
+pub(super) fn retain(text: &str) -> Read<Option<u64>> {
+    if text == "unlimited" {
+        return Ok(None);
+    }
+    size(text, 1 << 20, 1 << 44).map(Some).map_err(|expected| expected + ", or unlimited")
+}
+
 /// Writes a size with the largest unit that divides it.
 pub(super) fn show_size(bytes: u64) -> String {
     let unit =

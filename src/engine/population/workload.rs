@@ -158,7 +158,12 @@ pub(super) mod tests {
                 load("rush", LoadModel::Open { rate, on_overrun: OnOverrun::Late }),
             ],
             users: Users { max_processes: 4 },
-            storage: Storage { fsync: FsyncPolicy::None, segment_bytes: 1 << 20 },
+            storage: Storage {
+                fsync: FsyncPolicy::None,
+                segment_bytes: 1 << 20,
+                retain_bytes: None,
+                index_bytes: 1 << 20,
+            },
             net: Net { frame_max_bytes: 65_536, outbox_high_bytes: 65_536 },
         }
     }

@@ -21,9 +21,12 @@ use crate::net::frame::Frame;
 use crate::net::message::{DirectorToIssuer, IssuerConfig, IssuerToDirector, Recovering};
 use crate::net::wire::Message;
 use crate::scheduler::issuer::Options;
-use crate::scheduler::record::Record;
+use crate::scheduler::record::{Issued, Record};
 use crate::scheduler::recovery::Recovery;
-use crate::storage::{LogError, LogOptions, Logstore, RecordRef, Recovered};
+use crate::storage::index::{Key, Place};
+use crate::storage::{
+    Hands, LogError, LogOptions, LogPlace, Logstore, Opening as LogOpening, RecordRef, Recovered,
+};
 
 mod peers;
 mod serving;
@@ -107,6 +110,8 @@ impl IssuerRole {
             log: LogOptions {
                 segment_bytes: scenario.storage.segment_bytes,
                 policy: scenario.storage.fsync,
+                retain_bytes: scenario.storage.retain_bytes,
+                index_bytes: scenario.storage.index_bytes,
             },
             recovery: Recovery::new(options(&scenario), config.run, config.timeline.clone()),
             records: Arc::clone(&records),
@@ -260,28 +265,60 @@ struct Opener {
 impl Opener {
     /// Opens the log and replays it; waits a little for a dying predecessor to let go of it.
     fn open(self) -> Result<Opened, LogError> {
-        let Self { dir, log, mut recovery, records, waker } = self;
+        let mut opening = self.begin()?;
+        let Self { mut recovery, records, .. } = self;
+        if let Some(state) = opening.state() {
+            if recovery.restore(state) {
+                restore_open(&mut recovery, &mut opening)?;
+            } else {
+                opening.forget_index("its state is of another version");
+            }
+        }
+        let (log, report) = opening.replay(&mut |record: RecordRef<'_>| {
+            records.fetch_add(1, Ordering::Relaxed);
+            match Record::decode(record.kind, record.key, record.value) {
+                Ok(record) => recovery.replay(&record),
+                Err(error) => log::warn!("a record is passed over: lsn={} {error}", record.lsn),
+            }
+        })?;
+        Ok(Opened { log, report, recovery })
+    }
+
+    fn begin(&self) -> Result<LogOpening, LogError> {
         let give_up = SystemClock.now() + limits::WRITER_LOCK_PATIENCE;
+        let place = LogPlace::in_data_dir(&self.dir);
         loop {
-            let waker = Arc::clone(&waker);
-            let mut visit = |record: RecordRef<'_>| {
-                records.fetch_add(1, Ordering::Relaxed);
-                match Record::decode(record.kind, record.key, record.value) {
-                    Ok(record) => recovery.replay(&record),
-                    Err(error) => log::warn!("a record is passed over: lsn={} {error}", record.lsn),
-                }
-            };
-            match Logstore::open(&dir, log, move || wake(&waker), &mut visit) {
-                Ok((log, report)) => {
-                    return Ok(Opened { log, report, recovery });
-                }
+            let waker = Arc::clone(&self.waker);
+            let hands = Hands::Threads(Arc::new(move || wake(&waker)));
+            match LogOpening::begin(&place, self.log, hands) {
                 Err(LogError::InUse { .. }) if SystemClock.now() < give_up => {
                     sleep_until(SystemClock.now() + limits::WRITER_LOCK_RETRY);
                 }
-                Err(error) => return Err(error),
+                other => return other,
             }
         }
     }
+}
+
+/// Finds the tickets that were open when the state was kept: those that the index knows as issued
+/// and not as completed.
+fn restore_open(recovery: &mut Recovery, opening: &mut LogOpening) -> Result<(), LogError> {
+    let mut open: Vec<(Key, Place)> = Vec::new();
+    opening.visit_keys(&Issued::key(recovery.oldest_open()), &mut |key, place| {
+        let is_issue = key[8..] == [0; 8];
+        if is_issue {
+            open.push((*key, place));
+        } else if open.last().is_some_and(|(issue, _)| issue[..8] == key[..8]) {
+            open.pop();
+        }
+    })?;
+    for (key, place) in open {
+        let record = opening.read(&key, place)?;
+        if let Ok(Record::Issued(issued)) = Record::decode(record.kind, record.key, record.value) {
+            recovery.restore_open(&issued);
+        }
+    }
+    Ok(())
 }
 
 fn wake(waker: &Waker) {

@@ -3,7 +3,7 @@
 //! [`event_loop`] is the only code that waits. [`links`] are a role's connections as bytes,
 //! [`control`] a child's side of the control plane and [`staff`] a supervisor's; [`dial`] keeps a
 //! connection to the issuer. The roles themselves: [`issuer`], [`worker`], [`users_manager`],
-//! [`user`].
+//! [`user`]. [`repair`] sets a data directory right without an office.
 
 use std::sync::Arc;
 
@@ -21,6 +21,7 @@ pub mod hands;
 pub mod issuer;
 pub mod links;
 pub mod notes;
+pub mod repair;
 pub mod staff;
 pub mod user;
 pub mod users_manager;

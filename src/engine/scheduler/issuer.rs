@@ -17,7 +17,8 @@ use std::time::Duration;
 
 use super::queue::{Handle, Place, Queues};
 use super::record::{Completed, Issued, Outcome, Record};
-use super::stats::Stats;
+use super::state::{self, RunMark};
+use super::stats::{ServiceStats, Stats};
 use super::tokens::{Known, Tokens};
 use crate::clock::Time;
 use crate::config::scenario::{Retry, RetryPosition};
@@ -206,6 +207,45 @@ impl Issuer {
     /// Returns how many tickets are not finished.
     pub fn open(&self) -> u32 {
         self.open
+    }
+
+    /// Returns the ids that may be in use at most: those below the lease.
+    pub fn leased_until(&self) -> TicketId {
+        TicketId(self.leased_until)
+    }
+
+    /// Returns the oldest ticket that is not finished; without one, the next to be issued.
+    pub fn oldest_open(&self) -> TicketId {
+        let open = self.tickets.iter().filter(|ticket| ticket.state != State::Free);
+        open.map(|ticket| ticket.id).min().unwrap_or(TicketId(self.next_id))
+    }
+
+    /// Returns what a restart needs beside the open tickets; see [`super::state`]. All records so
+    /// far must be written; `lease` is the last one among them.
+    pub fn encode_state(&self, mark: &RunMark, lease: TicketId, now: Time) -> Vec<u8> {
+        let line = self.stats.timeline();
+        let mut services: Vec<(ServiceStats, [u128; 2])> = self
+            .stats
+            .services()
+            .iter()
+            .map(|service| {
+                let integrals = [&service.waiting, &service.in_service];
+                (service.clone(), integrals.map(|average| average.integral_ns(now, line)))
+            })
+            .collect();
+        for ticket in self.tickets.iter().filter(|ticket| ticket.state != State::Free) {
+            let started = if ticket.started.is_set() { ticket.started } else { now };
+            let waited = line.measured(ticket.arrived, started).as_nanos();
+            let served = line.measured(started, now).as_nanos();
+            let (_, integrals) = &mut services[usize::from(ticket.service.0)];
+            if !ticket.is_foreign {
+                integrals[0] = integrals[0].saturating_sub(waited);
+                integrals[1] = integrals[1].saturating_sub(served);
+            }
+        }
+        let mut out = Vec::new();
+        state::encode(&mut out, mark, (lease, self.oldest_open()), &services, &self.tokens);
+        out
     }
 
     /// Returns how many tickets wait for a seat.

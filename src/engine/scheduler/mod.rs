@@ -8,6 +8,7 @@ pub mod issuer;
 pub mod queue;
 pub mod record;
 pub mod recovery;
+pub mod state;
 pub mod stats;
 pub mod tokens;
 pub mod verify;

@@ -4,7 +4,7 @@
 //! file is where a ticket's life becomes such records and back. All numbers are big-endian.
 //!
 //! ```text
-//! kind 1 start      key: epoch u32, 12 zero bytes
+//! kind 1 start      key: 8 zero bytes, epoch u32, 4 zero bytes
 //!                   value: run u64 | wall clock ns u64 | boot id 16
 //! kind 2 lease      key: 16 zero bytes
 //!                   value: first id that is not leased u64
@@ -166,13 +166,10 @@ impl<'a> Record<'a> {
     pub fn key(&self) -> Key {
         let mut key = [0; 16];
         match self {
-            Self::Start(start) => key[..4].copy_from_slice(&start.epoch.0.to_be_bytes()),
+            Self::Start(start) => key[8..12].copy_from_slice(&start.epoch.0.to_be_bytes()),
             Self::Lease(_) => {}
-            Self::Issued(issued) => key[..8].copy_from_slice(&issued.id.0.to_be_bytes()),
-            Self::Completed(completed) => {
-                key[..8].copy_from_slice(&completed.id.0.to_be_bytes());
-                key[8..].copy_from_slice(&KEY_OF_COMPLETION.to_be_bytes());
-            }
+            Self::Issued(issued) => key = Issued::key(issued.id),
+            Self::Completed(completed) => key = Completed::key(completed.id),
         }
         key
     }
@@ -214,7 +211,9 @@ impl<'a> Record<'a> {
 
 impl Start {
     fn take(key: &Key, fields: &mut Fields<'_>) -> Option<Self> {
-        let epoch = Epoch(u32::from_be_bytes(*key.first_chunk()?));
+        // Logs of before the index have it at the beginning, where ticket ids stand now.
+        let [old, new] = [*key.first_chunk()?, *key[8..].first_chunk()?].map(u32::from_be_bytes);
+        let epoch = Epoch(old.max(new));
         let (run, wall) = (RunId(fields.u64()?), WallTime(fields.u64()?));
         Some(Self { epoch, run, wall, boot: fields.bytes()? })
     }
@@ -222,6 +221,13 @@ impl Start {
 
 impl<'a> Issued<'a> {
     const FIXED_BYTES: usize = 51;
+
+    /// Returns the key of a ticket's issue.
+    pub fn key(id: TicketId) -> Key {
+        let mut key = [0; 16];
+        key[..8].copy_from_slice(&id.0.to_be_bytes());
+        key
+    }
 
     fn put(&self, out: &mut Vec<u8>) {
         let mut fixed = [0; Self::FIXED_BYTES];
@@ -257,6 +263,13 @@ impl<'a> Issued<'a> {
 impl Completed {
     const BYTES: usize = 36;
 
+    /// Returns the key of the end of a ticket's life; it follows that of its issue.
+    pub fn key(id: TicketId) -> Key {
+        let mut key = Issued::key(id);
+        key[8..].copy_from_slice(&KEY_OF_COMPLETION.to_be_bytes());
+        key
+    }
+
     fn put(&self, out: &mut Vec<u8>) {
         let mut bytes = [0; Self::BYTES];
         bytes[0] = self.outcome.code();
@@ -287,21 +300,31 @@ impl Completed {
 }
 
 /// What is left of a value.
-struct Fields<'a>(&'a [u8]);
+pub(super) struct Fields<'a>(pub(super) &'a [u8]);
 
 impl<'a> Fields<'a> {
-    fn bytes<const N: usize>(&mut self) -> Option<[u8; N]> {
+    pub(super) fn bytes<const N: usize>(&mut self) -> Option<[u8; N]> {
         let (bytes, rest) = self.0.split_first_chunk()?;
         self.0 = rest;
         Some(*bytes)
     }
 
-    fn u32(&mut self) -> Option<u32> {
+    pub(super) fn take(&mut self, count: usize) -> Option<&'a [u8]> {
+        let (bytes, rest) = self.0.split_at_checked(count)?;
+        self.0 = rest;
+        Some(bytes)
+    }
+
+    pub(super) fn u32(&mut self) -> Option<u32> {
         self.bytes().map(u32::from_be_bytes)
     }
 
-    fn u64(&mut self) -> Option<u64> {
+    pub(super) fn u64(&mut self) -> Option<u64> {
         self.bytes().map(u64::from_be_bytes)
+    }
+
+    pub(super) fn u128(&mut self) -> Option<u128> {
+        self.bytes().map(u128::from_be_bytes)
     }
 
     fn time(&mut self) -> Option<Time> {

@@ -1,13 +1,16 @@
 //! From the log's records to the issuer that wrote them.
 //!
 //! Replaying is the whole of recovery: the records say which ids are taken, which tickets are
-//! open, which requests have a ticket, and what the run's statistics were.
+//! open, which requests have a ticket, and what the run's statistics were. With a state that was
+//! kept ([`super::state`]) and the tickets that were open then, only the records behind it are
+//! replayed.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
 
 use super::issuer::{Issuer, OpenTicket, Options};
 use super::record::{Completed, Issued, Record, Start};
+use super::state::{self, RunMark};
 use super::stats::Stats;
 use super::tokens::Tokens;
 use crate::clock::Time;
@@ -19,9 +22,11 @@ use crate::timeline::Timeline;
 pub struct Recovery {
     options: Options,
     run: RunId,
-    is_own_run: bool,
+    /// The first ticket of the run, once the run has begun.
+    first: Option<TicketId>,
     last_epoch: Epoch,
     next_id: TicketId,
+    oldest_open: TicketId,
     open: BTreeMap<TicketId, OpenTicket>,
     tokens: Tokens,
     stats: Stats,
@@ -35,13 +40,52 @@ impl Recovery {
         Self {
             options,
             run,
-            is_own_run: false,
+            first: None,
             last_epoch: Epoch(0),
             next_id: TicketId(1),
+            oldest_open: TicketId(1),
             open: BTreeMap::new(),
             tokens: Tokens::default(),
             stats,
         }
+    }
+
+    /// Puts a kept state back; returns whether it could be read. Then the tickets that were open
+    /// are to be given to [`Self::restore_open`].
+    pub fn restore(&mut self, bytes: &[u8]) -> bool {
+        let Some(state) = state::decode(bytes, &self.options) else {
+            return false;
+        };
+        self.last_epoch = state.mark.epoch;
+        self.next_id = state.lease.max(TicketId(1));
+        self.oldest_open = state.oldest_open;
+        if state.mark.run == self.run {
+            let line = self.stats.timeline().clone();
+            self.first = Some(state.mark.first);
+            self.tokens = state.tokens;
+            self.stats = state.stats;
+            self.stats.set_timeline(line);
+        }
+        true
+    }
+
+    /// Returns the oldest ticket that was open when the state was kept.
+    pub fn oldest_open(&self) -> TicketId {
+        self.oldest_open
+    }
+
+    /// Takes a ticket that was open when the state was kept.
+    pub fn restore_open(&mut self, issued: &Issued<'_>) {
+        let open = self.open_ticket(issued);
+        if !open.is_foreign {
+            self.tokens.open(issued.token, 0);
+        }
+        self.open.insert(issued.id, open);
+    }
+
+    /// Returns where the run stands in the log once all of it is replayed.
+    pub fn mark(&self) -> RunMark {
+        RunMark { run: self.run, first: self.first.unwrap_or(self.next_id), epoch: self.epoch() }
     }
 
     /// Takes the next record of the log.
@@ -57,6 +101,16 @@ impl Recovery {
     /// Returns the number of this start of the issuer.
     pub fn epoch(&self) -> Epoch {
         Epoch(self.last_epoch.0 + 1)
+    }
+
+    /// Returns the first id that was never leased.
+    pub fn next_id(&self) -> TicketId {
+        self.next_id
+    }
+
+    /// Returns whether a ticket is open.
+    pub fn is_open(&self, id: TicketId) -> bool {
+        self.open.contains_key(&id)
     }
 
     /// Returns how many tickets are open.
@@ -75,27 +129,32 @@ impl Recovery {
 
     fn replay_start(&mut self, start: &Start) {
         self.last_epoch = self.last_epoch.max(start.epoch);
-        self.is_own_run = start.run == self.run;
+        if start.run == self.run {
+            self.first.get_or_insert(self.next_id);
+        }
     }
 
     fn replay_issued(&mut self, issued: &Issued<'_>) {
         self.next_id = self.next_id.max(TicketId(issued.id.0 + 1));
-        let service = self.known_service(issued.service);
-        let open = OpenTicket {
-            id: issued.id,
-            token: issued.token,
-            service,
-            demand_ns: issued.demand_ns,
-            arrived: issued.arrived,
-            is_foreign: !self.is_own_run,
-            payload: issued.payload.to_vec(),
-        };
-        if self.is_own_run {
+        let open = self.open_ticket(issued);
+        if !open.is_foreign {
             self.tokens.open(issued.token, 0);
             let is_delayed = issued.waiting_seen > 0;
-            self.stats.replay_issued(service, issued.arrived, is_delayed);
+            self.stats.replay_issued(open.service, issued.arrived, is_delayed);
         }
         self.open.insert(issued.id, open);
+    }
+
+    fn open_ticket(&self, issued: &Issued<'_>) -> OpenTicket {
+        OpenTicket {
+            id: issued.id,
+            token: issued.token,
+            service: self.known_service(issued.service),
+            demand_ns: issued.demand_ns,
+            arrived: issued.arrived,
+            is_foreign: self.first.is_none_or(|first| issued.id < first),
+            payload: issued.payload.to_vec(),
+        }
     }
 
     fn replay_completed(&mut self, end: &Completed) {

@@ -110,6 +110,11 @@ impl TimeAverage {
         self.set(self.value.saturating_sub(1), now, line);
     }
 
+    /// Returns the average of a value that is zero now, from what was integrated before.
+    pub(super) fn restored(integral_ns: u128, max: u64) -> Self {
+        Self { integral_ns, max, ..Self::default() }
+    }
+
     /// Adds what the value would have contributed in a span that is over.
     pub fn credit(&mut self, span: Duration) {
         self.integral_ns += span.as_nanos();
@@ -149,6 +154,13 @@ impl Stats {
     /// Takes note of a change of the run's timeline.
     pub fn set_timeline(&mut self, line: Timeline) {
         self.line = line;
+    }
+
+    /// Takes over the figures of a state that was kept.
+    pub(super) fn restore(&mut self, services: Vec<ServiceStats>) {
+        for (own, kept) in self.services.iter_mut().zip(services) {
+            *own = kept;
+        }
     }
 
     /// Returns the figures, one entry per service, by [`ServiceId`].

@@ -54,6 +54,27 @@ impl Tokens {
         users.and_then(|users| users.get(user.index() as usize)).copied().unwrap_or(0)
     }
 
+    /// Returns the next sequence number of each user, by load and index.
+    pub(super) fn next_seqs(&self) -> &[Vec<u64>] {
+        &self.next_seq
+    }
+
+    /// Returns the remembered requests whose tickets have finished, the oldest first.
+    pub(super) fn finished(&self) -> impl ExactSizeIterator<Item = (Token, TicketId, Outcome)> {
+        self.finished.iter().map(|&token| match self.known[&token] {
+            Known::Finished(id, outcome) => (token, id, outcome),
+            Known::Open(_) => unreachable!("a request that has finished is not open again"),
+        })
+    }
+
+    /// Puts back how far a user has counted.
+    pub(super) fn restore_next_seq(&mut self, load: usize, index: usize, seq: u64) {
+        if let Some(users) = self.next_seq.get_mut(load) {
+            users.resize(users.len().max(index + 1), 0);
+            users[index] = users[index].max(seq);
+        }
+    }
+
     /// Remembers that a request got a ticket.
     pub fn open(&mut self, token: Token, handle: Handle) {
         self.known.insert(token, Known::Open(handle));

@@ -2,8 +2,10 @@
 //!
 //! G1: ids rise strictly and stay below the lease that was durable before. G3: a token has one
 //! ticket within a run; as users ask in the order of their own numbers, these rise for each user,
-//! which takes no more memory to check than there are users. G4: a ticket is completed at most once, and only if it was issued. G5 is
-//! what is left: the open tickets, which the next start queues again.
+//! which takes no more memory to check than there are users. G4: a ticket is completed at most
+//! once, and only if it was issued. G5 is what is left: the open tickets, which the next start
+//! queues again. Where old segments were let go of, a ticket's issue may be gone and its
+//! completion still there; not the other way round.
 
 use std::collections::{BTreeSet, HashMap};
 
@@ -21,6 +23,9 @@ pub struct Verifier {
     issued: u64,
     completed: u64,
     open: BTreeSet<TicketId>,
+    /// Completed tickets whose issue is not in the log.
+    unopened: BTreeSet<TicketId>,
+    first_id: Option<TicketId>,
     last_id: TicketId,
     leased_until: TicketId,
     run: Option<RunId>,
@@ -73,13 +78,14 @@ impl Verifier {
                     let id = issued.id;
                     self.problem(format!("ticket {id}: {user} had one for request {last} already"));
                 }
+                self.first_id.get_or_insert(issued.id);
                 self.last_id = self.last_id.max(issued.id);
                 self.open.insert(issued.id);
             }
             Record::Completed(end) => {
                 self.completed += 1;
-                if !self.open.remove(&end.id) {
-                    self.problem(format!("ticket {} was completed without being open", end.id));
+                if !self.open.remove(&end.id) && !self.unopened.insert(end.id) {
+                    self.unopened(end.id);
                 }
             }
         }
@@ -90,8 +96,14 @@ impl Verifier {
         self.problem(problem.to_string());
     }
 
-    /// Returns what was found.
-    pub fn finish(self) -> Verdict {
+    /// Returns what was found. `is_whole` says that the log has all segments that it ever had.
+    pub fn finish(mut self, is_whole: bool) -> Verdict {
+        let first = if is_whole { None } else { Some(self.first_id.unwrap_or(TicketId(u64::MAX))) };
+        for id in std::mem::take(&mut self.unopened) {
+            if first.is_none_or(|first| id >= first) {
+                self.unopened(id);
+            }
+        }
         Verdict {
             issued: self.issued,
             completed: self.completed,
@@ -100,6 +112,10 @@ impl Verifier {
             problems: self.problems,
             problems_count: self.problems_count,
         }
+    }
+
+    fn unopened(&mut self, id: TicketId) {
+        self.problem(format!("ticket {id} was completed without being open"));
     }
 
     fn problem(&mut self, problem: String) {
@@ -154,9 +170,24 @@ mod tests {
         for record in records {
             verifier.read(record);
         }
-        let verdict = verifier.finish();
+        let verdict = verifier.finish(true);
         assert_eq!(verdict.problems, problems);
         verdict
+    }
+
+    #[test]
+    fn a_log_without_its_oldest_segments_may_lack_issues_but_no_completions() {
+        let lease = Record::Lease(TicketId(100));
+        let finish = |records: &[Record<'_>]| {
+            let mut verifier = Verifier::default();
+            records.iter().for_each(|record| verifier.read(record));
+            verifier.finish(false).problems
+        };
+        assert!(finish(&[lease, completed(3), issued(7, 1), completed(7)]).is_empty());
+        let twice = finish(&[lease, completed(3), completed(3), issued(7, 1)]);
+        assert_eq!(twice, ["ticket 3 was completed without being open"]);
+        let never = finish(&[lease, issued(7, 1), completed(8)]);
+        assert_eq!(never, ["ticket 8 was completed without being open"]);
     }
 
     #[test]

@@ -171,7 +171,8 @@ impl DirFile for File {
     }
 }
 
-impl ReadAt for [u8] {
+/// Bytes in memory are read like a file.
+impl ReadAt for Vec<u8> {
     fn bytes(&self) -> io::Result<u64> {
         Ok(self.len() as u64)
     }

@@ -37,7 +37,8 @@
 //! The salt makes bytes of another segment fail, the LSN makes misplaced ones fail, and the chain
 //! of header CRCs makes a missing batch visible. A batch begins where the one before ends, or on
 //! the next border of [`ALIGN`]. Zeros are no batch, so a segment that was filled with zeros
-//! beforehand ends where they begin.
+//! beforehand ends where they begin. The last batch of a segment may be cut short by a recovery;
+//! then the next segment begins where its last whole record ends.
 
 use crc_fast::CrcAlgorithm;
 
@@ -107,8 +108,12 @@ impl SegmentHeader {
     /// # Errors
     /// [`HeaderError`] if it is damaged or of another version.
     pub fn decode(block: &[u8]) -> Result<Self, HeaderError> {
-        let head: &[u8; 48] = block.first_chunk().ok_or(HeaderError::Invalid)?;
-        if head[0..8] != SEGMENT_MAGIC || crc(&head[0..44]) != u32_at(head, 44) {
+        let (head, rest) = block
+            .get(..SEGMENT_HEADER_BYTES)
+            .and_then(|block| block.split_first_chunk::<48>())
+            .ok_or(HeaderError::Invalid)?;
+        let is_whole = head[0..8] == SEGMENT_MAGIC && crc(&head[0..44]) == u32_at(head, 44);
+        if !is_whole || rest.iter().any(|&byte| byte != 0) {
             return Err(HeaderError::Invalid);
         }
         let version = u16::from_be_bytes([head[8], head[9]]);
@@ -142,6 +147,15 @@ pub struct BatchHeader {
 }
 
 impl BatchHeader {
+    /// What a batch begins with.
+    pub const MAGIC: [u8; 4] = BATCH_MAGIC;
+
+    /// Returns the salt with which the header's checksum would be right.
+    pub fn salt_of(bytes: &[u8]) -> Option<u32> {
+        let head: &[u8; BATCH_HEADER_BYTES] = bytes.first_chunk()?;
+        Some(crc(&head[8..40]) ^ u32_at(head, 4))
+    }
+
     /// Writes the header in front of its records and returns its CRC.
     pub fn encode(&self, salt: u32, out: &mut [u8; BATCH_HEADER_BYTES]) -> u32 {
         let flags = if self.records == 0 { FLAG_MARK } else { 0 };
@@ -242,19 +256,21 @@ pub fn move_records(records: &mut [u8], from: Lsn, to: Lsn) {
 /// if it is not whole or not what was written.
 #[inline]
 pub fn take_record(bytes: &[u8], lsn: Lsn) -> Option<(RecordRef<'_>, usize)> {
-    let (record, len) = read_record(bytes, lsn)?;
-    (crc(&bytes[4..len]) ^ fold(lsn) == u32_at(bytes, 0)).then_some((record, len))
+    let len = record_bytes(bytes)?;
+    let record = bytes.get(..len)?;
+    if crc(&record[4..]) ^ fold(lsn) != u32_at(record, 0) {
+        return None;
+    }
+    let key = record[8..RECORD_HEADER_BYTES].first_chunk()?;
+    Some((RecordRef { lsn, kind: record[7], key, value: &record[RECORD_HEADER_BYTES..] }, len))
 }
 
-/// Like [`take_record`], for a record whose checksum has been verified before.
+/// Returns how long the record at the beginning of `bytes` says it is.
 #[inline]
-pub fn read_record(bytes: &[u8], lsn: Lsn) -> Option<(RecordRef<'_>, usize)> {
+pub fn record_bytes(bytes: &[u8]) -> Option<usize> {
     let head: &[u8; RECORD_HEADER_BYTES] = bytes.first_chunk()?;
-    let value_bytes = u32::from_be_bytes([0, head[4], head[5], head[6]]) as usize;
-    let len = RECORD_HEADER_BYTES + value_bytes;
-    let value = bytes.get(RECORD_HEADER_BYTES..len)?;
-    let key = bytes[8..24].first_chunk()?;
-    Some((RecordRef { lsn, kind: head[7], key, value }, len))
+    let value_bytes = u32::from_be_bytes([0, head[4], head[5], head[6]]);
+    Some(RECORD_HEADER_BYTES + value_bytes as usize)
 }
 
 /// Returns the next border at or behind a position in a segment's file.
@@ -269,7 +285,7 @@ fn fold(lsn: Lsn) -> u32 {
 
 #[expect(clippy::cast_possible_truncation, reason = "CRC-32C is 32 bits in a 64-bit return type")]
 #[inline]
-fn crc(bytes: &[u8]) -> u32 {
+pub(super) fn crc(bytes: &[u8]) -> u32 {
     crc_fast::checksum(CrcAlgorithm::Crc32Iscsi, bytes) as u32
 }
 
@@ -290,12 +306,12 @@ mod tests {
         let header = SegmentHeader { log_id: [7; 16], first: Lsn(1 << 40), salt: 9, prev_crc: 5 };
         let block = header.encode();
         assert_eq!(SegmentHeader::decode(&block), Ok(header));
-        for at in 0..48 {
+        for at in (0..48).chain([48, SEGMENT_HEADER_BYTES - 1]) {
             let mut flipped = block;
             flipped[at] ^= 1;
             assert_eq!(SegmentHeader::decode(&flipped), Err(HeaderError::Invalid), "byte {at}");
         }
-        assert_eq!(SegmentHeader::decode(&block[..40]), Err(HeaderError::Invalid));
+        assert_eq!(SegmentHeader::decode(&block[..4095]), Err(HeaderError::Invalid));
     }
 
     #[test]

@@ -1,39 +1,49 @@
-//! The writer's side of the log: append, commit, sync, roll.
+//! The writer's side of the log: append, commit, sync, roll, and the index beside it.
 //!
 //! Records gather in one buffer; a commit writes them with one call at an explicit offset and
-//! hands a sync to the helper thread if the policy says so. The event loop that owns the log
-//! never waits for a sync. The first failure of a write or a sync is final: nothing more is
-//! written or acknowledged, because nobody knows what of it is on the disk.
+//! hands a sync to the helper if the policy says so. The event loop that owns the log never waits
+//! for a sync. The first failure of a write or a sync is final: nothing more is written or
+//! acknowledged, because nobody knows what of it is on the disk.
 //!
 //! A full disk shows earlier, and harmlessly: the next segment can't be made while the active one
 //! still has room. When that is used up, what was appended stays in the buffer, unacknowledged,
 //! and is written as soon as a segment can be made.
+//!
+//! LMDB follows behind: now and then the owner is asked for its state, and that goes to LMDB
+//! together with all that was written until then ([`Logstore::wants_checkpoint`]).
 
 use std::collections::VecDeque;
-use std::fs::File;
-use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
 use super::commit::CommitPlan;
+use super::dir::{DirFile, Lock};
 use super::format::{
-    BATCH_BYTES_FULL, BATCH_HEADER_BYTES, BATCH_RECORDS_MAX, BatchHeader, RecordRef,
-    SEGMENT_HEADER_BYTES, SegmentHeader, align_up, move_records, put_record,
+    BATCH_BYTES_FULL, BATCH_HEADER_BYTES, BATCH_RECORDS_MAX, BatchHeader, SEGMENT_HEADER_BYTES,
+    SegmentHeader, align_up, move_records, put_record, record_bytes,
 };
-use super::reader::{self, ScanReport, TornTail};
-use super::sync::{Job, Maker, Notify, Prepared, Synced, Syncer};
-use super::{IoOp, LogError, segment};
-use crate::clock::Time;
+use super::helper::Helper;
+use super::index::{Index, Place};
+use super::indexer::{Advance, Indexer};
+use super::lmdb::Row;
+use super::segment::{Files, segment_name};
+use super::shelf::Shelf;
+use super::{Hands, IoOp, LogError};
+use crate::clock::{Clock, SystemClock, Time};
 use crate::config::scenario::FsyncPolicy;
 use crate::ids::Lsn;
 
+mod checkpoint;
+
+use checkpoint::Checkpoints;
+pub use checkpoint::OwnerState;
+
 /// Silence after which what is known to be synced is written down.
 const MARK_AFTER: Duration = Duration::from_millis(100);
-/// How long to wait before the next segment is tried again.
+/// How long to wait before what the disk refused is tried again.
 const RETRY_AFTER: Duration = Duration::from_secs(1);
 /// Latencies of syncs that wait to be asked for.
 const SYNC_TIMES_MAX: usize = 1024;
-
 /// How a log is written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct LogOptions {
@@ -41,19 +51,10 @@ pub struct LogOptions {
     pub segment_bytes: u64,
     /// When it is synced.
     pub policy: FsyncPolicy,
-}
-
-/// What opening found.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Recovered {
-    /// Segments.
-    pub segments: usize,
-    /// Records that were visited.
-    pub records: u64,
-    /// Bytes of a torn tail that were set aside.
-    pub torn_bytes: u64,
-    /// Where they are kept.
-    pub kept_aside: Option<PathBuf>,
+    /// Old segments are let go of above this many bytes; `None` keeps all.
+    pub retain_bytes: Option<u64>,
+    /// Memory of the index of the latest records.
+    pub index_bytes: u64,
 }
 
 /// How far the log has got.
@@ -76,15 +77,64 @@ pub struct LogStats {
     pub batches: u64,
     /// Segments of the log.
     pub segments: u64,
+    /// Segments begun.
+    pub rolls: u64,
     /// Syncs done.
     pub syncs: u64,
     /// Bytes written that are not known to be on the disk.
     pub unsynced_bytes: u64,
+    /// Bytes written that LMDB does not know; zero without LMDB.
+    pub unindexed_bytes: u64,
+    /// Checkpoints made.
+    pub checkpoints: u64,
+    /// Keys in memory.
+    pub index_keys: u64,
+    /// Memory that they take.
+    pub index_bytes: u64,
+    /// Rows in LMDB.
+    pub lmdb_rows: u64,
+    /// How large LMDB's file is.
+    pub lmdb_bytes: u64,
+    /// Old segments that were let go of.
+    pub retired: u64,
+}
+
+/// What the syncing helper is told.
+enum SyncJob {
+    /// Make sure that a segment is on the disk up to its present end, which is this LSN.
+    Tail { file: Arc<dyn DirFile>, first: Lsn, end: Lsn },
+    /// A segment is full: cut the zeros off and sync it.
+    Seal { file: Arc<dyn DirFile>, first: Lsn, bytes: u64 },
+    /// A segment has begun: sync its head and its name.
+    Settle { file: Arc<dyn DirFile>, first: Lsn },
+}
+
+/// What the syncing helper has done: all up to `end` is on the disk.
+struct Synced {
+    end: Lsn,
+    /// How long it took, if it was what the policy wanted.
+    latency: Option<Duration>,
+}
+
+type Prepared = Arc<dyn DirFile>;
+
+/// What [`Logstore::start`] puts together.
+pub(super) struct Parts {
+    pub(super) files: Files,
+    pub(super) lock: Box<dyn Lock>,
+    pub(super) options: LogOptions,
+    pub(super) log_id: [u8; 16],
+    pub(super) active: Active,
+    pub(super) prev_crc: u32,
+    pub(super) shelf: Shelf,
+    pub(super) indexer: Option<Indexer>,
+    /// Rows that LMDB does not know.
+    pub(super) tail: Vec<Row>,
 }
 
 /// The only writer of a log.
 pub struct Logstore {
-    dir: PathBuf,
+    files: Files,
     log_id: [u8; 16],
     active: Active,
     prev_crc: u32,
@@ -99,13 +149,16 @@ pub struct Logstore {
     is_failed: bool,
     stats: LogStats,
     sync_times: VecDeque<Duration>,
-    syncer: Syncer,
-    maker: Maker,
+    syncer: Helper<SyncJob, Result<Synced, LogError>>,
+    maker: Helper<(), Result<Prepared, LogError>>,
     next: NextSegment,
     /// Why the last attempt to make a segment failed, until one succeeds.
     trouble: Option<String>,
     is_blocked: bool,
-    _lock: File,
+    index: Index,
+    shelf: Shelf,
+    checkpoints: Option<Checkpoints>,
+    _lock: Box<dyn Lock>,
 }
 
 /// The segment after the active one.
@@ -120,15 +173,14 @@ enum NextSegment {
 }
 
 /// The segment that is written.
-struct Active {
-    file: Arc<File>,
-    path: Arc<PathBuf>,
-    first: Lsn,
-    salt: u32,
+pub(super) struct Active {
+    pub(super) file: Arc<dyn DirFile>,
+    pub(super) first: Lsn,
+    pub(super) salt: u32,
     /// Where the last batch ends.
-    end: u64,
+    pub(super) end: u64,
     /// How long the file may become.
-    room: u64,
+    pub(super) room: u64,
 }
 
 /// A batch in the buffer.
@@ -148,53 +200,24 @@ impl Active {
 }
 
 impl Logstore {
-    /// Becomes the writer of the log in `data_dir`, which is made if it is not there, and visits
-    /// every whole record. A torn tail is kept in a file of its own and cut off. `notify` is
-    /// called from a helper thread whenever [`Self::poll`] has news.
-    ///
-    /// # Errors
-    /// [`LogError`] if another process writes the log, if it is not sound, or if the system
-    /// refuses something.
-    pub fn open(
-        data_dir: &Path,
-        options: LogOptions,
-        notify: impl Fn() + Send + Sync + 'static,
-        visit: &mut dyn FnMut(RecordRef<'_>),
-    ) -> Result<(Self, Recovered), LogError> {
-        let dir = reader::log_dir(data_dir);
-        std::fs::create_dir_all(&dir).map_err(segment::failed(IoOp::Create, &dir))?;
-        let lock = segment::lock(&dir)?;
-        let found = reader::scan(data_dir, visit)?;
-        let mut recovered = Recovered {
-            segments: found.segments.len(),
-            records: found.records,
-            torn_bytes: 0,
-            kept_aside: None,
-        };
-        if let Some(torn) = &found.torn {
-            set_aside(&dir, torn, found.end, &mut recovered)?;
-        }
-        let notify: Notify = Arc::new(notify);
-        let syncer = Syncer::start(Arc::clone(&notify))?;
-        let maker = Maker::start(dir.clone(), options.segment_bytes, notify)?;
-        let log_id = found.log_id.unwrap_or_else(random);
-        let continues = found.torn.is_none();
-        let active = match (&found.last, continues) {
-            (Some(last), true) => reopen(&dir, last, &found)?,
-            _ => {
-                let prepared = maker.take()?;
-                let active = create(&dir, prepared, log_id, found.end, found.last_crc)?;
-                maker.order();
-                active
-            }
-        };
-        segment::sync_dir(&dir)?;
+    pub(super) fn start(parts: Parts, hands: &Hands) -> Result<Self, LogError> {
+        let Parts { files, lock, options, log_id, active, prev_crc, shelf, indexer, tail } = parts;
         let end = active.lsn(active.end);
-        let log = Self {
-            dir,
+        let sync_files = files.clone();
+        let syncer = Helper::start("log-sync", hands, move |job| carry_out(&sync_files, job))?;
+        let (make_files, bytes) = (files.clone(), options.segment_bytes);
+        let mut maker = Helper::start("log-prepare", hands, move |()| make_files.prepare(bytes))?;
+        maker.give(());
+        let mut index = Index::new(options.index_bytes);
+        for row in tail {
+            index.insert(&row.key, row.place);
+        }
+        let segments = files.segments()?.len() as u64;
+        let mut log = Self {
+            files,
             log_id,
             active,
-            prev_crc: found.last_crc,
+            prev_crc,
             buf: Vec::new(),
             batches: Vec::new(),
             plan: CommitPlan::new(options.policy, end),
@@ -202,20 +225,22 @@ impl Logstore {
             last_write: Time::ZERO,
             is_marked: true,
             is_failed: false,
-            stats: LogStats {
-                segments: found.segments.len() as u64
-                    + u64::from(!continues || found.last.is_none()),
-                ..LogStats::default()
-            },
+            stats: LogStats { segments, ..LogStats::default() },
             sync_times: VecDeque::new(),
             syncer,
             maker,
             next: NextSegment::Preparing,
             trouble: None,
             is_blocked: false,
+            index,
+            shelf,
+            checkpoints: None,
             _lock: lock,
         };
-        Ok((log, recovered))
+        if let Some(indexer) = indexer {
+            log.checkpoints = Some(log.follow(indexer, hands)?);
+        }
+        Ok(log)
     }
 
     /// Adds a record, whose value is what `put_value` appends, to what the next commit writes.
@@ -277,9 +302,22 @@ impl Logstore {
         self.is_blocked
     }
 
-    /// Returns why the next segment can't be made, if it can't.
+    /// Waits until all that was appended is written.
+    ///
+    /// # Errors
+    /// [`LogError`] if the next segment can't be made or a write fails.
+    pub fn wait_for_room(&mut self, now: Time) -> Result<(), LogError> {
+        while self.is_blocked {
+            self.next = NextSegment::Ready(self.last_segment()?);
+            self.commit(now)?;
+        }
+        Ok(())
+    }
+
+    /// Returns what the disk refuses at present, if it does: the next segment or LMDB.
     pub fn trouble(&self) -> Option<&str> {
-        self.trouble.as_deref()
+        let of_index = self.checkpoints.as_ref().and_then(|made| made.trouble.as_deref());
+        self.trouble.as_deref().or(of_index)
     }
 
     /// Takes the first batches out of the buffer.
@@ -296,16 +334,14 @@ impl Logstore {
     /// Writes batches, as many with one call as fit the segment, until all are written or there
     /// is no segment for the next; returns how many.
     fn write_batches(&mut self, now: Time) -> Result<usize, LogError> {
-        let mut written = 0;
         let mut offset = self.next_offset();
         let mut run = 0..0;
-        let mut records_of_run = 0;
         for index in 0..self.batches.len() {
             let Gathered { start, end, records, lsn } = self.batches[index];
             let bytes = (end - start) as u64;
             if offset + bytes > self.active.room {
-                self.write_run(&run, offset, records_of_run, now)?;
-                (run, records_of_run) = (start..start, 0);
+                self.write_run(&run, offset, now)?;
+                run = index..index;
                 if !self.roll(now)? {
                     break;
                 }
@@ -324,31 +360,40 @@ impl Logstore {
             let head = self.buf[start..].first_chunk_mut().expect("a gap was left for the header");
             self.prev_crc = header.encode(self.active.salt, head);
             offset += bytes;
-            run.end = end;
-            records_of_run += u64::from(records);
-            self.stats.batches += 1;
-            written += 1;
+            run.end = index + 1;
         }
-        self.write_run(&run, offset, records_of_run, now)?;
+        self.write_run(&run, offset, now)?;
         self.last_write = now;
-        Ok(written)
+        Ok(run.end)
     }
 
-    /// Writes a part of the buffer so that it ends at an offset of the segment.
+    /// Writes a row of batches so that they end at an offset of the segment, and takes note of
+    /// where their records stand.
     fn write_run(
         &mut self,
         run: &std::ops::Range<usize>,
         end: u64,
-        records: u64,
         now: Time,
     ) -> Result<(), LogError> {
-        let bytes = &self.buf[run.clone()];
-        if bytes.is_empty() {
+        let batches = &self.batches[run.clone()];
+        let (Some(first), Some(last)) = (batches.first(), batches.last()) else {
             return Ok(());
+        };
+        let bytes = &self.buf[first.start..last.end];
+        let offset = end - bytes.len() as u64;
+        self.active
+            .file
+            .write_at(bytes, offset)
+            .map_err(self.files.failed(IoOp::Write, &segment_name(self.active.first)))?;
+        let mut records = 0;
+        for batch in batches {
+            let lsn = self.active.lsn(offset + (batch.start - first.start) as u64);
+            let payload = &self.buf[batch.start + BATCH_HEADER_BYTES..batch.end];
+            insert_records(&mut self.index, payload, Lsn(lsn.0 + BATCH_HEADER_BYTES as u64));
+            records += u64::from(batch.records);
         }
-        let Active { file, path, .. } = &self.active;
-        segment::write_at(file, path, bytes, end - bytes.len() as u64)?;
         self.stats.bytes += bytes.len() as u64;
+        self.stats.batches += batches.len() as u64;
         self.stats.records += records;
         self.active.end = end;
         self.plan.wrote(self.active.lsn(end), records, now);
@@ -370,18 +415,19 @@ impl Logstore {
             }
         };
         let first = self.active.lsn(self.active.end);
-        let next = create(&self.dir, prepared, self.log_id, first, self.prev_crc)?;
-        self.maker.order();
+        let header = new_header(self.log_id, first, self.prev_crc);
+        self.files.begin(&*prepared, first, &header.encode())?;
+        self.maker.give(());
+        let room = prepared.bytes().map_err(self.files.failed(IoOp::Read, ""))?;
+        let end = SEGMENT_HEADER_BYTES as u64;
+        let next = Active { file: Arc::clone(&prepared), first, salt: header.salt, end, room };
+        self.shelf.push(first, Arc::clone(&prepared) as _);
+        let Active { file, first: old, end: bytes, .. } = std::mem::replace(&mut self.active, next);
+        self.syncer.give(SyncJob::Seal { file, first: old, bytes });
+        self.syncer.give(SyncJob::Settle { file: prepared, first });
         self.collect_segment(now);
-        let old = std::mem::replace(&mut self.active, next);
-        self.syncer.give(Job::Seal {
-            file: old.file,
-            path: old.path,
-            bytes: old.end,
-            dir: self.dir.clone(),
-            end: first,
-        });
         self.stats.segments += 1;
+        self.stats.rolls += 1;
         Ok(true)
     }
 
@@ -390,13 +436,13 @@ impl Logstore {
         if let NextSegment::Failed { retry_at } = self.next
             && retry_at <= now
         {
-            self.maker.order();
+            self.maker.give(());
             self.next = NextSegment::Preparing;
         }
         if !matches!(self.next, NextSegment::Preparing) {
             return;
         }
-        match self.maker.try_take() {
+        match self.maker.next().map(|result| result.unwrap_or(Err(LogError::ReadOnly))) {
             None => {}
             Some(Ok(prepared)) => {
                 self.next = NextSegment::Ready(prepared);
@@ -421,9 +467,10 @@ impl Logstore {
             return Err(LogError::ReadOnly);
         }
         while let Some(result) = self.syncer.next() {
-            match self.guard(result)? {
-                Synced::Segment { end } => self.plan.sealed_to(end),
-                Synced::Tail { end, latency } => {
+            let Synced { end, latency } = self.guard(result.unwrap_or(Err(LogError::ReadOnly)))?;
+            match latency {
+                None => self.plan.sealed_to(end),
+                Some(latency) => {
                     self.plan.synced_to(end);
                     self.stats.syncs += 1;
                     if self.sync_times.len() < SYNC_TIMES_MAX {
@@ -438,6 +485,8 @@ impl Logstore {
             self.guard(marked)?;
         }
         self.start_sync(now);
+        let checkpointed = self.poll_checkpoint(now);
+        self.guard(checkpointed)?;
         Ok(Progress { acknowledged: self.plan.acknowledged(), synced: self.plan.synced() })
     }
 
@@ -452,7 +501,7 @@ impl Logstore {
             NextSegment::Failed { retry_at } => retry_at,
             NextSegment::Preparing | NextSegment::Ready(_) => Time::NEVER,
         };
-        self.plan.deadline().min(self.mark_at()).min(retry_at)
+        self.plan.deadline().min(self.mark_at()).min(retry_at).min(self.checkpoint_at())
     }
 
     /// Has all that is written synced, whatever the policy says.
@@ -468,31 +517,48 @@ impl Logstore {
 
     /// Returns what was done since the log was opened.
     pub fn stats(&self) -> LogStats {
-        let unsynced_bytes = self.plan.written().0 - self.plan.synced().0;
-        LogStats { unsynced_bytes, ..self.stats }
+        let written = self.plan.written().0;
+        let indexed = self.checkpoints.as_ref().map_or(written, |made| made.indexed.0.0);
+        LogStats {
+            unsynced_bytes: written - self.plan.synced().0,
+            unindexed_bytes: written.saturating_sub(indexed),
+            index_keys: self.index.keys() as u64,
+            index_bytes: self.index.bytes() as u64,
+            ..self.stats
+        }
     }
 
-    /// Writes and syncs all that is left, and says in the log that it is.
+    /// Writes and syncs all that is left, says in the log that it is, and makes a last checkpoint
+    /// with the owner's state, which is as of all that was appended.
     ///
     /// # Errors
     /// [`LogError`] if that fails or anything failed earlier.
-    pub fn close(mut self, now: Time) -> Result<(), LogError> {
+    pub fn close(mut self, owner: OwnerState, now: Time) -> Result<(), LogError> {
         self.commit(now)?;
-        while self.is_blocked {
-            // The last chance for what was appended.
-            self.next = NextSegment::Ready(self.last_segment()?);
-            self.commit(now)?;
+        // The last chance for what was appended.
+        self.wait_for_room(now)?;
+        let Self { files, syncer, active, mut prev_crc, plan, is_marked, checkpoints, .. } = self;
+        for result in syncer.finish() {
+            result?;
         }
-        let Self { syncer, active, prev_crc, plan, is_marked, .. } = self;
-        syncer.finish()?;
-        let Active { file, path, .. } = &active;
-        file.sync_data().map_err(segment::failed(IoOp::Sync, path))?;
+        let name = segment_name(active.first);
+        let sync = || active.file.sync_data().map_err(files.failed(IoOp::Sync, &name));
+        sync()?;
+        let mut end = plan.written();
         let offset = align_up(active.end);
-        let is_known = is_marked && plan.synced() == plan.written();
+        let is_known = is_marked && plan.synced() == end;
         if !is_known && offset + BATCH_HEADER_BYTES as u64 <= active.room {
-            let (mark, _) = mark(&active, offset, plan.written(), prev_crc);
-            segment::write_at(file, path, &mark, offset)?;
-            file.sync_data().map_err(segment::failed(IoOp::Sync, path))?;
+            let (mark, crc) = mark(&active, offset, end, prev_crc);
+            active.file.write_at(&mark, offset).map_err(files.failed(IoOp::Write, &name))?;
+            sync()?;
+            prev_crc = crc;
+            end = active.lsn(offset + BATCH_HEADER_BYTES as u64);
+        }
+        if let Some(Checkpoints { mut helper, .. }) = checkpoints {
+            let OwnerState { bytes: state, needed } = owner;
+            helper.give(Advance { to: end, prev_crc, state, needed, is_clean: true });
+            let last = helper.finish().pop();
+            last.unwrap_or(Err(LogError::ReadOnly))?;
         }
         Ok(())
     }
@@ -500,18 +566,17 @@ impl Logstore {
     /// Waits for a segment, trying once more to make it.
     fn last_segment(&mut self) -> Result<Prepared, LogError> {
         if matches!(self.next, NextSegment::Failed { .. }) {
-            self.maker.order();
+            self.maker.give(());
         }
-        self.maker.take()
+        self.maker.wait().unwrap_or(Err(LogError::ReadOnly))
     }
 
     fn start_sync(&mut self, now: Time) {
         if let Some(end) = self.plan.wants_sync(now) {
             self.plan.began(end);
             self.is_covered = true;
-            let Active { file, path, .. } = &self.active;
-            let (file, path) = (Arc::clone(file), Arc::clone(path));
-            self.syncer.give(Job::Sync { file, path, end });
+            let Active { file, first, .. } = &self.active;
+            self.syncer.give(SyncJob::Tail { file: Arc::clone(file), first: *first, end });
         }
     }
 
@@ -535,7 +600,8 @@ impl Logstore {
             return Ok(());
         }
         let (mark, crc) = mark(&self.active, offset, self.plan.synced(), self.prev_crc);
-        segment::write_at(&self.active.file, &self.active.path, &mark, offset)?;
+        let name = segment_name(self.active.first);
+        self.active.file.write_at(&mark, offset).map_err(self.files.failed(IoOp::Write, &name))?;
         self.prev_crc = crc;
         self.active.end = end;
         self.is_covered = false;
@@ -547,6 +613,43 @@ impl Logstore {
     fn guard<T>(&mut self, result: Result<T, LogError>) -> Result<T, LogError> {
         self.is_failed |= result.is_err();
         result
+    }
+}
+
+/// Returns the header of a segment that begins at `first`.
+pub(super) fn new_header(log_id: [u8; 16], first: Lsn, prev_crc: u32) -> SegmentHeader {
+    SegmentHeader { log_id, first, salt: u32::from_be_bytes(random()), prev_crc }
+}
+
+/// Does what the syncing helper is told.
+fn carry_out(files: &Files, job: SyncJob) -> Result<Synced, LogError> {
+    match job {
+        SyncJob::Tail { file, first, end } => {
+            let began = SystemClock.now();
+            file.sync_data().map_err(files.failed(IoOp::Sync, &segment_name(first)))?;
+            Ok(Synced { end, latency: Some(SystemClock.now().since(began)) })
+        }
+        SyncJob::Seal { file, first, bytes } => {
+            files.seal(&*file, first, bytes)?;
+            Ok(Synced { end: Lsn(first.0 + bytes), latency: None })
+        }
+        SyncJob::Settle { file, first } => {
+            files.settle(&*file, first)?;
+            Ok(Synced { end: Lsn(first.0 + SEGMENT_HEADER_BYTES as u64), latency: None })
+        }
+    }
+}
+
+/// Takes note of where a row of whole records stands.
+#[inline]
+fn insert_records(index: &mut Index, records: &[u8], lsn: Lsn) {
+    let mut at = 0;
+    while let Some(len) = record_bytes(&records[at..])
+        && let Some(key) = records[at + 8..].first_chunk()
+        && let Ok(bytes) = u32::try_from(len)
+    {
+        index.insert(key, Place { lsn: Lsn(lsn.0 + at as u64), len: bytes });
+        at += len;
     }
 }
 
@@ -564,83 +667,7 @@ fn mark(
     (bytes, crc)
 }
 
-/// Goes on writing the last segment of a log. What a killed process left in the page cache is
-/// made durable first, so that all that was recovered is known to be synced.
-fn reopen(dir: &Path, last: &SegmentHeader, found: &ScanReport) -> Result<Active, LogError> {
-    for &first in found.segments.iter().rev().skip(1).take(1) {
-        let path = segment::segment_path(dir, first);
-        let file = segment::open_segment(&path)?;
-        file.sync_all().map_err(segment::failed(IoOp::Sync, &path))?;
-    }
-    let path = segment::segment_path(dir, last.first);
-    let file = segment::open_segment(&path)?;
-    file.sync_all().map_err(segment::failed(IoOp::Sync, &path))?;
-    let room = file.metadata().map_err(segment::failed(IoOp::Read, &path))?.len();
-    Ok(Active {
-        file: Arc::new(file),
-        path: Arc::new(path),
-        first: last.first,
-        salt: last.salt,
-        end: found.end.0 - last.first.0,
-        room,
-    })
-}
-
-/// Makes the prepared file the segment that begins at `first`.
-fn create(
-    dir: &Path,
-    (file, prepared): Prepared,
-    log_id: [u8; 16],
-    first: Lsn,
-    prev_crc: u32,
-) -> Result<Active, LogError> {
-    let header = SegmentHeader { log_id, first, salt: u32::from_be_bytes(random()), prev_crc };
-    segment::write_at(&file, &prepared, &header.encode(), 0)?;
-    let path = segment::segment_path(dir, first);
-    segment::rename(&prepared, &path)?;
-    let room = file.metadata().map_err(segment::failed(IoOp::Read, &path))?.len();
-    Ok(Active {
-        file: Arc::new(file),
-        path: Arc::new(path),
-        first,
-        salt: header.salt,
-        end: SEGMENT_HEADER_BYTES as u64,
-        room,
-    })
-}
-
-/// Keeps the bytes of a torn tail in files of their own and cuts them off.
-fn set_aside(
-    dir: &Path,
-    torn: &TornTail,
-    end: Lsn,
-    recovered: &mut Recovered,
-) -> Result<(), LogError> {
-    let mut bytes = Vec::new();
-    for &first in &torn.later {
-        let path = segment::segment_path(dir, first);
-        segment::read(&path, &mut bytes)?;
-        recovered.torn_bytes += bytes.len() as u64;
-        segment::rename(&path, &segment::torn_path(dir, first))?;
-    }
-    if torn.bytes > 0 {
-        segment::read(&torn.path, &mut bytes)?;
-        let from = usize::try_from(torn.offset).unwrap_or(usize::MAX).min(bytes.len());
-        let until = from.saturating_add(usize::try_from(torn.bytes).unwrap_or(usize::MAX));
-        let kept = segment::torn_path(dir, end);
-        segment::keep(&kept, &bytes[from..until.min(bytes.len())])?;
-        recovered.torn_bytes += torn.bytes;
-        recovered.kept_aside = Some(kept);
-    }
-    if torn.offset == 0 {
-        std::fs::remove_file(&torn.path).map_err(segment::failed(IoOp::Cut, &torn.path))?;
-    } else {
-        segment::cut(&torn.path, torn.offset)?;
-    }
-    segment::sync_dir(dir)
-}
-
-fn random<const N: usize>() -> [u8; N] {
+pub(super) fn random<const N: usize>() -> [u8; N] {
     let mut bytes = [0; N];
     getrandom::fill(&mut bytes).expect("the kernel's random numbers do not fail once booted");
     bytes

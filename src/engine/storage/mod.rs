@@ -7,19 +7,84 @@
 //! is the scheduler's affair.
 
 use std::io;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
+
+use crate::ids::Lsn;
+use crate::lock;
 
 pub mod commit;
 pub mod dir;
 pub mod format;
+mod helper;
+pub mod index;
+mod indexer;
+mod lmdb;
+pub mod lmdb_check;
 pub mod logstore;
+mod open;
 pub mod reader;
 pub mod recovery;
+pub mod retention;
+pub mod salvage;
 mod segment;
-mod sync;
+mod shelf;
 
 pub use format::RecordRef;
-pub use logstore::{LogOptions, LogStats, Logstore, Progress, Recovered};
+pub use helper::Hands;
+pub use lmdb::IndexError;
+pub use logstore::{LogOptions, LogStats, Logstore, OwnerState, Progress};
+pub use open::{IndexOutcome, LogPlace, Opening, Recovered, index_dir};
+
+/// Returns the process that writes the log in a data directory, if one does.
+///
+/// # Errors
+/// [`LogError::Io`] if that can't be found out.
+pub fn writer_of(data_dir: &Path) -> Result<Option<String>, LogError> {
+    let path = reader::log_dir(data_dir).join(segment::LOCK_NAME);
+    lock::holder(&path).map_err(|source| LogError::Io { op: IoOp::Lock, path, source })
+}
+
+/// How the index of a log that nobody writes is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum IndexHealth {
+    /// There is none.
+    Missing,
+    /// It is what was written.
+    Whole {
+        /// Keys that it knows.
+        rows: u64,
+        /// It knows all records before.
+        indexed: Lsn,
+    },
+    /// A crash left it behind; the next start makes it anew.
+    Torn(String),
+}
+
+impl std::fmt::Display for IndexHealth {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Missing => f.write_str("there is none"),
+            Self::Whole { rows, indexed } => {
+                write!(f, "whole, {rows} keys, knows the log up to {indexed}")
+            }
+            Self::Torn(reason) => write!(f, "left behind by a crash ({reason})"),
+        }
+    }
+}
+
+/// Looks whether the index in a data directory is what was written. Nobody may be writing it.
+///
+/// # Errors
+/// [`IndexError`] if it is not, though it was closed in order, or can't be read.
+pub fn index_health(data_dir: &Path) -> Result<IndexHealth, IndexError> {
+    Ok(match lmdb::inspect(&index_dir(data_dir), &mut |_| {})? {
+        lmdb::Inspection::Missing => IndexHealth::Missing,
+        lmdb::Inspection::Torn(reason) => IndexHealth::Torn(reason),
+        lmdb::Inspection::Whole(checkpoint) => {
+            IndexHealth::Whole { rows: checkpoint.rows, indexed: checkpoint.indexed }
+        }
+    })
+}
 
 /// What was being done to a file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -36,6 +101,8 @@ pub enum IoOp {
     Sync,
     /// Renaming it.
     Rename,
+    /// Removing it.
+    Remove,
     /// Cutting it.
     Cut,
     /// Locking it.
@@ -51,6 +118,7 @@ impl std::fmt::Display for IoOp {
             Self::Write => "write",
             Self::Sync => "sync",
             Self::Rename => "rename",
+            Self::Remove => "remove",
             Self::Cut => "cut",
             Self::Lock => "lock",
         })
@@ -114,6 +182,9 @@ pub enum LogError {
         /// The position that should begin there.
         wanted: u64,
     },
+    /// The index can't be used.
+    #[error(transparent)]
+    Index(#[from] IndexError),
     /// An earlier write or sync failed; nothing more is acknowledged.
     #[error("the log is read-only since an earlier failure")]
     ReadOnly,
@@ -128,6 +199,8 @@ pub enum ExitKind {
     Disk,
     /// The log is not sound.
     Unsound,
+    /// The index is not what was written.
+    IndexCorrupt,
 }
 
 impl ExitKind {
@@ -137,6 +210,7 @@ impl ExitKind {
             Self::Unsound => 5,
             Self::InUse => 6,
             Self::Disk => 7,
+            Self::IndexCorrupt => 8,
         }
     }
 }
@@ -146,7 +220,8 @@ impl LogError {
     pub fn exit_kind(&self) -> ExitKind {
         match self {
             Self::InUse { .. } => ExitKind::InUse,
-            Self::Io { .. } | Self::ReadOnly => ExitKind::Disk,
+            Self::Io { .. } | Self::Index(IndexError::Io { .. }) | Self::ReadOnly => ExitKind::Disk,
+            Self::Index(IndexError::Corrupt { .. }) => ExitKind::IndexCorrupt,
             Self::Damaged { .. }
             | Self::Version { .. }
             | Self::Foreign { .. }

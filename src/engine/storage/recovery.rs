@@ -5,123 +5,277 @@
 //! the highest position that is known to have been synced, which every batch carries: a bad
 //! place before it is damage, one at or behind it is a torn tail.
 
+use std::convert::Infallible;
+use std::io;
+
+use super::dir::ReadAt;
 use super::format::{
-    ALIGN, BATCH_HEADER_BYTES, BatchHeader, RecordRef, SegmentHeader, align_up, read_record,
-    take_record,
+    ALIGN, BATCH_HEADER_BYTES, BatchHeader, RECORD_HEADER_BYTES, RecordRef, SegmentHeader,
+    align_up, record_bytes, take_record,
 };
 use crate::ids::Lsn;
+
+/// How much is read at once: larger reads fall out of a core's cache before they are looked at.
+const READ_BYTES: usize = 256 << 10;
+
+/// A segment's bytes, a piece at a time.
+pub trait Bytes {
+    /// What may go wrong.
+    type Error;
+
+    /// Returns `count` bytes from `offset` on, fewer only at the end.
+    ///
+    /// # Errors
+    /// If they can't be read.
+    fn at(&mut self, offset: u64, count: usize) -> Result<&[u8], Self::Error>;
+}
+
+impl Bytes for &[u8] {
+    type Error = Infallible;
+
+    fn at(&mut self, offset: u64, count: usize) -> Result<&[u8], Infallible> {
+        let rest = usize::try_from(offset).ok().and_then(|at| self.get(at..)).unwrap_or_default();
+        Ok(&rest[..count.min(rest.len())])
+    }
+}
+
+/// The bytes of a file, read ahead.
+pub(super) struct Window<'a> {
+    file: &'a dyn ReadAt,
+    buf: Vec<u8>,
+    /// Where the buffer's first byte stands in the file.
+    start: u64,
+}
+
+impl<'a> Window<'a> {
+    pub(super) fn new(file: &'a dyn ReadAt) -> Self {
+        Self { file, buf: Vec::new(), start: 0 }
+    }
+
+    /// Drops what was read ahead: a writer may have changed it.
+    pub(super) fn forget(&mut self) {
+        self.buf.clear();
+    }
+}
+
+impl Bytes for Window<'_> {
+    type Error = io::Error;
+
+    fn at(&mut self, offset: u64, count: usize) -> io::Result<&[u8]> {
+        let end = self.start + self.buf.len() as u64;
+        if offset < self.start || offset + count as u64 > end {
+            let wanted = count.max(READ_BYTES);
+            let known = match usize::try_from(offset.wrapping_sub(self.start)) {
+                Ok(at) if offset >= self.start && at < self.buf.len() => {
+                    self.buf.copy_within(at.., 0);
+                    self.buf.len() - at
+                }
+                _ => 0,
+            };
+            self.start = offset;
+            self.buf.resize(wanted.max(known), 0);
+            let read = self.file.read_at(&mut self.buf[known..], offset + known as u64);
+            self.buf.truncate(known + *read.as_ref().unwrap_or(&0));
+            read?;
+        }
+        let at = usize::try_from(offset - self.start).unwrap_or(usize::MAX).min(self.buf.len());
+        let rest = &self.buf[at..];
+        Ok(&rest[..count.min(rest.len())])
+    }
+}
+
+/// Where reading stands in a segment.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Cursor {
+    /// The offset of the next batch.
+    pub offset: u64,
+    /// The header CRC of the batch before.
+    pub prev_crc: u32,
+}
 
 /// What a segment's bytes hold.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Scan {
-    /// The offset behind the last whole batch.
+    /// The offset behind the last whole record.
     pub end: u64,
-    /// That batch's header CRC.
+    /// The header CRC of the batch that it belongs to.
     pub last_crc: u32,
+    /// Where the batch that is not whole begins; the end if all are.
+    pub resume: Cursor,
     /// The highest position that its batches know to be synced.
     pub synced: Lsn,
-    /// Whole batches.
-    pub batches: u64,
-    /// Their records.
+    /// Whole records.
     pub records: u64,
-    /// Whether only zeros follow.
+    /// Whether nothing but zeros follows.
     pub is_clean: bool,
 }
 
-/// Reads batches from offset `from` on, each behind the one before, and visits their records.
-/// `prev_crc` is the header CRC of the batch before.
-pub fn scan(
-    bytes: &[u8],
+/// Reads batches from a place on, each behind the one before, and visits every whole record. The
+/// last batch may be torn: what is whole of it counts.
+///
+/// # Errors
+/// If the bytes can't be read.
+pub fn scan<B: Bytes>(
+    bytes: &mut B,
     header: &SegmentHeader,
-    from: u64,
-    prev_crc: u32,
+    from: Cursor,
     visit: &mut dyn FnMut(RecordRef<'_>),
-) -> Scan {
+) -> Result<Scan, B::Error> {
     let mut scan = Scan {
-        end: from,
-        last_crc: prev_crc,
+        end: from.offset,
+        last_crc: from.prev_crc,
+        resume: from,
         synced: Lsn(0),
-        batches: 0,
         records: 0,
         is_clean: false,
     };
-    let mut places = Vec::new();
-    loop {
-        let next = [scan.end, align_up(scan.end)].into_iter().find_map(|offset| {
-            let (batch, crc) = whole_batch(bytes, header, offset, &mut places)?;
-            (batch.prev_crc == scan.last_crc).then_some((offset, batch, crc))
-        });
-        let Some((offset, batch, crc)) = next else {
-            break;
-        };
-        for &(at, lsn) in &places {
-            if let Some((record, _)) = bytes.get(at..).and_then(|rest| read_record(rest, lsn)) {
-                visit(record);
-            }
-        }
-        scan.end = offset + batch.bytes() as u64;
+    while let Some((offset, batch, crc)) = next_batch(bytes, header, scan.resume)? {
         scan.last_crc = crc;
         scan.synced = scan.synced.max(batch.synced);
-        scan.batches += 1;
-        scan.records += u64::from(batch.records);
+        let (records, end) = visit_records(bytes, &batch, offset, visit)?;
+        scan.records += u64::from(records);
+        let whole_end = offset + batch.bytes() as u64;
+        if records < batch.records || end != whole_end {
+            scan.end = end;
+            break;
+        }
+        scan.end = whole_end;
+        scan.resume = Cursor { offset: whole_end, prev_crc: crc };
     }
-    scan.is_clean = tail(bytes, scan.end).iter().all(|&byte| byte == 0);
-    scan
+    scan.is_clean = is_zero(bytes, scan.end, u64::MAX)?;
+    Ok(scan)
 }
 
-/// Returns the highest position that any whole batch at or behind `from` knows to be synced,
-/// looking on the borders where synced batches begin. Their chain is broken, so it is not asked.
-pub fn highest_synced(bytes: &[u8], header: &SegmentHeader, from: u64) -> Lsn {
+/// Returns the batch that follows a place: right there, or on the next border with nothing but
+/// zeros between.
+fn next_batch<B: Bytes>(
+    bytes: &mut B,
+    header: &SegmentHeader,
+    from: Cursor,
+) -> Result<Option<(u64, BatchHeader, u32)>, B::Error> {
+    for offset in [from.offset, align_up(from.offset)] {
+        let lsn = Lsn(header.first.0 + offset);
+        let head = bytes.at(offset, BATCH_HEADER_BYTES)?;
+        if let Some((batch, crc)) = BatchHeader::decode(head, header.salt, lsn)
+            && batch.prev_crc == from.prev_crc
+            && is_zero(bytes, from.offset, offset)?
+        {
+            return Ok(Some((offset, batch, crc)));
+        }
+    }
+    Ok(None)
+}
+
+/// Visits the whole records of a batch; returns how many there are and where they end.
+fn visit_records<B: Bytes>(
+    bytes: &mut B,
+    batch: &BatchHeader,
+    offset: u64,
+    visit: &mut dyn FnMut(RecordRef<'_>),
+) -> Result<(u16, u64), B::Error> {
+    let start = offset + BATCH_HEADER_BYTES as u64;
+    let records = bytes.at(start, batch.payload_bytes as usize)?;
+    let (mut at, mut count) = (0, 0);
+    while count < batch.records {
+        let lsn = Lsn(batch.lsn.0 + (BATCH_HEADER_BYTES + at) as u64);
+        let Some((record, len)) = take_record(&records[at..], lsn) else { break };
+        visit(record);
+        at += len;
+        count += 1;
+    }
+    Ok((count, start + at as u64))
+}
+
+/// Returns whether only zeros stand between two offsets, or to the end.
+fn is_zero<B: Bytes>(bytes: &mut B, from: u64, until: u64) -> Result<bool, B::Error> {
+    let mut offset = from;
+    while offset < until {
+        let left = usize::try_from(until - offset).unwrap_or(usize::MAX).min(READ_BYTES);
+        let piece = bytes.at(offset, left)?;
+        if piece.is_empty() {
+            break;
+        }
+        // A fold over a whole chunk is one that the compiler makes wide.
+        let is_zero = |chunk: &[u8]| chunk.iter().fold(0, |all, byte| all | byte) == 0;
+        if !piece.chunks(256).all(is_zero) {
+            return Ok(false);
+        }
+        offset += piece.len() as u64;
+    }
+    Ok(true)
+}
+
+/// Returns the highest position that any batch at or behind `from` knows to be synced, looking
+/// on the borders where batches begin after a sync. Their chain is broken, so it is not asked.
+///
+/// # Errors
+/// If the bytes can't be read.
+pub fn highest_synced<B: Bytes>(
+    bytes: &mut B,
+    header: &SegmentHeader,
+    from: u64,
+) -> Result<Lsn, B::Error> {
     let mut highest = Lsn(0);
-    let mut places = Vec::new();
     let mut offset = align_up(from);
-    while offset < bytes.len() as u64 {
+    while !bytes.at(offset, 1)?.is_empty() {
         let mut next = offset + ALIGN;
         // Packed batches follow one another from a border on.
         let mut at = offset;
-        while let Some((batch, _)) = whole_batch(bytes, header, at, &mut places) {
+        while let Some((batch, _)) = {
+            let lsn = Lsn(header.first.0 + at);
+            BatchHeader::decode(bytes.at(at, BATCH_HEADER_BYTES)?, header.salt, lsn)
+        } {
             highest = highest.max(batch.synced);
             at += batch.bytes() as u64;
             next = next.max(align_up(at));
         }
         offset = next;
     }
-    highest
+    Ok(highest)
 }
 
-/// Returns the batch at an offset if it is whole, and its header CRC; fills `places` with where
-/// its records stand.
-fn whole_batch(
-    bytes: &[u8],
-    header: &SegmentHeader,
-    offset: u64,
-    places: &mut Vec<(usize, Lsn)>,
-) -> Option<(BatchHeader, u32)> {
-    places.clear();
-    let lsn = Lsn(header.first.0 + offset);
-    let (batch, crc) = BatchHeader::decode(tail(bytes, offset), header.salt, lsn)?;
-    let start = usize::try_from(offset).ok()? + BATCH_HEADER_BYTES;
-    let records = bytes.get(start..start + batch.payload_bytes as usize)?;
-    let mut at = 0;
-    while at < records.len() {
-        let lsn = Lsn(lsn.0 + (BATCH_HEADER_BYTES + at) as u64);
-        let (_, len) = take_record(&records[at..], lsn)?;
-        places.push((start + at, lsn));
-        at += len;
+/// Returns where the last byte that is not zero stands behind `from`, as a count of bytes.
+///
+/// # Errors
+/// If the bytes can't be read.
+pub fn bytes_used<B: Bytes>(bytes: &mut B, from: u64) -> Result<u64, B::Error> {
+    let (mut offset, mut used) = (from, from);
+    loop {
+        let piece = bytes.at(offset, READ_BYTES)?;
+        if piece.is_empty() {
+            return Ok(used - from);
+        }
+        if let Some(last) = piece.iter().rposition(|&byte| byte != 0) {
+            used = offset + last as u64 + 1;
+        }
+        offset += piece.len() as u64;
     }
-    (places.len() == usize::from(batch.records)).then_some((batch, crc))
 }
 
-fn tail(bytes: &[u8], from: u64) -> &[u8] {
-    usize::try_from(from).ok().and_then(|from| bytes.get(from..)).unwrap_or_default()
+/// Reads the record at an offset, which is `len` bytes long.
+///
+/// # Errors
+/// If the file can't be read.
+pub(super) fn read_record<'a>(
+    file: &dyn ReadAt,
+    buf: &'a mut Vec<u8>,
+    offset: u64,
+    (lsn, len): (Lsn, usize),
+) -> io::Result<Option<RecordRef<'a>>> {
+    buf.resize(len.max(RECORD_HEADER_BYTES), 0);
+    let read = file.read_at(buf, offset)?;
+    let whole = record_bytes(&buf[..read]).is_some_and(|bytes| bytes == len);
+    Ok(if whole { take_record(buf, lsn).map(|(record, _)| record) } else { None })
 }
 
 /// Reads arbitrary bytes as a segment, as a fuzzer does. Returns how many records were whole.
-pub fn fuzz_scan(data: &[u8]) -> u64 {
+pub fn fuzz_scan(mut data: &[u8]) -> u64 {
+    let bytes = data.len() as u64;
     let header = SegmentHeader { log_id: [0; 16], first: Lsn(0), salt: 0, prev_crc: 0 };
     let mut visited = 0;
-    let scan = scan(data, &header, 0, 0, &mut |_| visited += 1);
-    highest_synced(data, &header, scan.end);
-    assert!(scan.end <= data.len() as u64 && visited == scan.records);
+    let from = Cursor { offset: 0, prev_crc: 0 };
+    let Ok(scan) = scan(&mut data, &header, from, &mut |_| visited += 1);
+    let Ok(_) = highest_synced(&mut data, &header, scan.end);
+    assert!(scan.end <= bytes && visited == scan.records);
     visited
 }

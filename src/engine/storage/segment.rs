@@ -1,151 +1,243 @@
-//! The file system as the log uses it: each call names its file when it fails.
+//! The files of a log, by name; each call names its file when it fails.
+//!
+//! ```text
+//! <first LSN, 16 hex digits>.seg    a segment whose head is known to be on the disk
+//! <first LSN>.new                   a segment that is written and not yet known to be there
+//! next.tmp                          zeros that will be the next segment
+//! torn-<LSN>.<n>.bin                what recovery has cut off
+//! writer.lock                       held by the process that writes
+//! ```
+//!
+//! The two endings tell damage from a power loss: a `.seg` without a head is damaged, a `.new`
+//! without one was never used for anything that anybody was told of.
 
-use std::fs::{File, OpenOptions};
-use std::io::{self, Read, Write};
-use std::os::unix::fs::{FileExt, OpenOptionsExt};
-use std::path::{Path, PathBuf};
+use std::io;
+use std::path::PathBuf;
+use std::sync::Arc;
 
+use super::dir::{Access, Dir, DirFile, Lock, ReadAt};
+use super::format::SEGMENT_HEADER_BYTES;
 use super::{IoOp, LogError};
 use crate::ids::Lsn;
-use crate::lock::{self, LockError};
+use crate::lock::LockError;
 
-/// The ending of a segment's name.
 const SEGMENT: &str = "seg";
-/// What else may stand beside segments: the lock, a segment being prepared, tails set aside.
-const LOCK_NAME: &str = "writer.lock";
+const NEW: &str = "new";
+pub(super) const LOCK_NAME: &str = "writer.lock";
 const PREPARED_NAME: &str = "next.tmp";
 const TORN_PREFIX: &str = "torn-";
 
 /// Zeros are written this many at a time.
 static ZEROS: [u8; 1 << 16] = [0; 1 << 16];
 
-/// Adds the file and what was done to it to an error.
-pub(super) fn failed(op: IoOp, path: &Path) -> impl FnOnce(io::Error) -> LogError {
-    let path = path.to_owned();
-    move |source| LogError::Io { op, path, source }
+/// The directory that a log lies in.
+#[derive(Clone)]
+pub(super) struct Files(Arc<dyn Dir>);
+
+/// How a segment lies on the disk.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Form {
+    /// Its head is known to be on the disk.
+    Named,
+    /// Its head may be missing after a power loss.
+    New,
+}
+
+/// A segment that lies in the directory.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Listed {
+    pub(super) first: Lsn,
+    pub(super) form: Form,
+}
+
+impl Listed {
+    /// Returns the name of its file.
+    pub(super) fn name(&self) -> String {
+        match self.form {
+            Form::Named => segment_name(self.first),
+            Form::New => new_name(self.first),
+        }
+    }
 }
 
 /// Returns the name of the segment that begins at `first`.
-pub(super) fn segment_path(dir: &Path, first: Lsn) -> PathBuf {
-    dir.join(format!("{:016x}.{SEGMENT}", first.0))
+pub(super) fn segment_name(first: Lsn) -> String {
+    format!("{:016x}.{SEGMENT}", first.0)
 }
 
-/// Returns where the bytes of a torn tail that began at `lsn` are kept: a name that no earlier
-/// tail has.
-pub(super) fn torn_path(dir: &Path, lsn: Lsn) -> PathBuf {
-    let name = |number: u32| dir.join(format!("{TORN_PREFIX}{:016x}.{number}.bin", lsn.0));
-    (0..).map(name).find(|path| !path.exists()).expect("a directory has fewer files than numbers")
+fn new_name(first: Lsn) -> String {
+    format!("{:016x}.{NEW}", first.0)
 }
 
-/// Returns the first LSNs of all segments, in order.
-pub(super) fn segments(dir: &Path) -> Result<Vec<Lsn>, LogError> {
-    let mut found = Vec::new();
-    for entry in std::fs::read_dir(dir).map_err(failed(IoOp::Read, dir))? {
-        let path = entry.map_err(failed(IoOp::Read, dir))?.path();
-        let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
-        if name == LOCK_NAME || name == PREPARED_NAME || name.starts_with(TORN_PREFIX) {
-            continue;
+impl Files {
+    pub(super) fn new(dir: Arc<dyn Dir>) -> Self {
+        Self(dir)
+    }
+
+    /// Returns where a file lies, for messages.
+    pub(super) fn path(&self, name: &str) -> PathBuf {
+        self.0.path().join(name)
+    }
+
+    /// Adds the file and what was done to it to an error.
+    pub(super) fn failed(&self, op: IoOp, name: &str) -> impl FnOnce(io::Error) -> LogError {
+        let path = self.path(name);
+        move |source| LogError::Io { op, path, source }
+    }
+
+    /// Makes the directory if it is not there.
+    pub(super) fn make(&self) -> Result<(), LogError> {
+        self.0.make().map_err(self.failed(IoOp::Create, ""))
+    }
+
+    /// Becomes the only writer.
+    pub(super) fn lock(&self) -> Result<Box<dyn Lock>, LockError> {
+        self.0.lock(LOCK_NAME)
+    }
+
+    /// Returns the segments in order.
+    ///
+    /// # Errors
+    /// [`LogError::Foreign`] if there is a file that is no part of a log.
+    pub(super) fn segments(&self) -> Result<Vec<Listed>, LogError> {
+        let mut found = Vec::new();
+        for name in self.0.names().map_err(self.failed(IoOp::Read, ""))? {
+            if name == LOCK_NAME || name == PREPARED_NAME || name.starts_with(TORN_PREFIX) {
+                continue;
+            }
+            found.push(listed(&name).ok_or_else(|| LogError::Foreign { path: self.path(&name) })?);
         }
-        let first = name
-            .strip_suffix(SEGMENT)
-            .and_then(|stem| stem.strip_suffix('.'))
-            .filter(|digits| digits.len() == 16)
-            .and_then(|digits| u64::from_str_radix(digits, 16).ok());
-        match first {
-            Some(first) => found.push(Lsn(first)),
-            None => return Err(LogError::Foreign { path }),
+        found.sort_unstable_by_key(|segment| (segment.first, segment.form == Form::New));
+        Ok(found)
+    }
+
+    /// Opens a segment for reading, whatever its name has become since it was listed.
+    pub(super) fn open(&self, segment: &Listed) -> Result<Arc<dyn ReadAt>, LogError> {
+        let open = |name: &str| self.0.open(name, Access::Read).map(|file| file as Arc<dyn ReadAt>);
+        match open(&segment.name()) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                open(&segment_name(segment.first))
+            }
+            other => other,
+        }
+        .map_err(self.failed(IoOp::Open, &segment.name()))
+    }
+
+    /// Opens a segment for reading and writing.
+    pub(super) fn open_to_write(&self, name: &str) -> Result<Arc<dyn DirFile>, LogError> {
+        self.0.open(name, Access::Write).map_err(self.failed(IoOp::Open, name))
+    }
+
+    /// Makes a file of zeros, so that appending later changes no metadata and a sync costs one
+    /// write instead of a journal commit. What can't be finished is removed: its room may be
+    /// what others need.
+    pub(super) fn prepare(&self, bytes: u64) -> Result<Arc<dyn DirFile>, LogError> {
+        let file =
+            self.0.create(PREPARED_NAME).map_err(self.failed(IoOp::Create, PREPARED_NAME))?;
+        match self.fill(&*file, bytes) {
+            Ok(()) => Ok(file),
+            Err(error) => {
+                // The error that matters is the one that is returned.
+                let _ = self.0.remove(PREPARED_NAME);
+                Err(error)
+            }
         }
     }
-    found.sort_unstable();
-    Ok(found)
-}
 
-/// Reads a whole file into `buf`.
-pub(super) fn read(path: &Path, buf: &mut Vec<u8>) -> Result<(), LogError> {
-    buf.clear();
-    let mut file = File::open(path).map_err(failed(IoOp::Open, path))?;
-    file.read_to_end(buf).map_err(failed(IoOp::Read, path))?;
-    Ok(())
-}
-
-/// Opens a segment for writing.
-pub(super) fn open_segment(path: &Path) -> Result<File, LogError> {
-    OpenOptions::new().read(true).write(true).open(path).map_err(failed(IoOp::Open, path))
-}
-
-/// Makes a file of zeros under a name of its own, so that appending later changes no metadata
-/// and a sync costs one write instead of a journal commit. What can't be finished is removed: its
-/// room may be what others need.
-pub(super) fn prepare_segment(dir: &Path, bytes: u64) -> Result<(File, PathBuf), LogError> {
-    let path = dir.join(PREPARED_NAME);
-    let file = OpenOptions::new()
-        .read(true)
-        .write(true)
-        .create(true)
-        .truncate(true)
-        .mode(0o600)
-        .open(&path)
-        .map_err(failed(IoOp::Create, &path))?;
-    match fill(&file, &path, bytes) {
-        Ok(()) => Ok((file, path)),
-        Err(error) => {
-            // The error that matters is the one that is returned.
-            let _ = std::fs::remove_file(&path);
-            Err(error)
+    fn fill(&self, file: &dyn DirFile, bytes: u64) -> Result<(), LogError> {
+        let mut offset = 0;
+        while offset < bytes {
+            let left = usize::try_from(bytes - offset).unwrap_or(usize::MAX);
+            let zeros = left.min(ZEROS.len());
+            file.write_at(&ZEROS[..zeros], offset)
+                .map_err(self.failed(IoOp::Write, PREPARED_NAME))?;
+            offset += zeros as u64;
         }
+        file.sync_all().map_err(self.failed(IoOp::Sync, PREPARED_NAME))
+    }
+
+    /// Makes the prepared file the segment that begins at `first`; from now on a killed process
+    /// leaves it behind. [`Self::settle`] makes that true of a power loss too.
+    pub(super) fn begin(
+        &self,
+        file: &dyn DirFile,
+        first: Lsn,
+        head: &[u8],
+    ) -> Result<(), LogError> {
+        file.write_at(head, 0).map_err(self.failed(IoOp::Write, PREPARED_NAME))?;
+        self.rename(PREPARED_NAME, &new_name(first))
+    }
+
+    /// Makes sure that a segment's head is on the disk, and says so by its name.
+    pub(super) fn settle(&self, file: &dyn DirFile, first: Lsn) -> Result<(), LogError> {
+        let name = new_name(first);
+        file.sync_all().map_err(self.failed(IoOp::Sync, &name))?;
+        self.rename(&name, &segment_name(first))?;
+        self.sync_names()
+    }
+
+    /// Cuts the zeros off a full segment and makes sure that all of it is on the disk.
+    pub(super) fn seal(&self, file: &dyn DirFile, first: Lsn, bytes: u64) -> Result<(), LogError> {
+        let name = segment_name(first);
+        file.set_bytes(bytes).map_err(self.failed(IoOp::Cut, &name))?;
+        file.sync_all().map_err(self.failed(IoOp::Sync, &name))
+    }
+
+    /// Keeps bytes in a file of their own, on the disk, and returns its name: one that no earlier
+    /// tail has.
+    pub(super) fn keep(&self, lsn: Lsn, bytes: &[u8]) -> Result<String, LogError> {
+        let name = self.torn_name(lsn)?;
+        let file = self.0.create(&name).map_err(self.failed(IoOp::Create, &name))?;
+        file.write_at(bytes, 0).map_err(self.failed(IoOp::Write, &name))?;
+        file.sync_all().map_err(self.failed(IoOp::Sync, &name))?;
+        Ok(name)
+    }
+
+    /// Takes a whole segment out of the log, keeping its file.
+    pub(super) fn put_aside(&self, segment: &Listed) -> Result<String, LogError> {
+        let name = self.torn_name(segment.first)?;
+        self.rename(&segment.name(), &name)?;
+        Ok(name)
+    }
+
+    fn torn_name(&self, lsn: Lsn) -> Result<String, LogError> {
+        let names = self.0.names().map_err(self.failed(IoOp::Read, ""))?;
+        let name = |number: u32| format!("{TORN_PREFIX}{:016x}.{number}.bin", lsn.0);
+        let unused = (0..).map(name).find(|name| !names.contains(name));
+        Ok(unused.expect("a directory has fewer files than there are numbers"))
+    }
+
+    /// Removes a segment.
+    pub(super) fn remove(&self, name: &str) -> Result<(), LogError> {
+        self.0.remove(name).map_err(self.failed(IoOp::Remove, name))
+    }
+
+    /// Makes sure that the names are on the disk.
+    pub(super) fn sync_names(&self) -> Result<(), LogError> {
+        self.0.sync().map_err(self.failed(IoOp::Sync, ""))
+    }
+
+    fn rename(&self, from: &str, to: &str) -> Result<(), LogError> {
+        self.0.rename(from, to).map_err(self.failed(IoOp::Rename, from))
     }
 }
 
-fn fill(mut file: &File, path: &Path, bytes: u64) -> Result<(), LogError> {
-    let mut left = bytes;
-    while left > 0 {
-        let zeros = usize::try_from(left).unwrap_or(usize::MAX).min(ZEROS.len());
-        file.write_all(&ZEROS[..zeros]).map_err(failed(IoOp::Write, path))?;
-        left -= zeros as u64;
-    }
-    file.sync_all().map_err(failed(IoOp::Sync, path))
+fn listed(name: &str) -> Option<Listed> {
+    let (digits, ending) = name.split_once('.')?;
+    let form = match ending {
+        SEGMENT => Form::Named,
+        NEW => Form::New,
+        _ => return None,
+    };
+    let is_hex = digits.len() == 16 && digits.bytes().all(|digit| digit.is_ascii_hexdigit());
+    let first = u64::from_str_radix(digits, 16).ok().filter(|_| is_hex)?;
+    Some(Listed { first: Lsn(first), form })
 }
 
-/// Writes at an offset.
-pub(super) fn write_at(
-    file: &File,
-    path: &Path,
-    bytes: &[u8],
-    offset: u64,
-) -> Result<(), LogError> {
-    file.write_all_at(bytes, offset).map_err(failed(IoOp::Write, path))
-}
-
-/// Keeps bytes in a file of their own, on the disk.
-pub(super) fn keep(path: &Path, bytes: &[u8]) -> Result<(), LogError> {
-    let mut file = File::create(path).map_err(failed(IoOp::Create, path))?;
-    file.write_all(bytes).map_err(failed(IoOp::Write, path))?;
-    file.sync_all().map_err(failed(IoOp::Sync, path))
-}
-
-/// Renames a file.
-pub(super) fn rename(from: &Path, to: &Path) -> Result<(), LogError> {
-    std::fs::rename(from, to).map_err(failed(IoOp::Rename, from))
-}
-
-/// Cuts a file and makes sure that it stays cut.
-pub(super) fn cut(path: &Path, bytes: u64) -> Result<(), LogError> {
-    let file = open_segment(path)?;
-    file.set_len(bytes).map_err(failed(IoOp::Cut, path))?;
-    file.sync_all().map_err(failed(IoOp::Sync, path))
-}
-
-/// Makes sure that the names in a directory are on the disk.
-pub(super) fn sync_dir(dir: &Path) -> Result<(), LogError> {
-    let handle = File::open(dir).map_err(failed(IoOp::Open, dir))?;
-    handle.sync_all().map_err(failed(IoOp::Sync, dir))
-}
-
-/// Becomes the only writer of a log.
-pub(super) fn lock(dir: &Path) -> Result<File, LogError> {
-    let path = dir.join(LOCK_NAME);
-    lock::take(&path).map_err(|error| match error {
-        LockError::Held { holder } => LogError::InUse { path: dir.to_owned(), holder },
-        LockError::Io(source) => failed(IoOp::Lock, &path)(source),
-    })
+/// Reads the head of a segment, as much of it as is there.
+pub(super) fn read_head(file: &dyn ReadAt) -> io::Result<Vec<u8>> {
+    let mut head = vec![0; SEGMENT_HEADER_BYTES];
+    let bytes = file.read_at(&mut head, 0)?;
+    head.truncate(bytes);
+    Ok(head)
 }

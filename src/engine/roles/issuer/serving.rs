@@ -13,8 +13,9 @@ use crate::net::stream;
 use crate::perf::Meter;
 use crate::roles::event_loop::Next;
 use crate::scheduler::issuer::Issuer;
-use crate::scheduler::record::{Record, Start};
-use crate::storage::{LogError, Logstore};
+use crate::scheduler::record::{Issued, Record, Start};
+use crate::scheduler::state::RunMark;
+use crate::storage::{LogError, Logstore, OwnerState};
 
 /// An issuer with an open log.
 pub(super) struct Serving {
@@ -27,6 +28,10 @@ pub(super) struct Serving {
     pub(super) secret: Secret,
     socket: PathBuf,
     lease: Lease,
+    mark: RunMark,
+    /// The start of this life, to be repeated in each segment.
+    start: Start,
+    rolls: u64,
     intake: Intake,
     /// Requests are read: ids are left to give out, and the log has room.
     pub(super) reads_users: bool,
@@ -64,12 +69,14 @@ impl Serving {
     ) -> Self {
         let Opened { mut log, report, recovery } = opened;
         let (epoch, requeued) = (recovery.epoch(), recovery.open() as u64);
+        let mark = recovery.mark();
         let mut core = recovery.finish(now);
         core.set_timeline(config.timeline);
         let Carry { staffed_ns, rejected, recovered, redelivered } = &config.carry;
         core.carry_over(u128::from(*staffed_ns), (*recovered, *redelivered), rejected);
         let (wall, boot) = (WallTime::now(), boot_id());
-        append(&mut log, &Record::Start(Start { epoch, run: config.run, wall, boot }));
+        let start = Start { epoch, run: config.run, wall, boot };
+        append(&mut log, &Record::Start(start));
         let ready = IssuerReady {
             epoch,
             records: report.records,
@@ -87,6 +94,9 @@ impl Serving {
             secret: config.secret,
             socket: PathBuf::from(config.socket),
             lease: Lease::Enough,
+            mark,
+            start,
+            rolls: 0,
             intake: Intake::Closed(ready),
             reads_users: true,
         }
@@ -104,11 +114,15 @@ impl Serving {
         let (core, mut acting) = self.split(links);
         core.dispatch(now, &mut acting);
         self.append_lease();
+        self.repeat_start();
         if let Some(end) = self.log.commit(now)? {
             self.core.written(end);
             if let Lease::Appended(until) = self.lease {
                 self.lease = Lease::Written(until, end);
                 self.log.sync_now(now);
+            }
+            if self.log.wants_checkpoint(now) {
+                self.log.checkpoint(self.owner_state(now), now);
             }
             self.release(self.log.acknowledged(), now, links);
         }
@@ -138,7 +152,31 @@ impl Serving {
     pub(super) fn close(self, now: Time) -> Result<(), LogError> {
         // A stale socket does no harm: the next issuer replaces it.
         let _ = std::fs::remove_file(&self.socket);
-        self.log.close(now)
+        let owner = self.owner_state(now);
+        self.log.close(owner, now)
+    }
+
+    /// Returns what a restart needs beside the log behind this moment.
+    fn owner_state(&self, now: Time) -> OwnerState {
+        let lease = match self.lease {
+            Lease::Enough => self.core.leased_until(),
+            Lease::Appended(until) | Lease::Written(until, _) => until,
+        };
+        OwnerState {
+            bytes: self.core.encode_state(&self.mark, lease, now),
+            needed: Some(Issued::key(self.core.oldest_open())),
+        }
+    }
+
+    /// Repeats, at the beginning of each segment, what a log that begins there must say: older
+    /// segments may be let go of.
+    fn repeat_start(&mut self) {
+        let rolls = self.log.stats().rolls;
+        if rolls != self.rolls {
+            self.rolls = rolls;
+            append(&mut self.log, &Record::Start(self.start));
+            append(&mut self.log, &Record::Lease(self.core.leased_until()));
+        }
     }
 
     /// Lends the core and what its decisions act on.

@@ -1,0 +1,115 @@
+//! Threads that work for the log's writer: each does its jobs in order and reports; the writer
+//! decides.
+//!
+//! A [`Helper`] without a thread does the same when it is asked for results, one job each time,
+//! so that a simulation is the same on every run.
+
+use std::collections::VecDeque;
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::mpsc::{Receiver, Sender, TryRecvError, channel};
+use std::thread::JoinHandle;
+
+use super::{IoOp, LogError};
+
+/// Who does the work that must not hold up an event loop.
+#[derive(Clone)]
+pub enum Hands {
+    /// Threads, which call this when they have news.
+    Threads(Arc<dyn Fn() + Send + Sync>),
+    /// Whoever asks for the results.
+    Caller,
+}
+
+/// Does jobs `J` in order, each with one result `R`.
+pub(super) enum Helper<J, R> {
+    /// On a thread of its own.
+    Thread { jobs: Option<Sender<J>>, results: Receiver<R>, thread: Option<JoinHandle<()>> },
+    /// When results are asked for.
+    Caller { jobs: VecDeque<J>, work: Box<dyn FnMut(J) -> R + Send> },
+}
+
+/// The helper's thread has died; its panic has been reported.
+#[derive(Debug)]
+pub(super) struct Gone;
+
+impl<J: Send + 'static, R: Send + 'static> Helper<J, R> {
+    /// Starts a helper that does a job by calling `work`.
+    pub(super) fn start(
+        name: &str,
+        hands: &Hands,
+        mut work: impl FnMut(J) -> R + Send + 'static,
+    ) -> Result<Self, LogError> {
+        let notify = match hands {
+            Hands::Caller => {
+                return Ok(Self::Caller { jobs: VecDeque::new(), work: Box::new(work) });
+            }
+            Hands::Threads(notify) => Arc::clone(notify),
+        };
+        let (jobs, orders) = channel();
+        let (report, results) = channel();
+        let thread = std::thread::Builder::new().name(name.to_owned()).spawn(move || {
+            while let Ok(job) = orders.recv() {
+                if report.send(work(job)).is_err() {
+                    return;
+                }
+                notify();
+            }
+        });
+        let path = Path::new("a thread").to_owned();
+        let thread = thread.map_err(|source| LogError::Io { op: IoOp::Create, path, source })?;
+        Ok(Self::Thread { jobs: Some(jobs), results, thread: Some(thread) })
+    }
+
+    /// Gives a job.
+    pub(super) fn give(&mut self, job: J) {
+        match self {
+            Self::Thread { jobs: Some(jobs), .. } => {
+                // A thread that has ended is reported when its results are asked for.
+                let _ = jobs.send(job);
+            }
+            Self::Thread { jobs: None, .. } => {}
+            Self::Caller { jobs, .. } => jobs.push_back(job),
+        }
+    }
+
+    /// Returns the next result, if there is one.
+    pub(super) fn next(&mut self) -> Option<Result<R, Gone>> {
+        match self {
+            Self::Thread { results, .. } => match results.try_recv() {
+                Ok(result) => Some(Ok(result)),
+                Err(TryRecvError::Empty) => None,
+                Err(TryRecvError::Disconnected) => Some(Err(Gone)),
+            },
+            Self::Caller { jobs, work } => jobs.pop_front().map(|job| Ok(work(job))),
+        }
+    }
+
+    /// Waits for the result of a job that was given.
+    pub(super) fn wait(&mut self) -> Result<R, Gone> {
+        match self {
+            Self::Thread { results, .. } => results.recv().map_err(|_| Gone),
+            Self::Caller { .. } => self.next().unwrap_or(Err(Gone)),
+        }
+    }
+
+    /// Waits for all jobs and returns their results.
+    pub(super) fn finish(mut self) -> Vec<R> {
+        if let Self::Thread { jobs, .. } = &mut self {
+            *jobs = None;
+        }
+        std::iter::from_fn(|| self.wait().ok()).collect()
+    }
+}
+
+impl<J, R> Drop for Helper<J, R> {
+    fn drop(&mut self) {
+        if let Self::Thread { jobs, thread, .. } = self {
+            *jobs = None;
+            if let Some(thread) = thread.take() {
+                // A panic has been reported by the panic hook.
+                let _ = thread.join();
+            }
+        }
+    }
+}

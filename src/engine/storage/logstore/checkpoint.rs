@@ -1,0 +1,192 @@
+//! LMDB behind the log: when it is to follow, and reading what both know.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::Logstore;
+use crate::clock::Time;
+use crate::ids::Lsn;
+use crate::storage::format::RecordRef;
+use crate::storage::helper::{Gone, Helper};
+use crate::storage::index::{Key, Place};
+use crate::storage::indexer::{self, Advance, Advanced, Indexer};
+use crate::storage::lmdb::Lmdb;
+use crate::storage::{Hands, IndexError, LogError};
+
+/// Bytes of log that LMDB does not know after which a checkpoint is due...
+const CHECKPOINT_BYTES: u64 = 32 << 20;
+/// ...or this long after the last one, if as many bytes came as the owner's state has, and at
+/// least [`CHECKPOINT_BYTES_MIN`]: an idle log is not written over and over.
+const CHECKPOINT_AFTER: Duration = Duration::from_secs(1);
+const CHECKPOINT_BYTES_MIN: u64 = 256 << 10;
+
+/// What the log's owner wants back when the log is opened again, as of all that is written.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct OwnerState {
+    /// Bytes that only the owner understands.
+    pub bytes: Vec<u8>,
+    /// The oldest key whose record the owner still needs: it and what follows is retained.
+    pub needed: Option<Key>,
+}
+
+/// LMDB, behind the log.
+pub(super) struct Checkpoints {
+    pub(super) lmdb: Arc<Lmdb>,
+    pub(super) helper: Helper<Advance, Result<Advanced, LogError>>,
+    /// Up to where LMDB knows the log, and the header CRC there.
+    pub(super) indexed: (Lsn, u32),
+    /// Where the log begins.
+    first: Lsn,
+    /// A checkpoint that waits for the log to be synced up to there.
+    waiting: Option<Advance>,
+    /// A checkpoint that is being made.
+    making: Option<(Lsn, u32)>,
+    last: Time,
+    state_bytes: u64,
+    /// Whether LMDB has a state; without one it can't be opened warm.
+    has_state: bool,
+    /// Why the last one failed, until one succeeds.
+    pub(super) trouble: Option<String>,
+}
+
+impl Logstore {
+    pub(super) fn follow(
+        &mut self,
+        mut indexer: Indexer,
+        hands: &Hands,
+    ) -> Result<Checkpoints, LogError> {
+        let checkpoint = &indexer.checkpoint;
+        self.stats.lmdb_rows = checkpoint.rows;
+        self.stats.lmdb_bytes = indexer.lmdb.bytes();
+        self.index.cover(checkpoint.indexed);
+        let state_bytes = checkpoint.state.as_ref().map(|state| state.len() as u64);
+        Ok(Checkpoints {
+            lmdb: Arc::clone(&indexer.lmdb),
+            indexed: (checkpoint.indexed, checkpoint.prev_crc),
+            first: checkpoint.first,
+            waiting: None,
+            making: None,
+            last: Time::ZERO,
+            state_bytes: state_bytes.unwrap_or(0),
+            has_state: state_bytes.is_some(),
+            trouble: None,
+            helper: Helper::start("log-index", hands, move |advance| indexer.advance(advance))?,
+        })
+    }
+
+    /// Returns the latest acknowledged record of a key.
+    ///
+    /// # Errors
+    /// [`LogError`] if the index or the log is not what was written.
+    pub fn get(&mut self, key: &Key) -> Result<Option<RecordRef<'_>>, LogError> {
+        let place = match (self.index.get(key), &self.checkpoints) {
+            (Some(place), _) => Some(place),
+            (None, None) => None,
+            (None, Some(made)) => match made.lmdb.get(key)? {
+                // LMDB's word that there is none holds only for what it knows.
+                None if self.index.evicted_early() > 0 => self.search(key, made)?,
+                found => found,
+            },
+        };
+        let first = self.checkpoints.as_ref().map_or(Lsn(0), |made| made.first);
+        let acknowledged = self.plan.acknowledged();
+        match place.filter(|place| place.lsn >= first && place.lsn < acknowledged) {
+            Some(place) => self.shelf.read(key, place).map(Some),
+            None => Ok(None),
+        }
+    }
+
+    /// Looks for a key in the part of the log that LMDB does not know.
+    fn search(&self, key: &Key, made: &Checkpoints) -> Result<Option<Place>, LogError> {
+        let (from, prev_crc) = made.indexed;
+        let rows = indexer::rows_between(&self.files, (from, prev_crc), self.plan.written())?;
+        Ok(rows.iter().rev().find(|row| row.key == *key).map(|row| row.place))
+    }
+
+    /// Returns whether the owner should hand over its state now ([`Self::checkpoint`]).
+    pub fn wants_checkpoint(&self, now: Time) -> bool {
+        !self.has_uncommitted() && self.checkpoint_at() <= now
+    }
+
+    /// When LMDB should follow the log, if nothing more is written.
+    pub(super) fn checkpoint_at(&self) -> Time {
+        let Some(made) = &self.checkpoints else {
+            return Time::NEVER;
+        };
+        if made.waiting.is_some() || made.making.is_some() {
+            return Time::NEVER;
+        }
+        let behind = self.plan.written().0.saturating_sub(made.indexed.0.0);
+        let enough = made.state_bytes.max(CHECKPOINT_BYTES_MIN);
+        let is_failing = made.trouble.is_some();
+        if !is_failing && behind >= enough.max(CHECKPOINT_BYTES) {
+            Time::ZERO
+        } else if is_failing || behind >= enough || !made.has_state {
+            made.last + CHECKPOINT_AFTER
+        } else {
+            Time::NEVER
+        }
+    }
+
+    /// Has LMDB follow up to here, and keeps the owner's state, which is as of all that is
+    /// written, with it.
+    pub fn checkpoint(&mut self, owner: OwnerState, now: Time) {
+        let (to, prev_crc) = (self.plan.written(), self.prev_crc);
+        let Some(made) = &mut self.checkpoints else {
+            return;
+        };
+        made.state_bytes = owner.bytes.len() as u64;
+        made.last = now;
+        made.waiting = Some(Advance {
+            to,
+            prev_crc,
+            state: owner.bytes,
+            needed: owner.needed,
+            is_clean: false,
+        });
+        self.sync_now(now);
+    }
+
+    /// Begins a checkpoint whose log is synced, and takes note of one that is made.
+    pub(super) fn poll_checkpoint(&mut self, now: Time) -> Result<(), LogError> {
+        let synced = self.plan.synced();
+        let Some(made) = &mut self.checkpoints else {
+            return Ok(());
+        };
+        if let Some(advance) = made.waiting.take_if(|advance| advance.to <= synced) {
+            made.making = Some((advance.to, advance.prev_crc));
+            made.helper.give(advance);
+        }
+        match made.helper.next() {
+            None => return Ok(()),
+            Some(Err(Gone)) => return Err(LogError::ReadOnly),
+            Some(Ok(Ok(advanced))) => {
+                made.trouble = None;
+                made.has_state = true;
+                made.indexed = made.making.take().unwrap_or(made.indexed);
+                made.first = advanced.first;
+                made.last = now;
+                self.index.cover(advanced.indexed);
+                self.stats.checkpoints += 1;
+                self.stats.lmdb_rows = advanced.rows;
+                self.stats.lmdb_bytes = advanced.bytes;
+                self.stats.retired += advanced.retired;
+                self.stats.segments -= advanced.retired;
+                if advanced.retired > 0 {
+                    self.shelf.retire(advanced.first);
+                }
+            }
+            // The log goes on without LMDB, which is tried again.
+            Some(Ok(Err(LogError::Index(error @ IndexError::Io { .. })))) => {
+                if made.trouble.is_none() {
+                    log::error!("the index can not follow the log: {error}");
+                }
+                made.trouble = Some(error.to_string());
+                made.making = None;
+                made.last = now;
+            }
+            Some(Ok(Err(error))) => return Err(error),
+        }
+        Ok(())
+    }
+}

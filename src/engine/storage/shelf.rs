@@ -1,0 +1,92 @@
+//! The segments of an open log, found by position, to read single records from.
+
+use std::sync::Arc;
+
+use super::LogError;
+use super::dir::ReadAt;
+use super::format::RecordRef;
+use super::index::{Key, Place};
+use super::recovery::read_record;
+use super::segment::{Files, Listed, segment_name};
+use super::{IoOp, segment::Form};
+use crate::ids::Lsn;
+
+/// Files that are open at a time.
+const OPEN_MAX: usize = 128;
+
+/// Opens segments as they are needed.
+pub(super) struct Shelf {
+    files: Files,
+    /// In order.
+    books: Vec<Book>,
+    open: usize,
+    buf: Vec<u8>,
+}
+
+struct Book {
+    first: Lsn,
+    file: Option<Arc<dyn ReadAt>>,
+}
+
+impl Shelf {
+    pub(super) fn new(files: Files, segments: &[Listed]) -> Self {
+        let books =
+            segments.iter().map(|segment| Book { first: segment.first, file: None }).collect();
+        Self { files, books, open: 0, buf: Vec::new() }
+    }
+
+    /// Adds a segment behind all others.
+    pub(super) fn push(&mut self, first: Lsn, file: Arc<dyn ReadAt>) {
+        self.open += 1;
+        self.books.push(Book { first, file: Some(file) });
+    }
+
+    /// Forgets the segments that begin before a position.
+    pub(super) fn retire(&mut self, first: Lsn) {
+        self.books.retain(|book| book.first >= first);
+        self.open = self.books.iter().filter(|book| book.file.is_some()).count();
+    }
+
+    /// Reads the record of a key and makes sure that it is that.
+    pub(super) fn read(&mut self, key: &Key, place: Place) -> Result<RecordRef<'_>, LogError> {
+        let behind = self.books.partition_point(|book| book.first <= place.lsn);
+        let Some(at) = behind.checked_sub(1) else {
+            let path = self.files.path("");
+            return Err(LogError::Damaged {
+                path,
+                offset: place.lsn.0,
+                reason: "no segment there",
+            });
+        };
+        let first = self.books[at].first;
+        let name = || segment_name(first);
+        if self.books[at].file.is_none() {
+            self.close_some();
+            let file = self.files.open(&Listed { first, form: Form::Named })?;
+            self.books[at].file = Some(file);
+            self.open += 1;
+        }
+        let file = self.books[at].file.as_ref().expect("it was opened above");
+        let offset = place.lsn.0 - first.0;
+        let len = place.len as usize;
+        let record = read_record(&**file, &mut self.buf, offset, (place.lsn, len));
+        match record {
+            Err(error) => Err(self.files.failed(IoOp::Read, &name())(error)),
+            Ok(Some(record)) if record.key == key => Ok(record),
+            Ok(_) => {
+                let reason = "the record that the index names is not there";
+                Err(LogError::Damaged { path: self.files.path(&name()), offset, reason })
+            }
+        }
+    }
+
+    /// Closes all files when too many are open.
+    fn close_some(&mut self) {
+        if self.open >= OPEN_MAX {
+            for book in &mut self.books {
+                book.file = None;
+            }
+            self.open = 0;
+        }
+    }
+}
