@@ -21,6 +21,8 @@ pub mod population;
 pub mod rng;
 pub mod roles;
 pub mod scheduler;
+#[cfg(test)]
+mod sim;
 pub mod storage;
 pub mod supervisor;
 pub mod timeline;

@@ -21,13 +21,12 @@ use crate::net::frame::Frame;
 use crate::net::message::{DirectorToIssuer, IssuerConfig, IssuerToDirector, Recovering};
 use crate::net::wire::Message;
 use crate::scheduler::issuer::Options;
-use crate::scheduler::record::{Issued, Record};
 use crate::scheduler::recovery::Recovery;
-use crate::storage::index::{Key, Place};
 use crate::storage::{
-    Hands, LogError, LogOptions, LogPlace, Logstore, Opening as LogOpening, RecordRef, Recovered,
+    Hands, LogError, LogOptions, LogPlace, Logstore, Opening as LogOpening, Recovered,
 };
 
+pub(crate) mod ledger;
 mod peers;
 mod serving;
 mod telemetry;
@@ -87,7 +86,7 @@ impl IssuerRole {
                 if let State::Opening(opening) = &mut self.state {
                     opening.config.timeline = line;
                 } else if let State::Serving(serving) = &mut self.state {
-                    serving.core.set_timeline(line);
+                    serving.ledger.core.set_timeline(line);
                 }
             }
             DirectorToIssuer::Stop(_) => self.stop(now, links),
@@ -265,21 +264,10 @@ struct Opener {
 impl Opener {
     /// Opens the log and replays it; waits a little for a dying predecessor to let go of it.
     fn open(self) -> Result<Opened, LogError> {
-        let mut opening = self.begin()?;
+        let opening = self.begin()?;
         let Self { mut recovery, records, .. } = self;
-        if let Some(state) = opening.state() {
-            if recovery.restore(state) {
-                restore_open(&mut recovery, &mut opening)?;
-            } else {
-                opening.forget_index("its state is of another version");
-            }
-        }
-        let (log, report) = opening.replay(&mut |record: RecordRef<'_>| {
+        let (log, report) = ledger::replay(opening, &mut recovery, &mut || {
             records.fetch_add(1, Ordering::Relaxed);
-            match Record::decode(record.kind, record.key, record.value) {
-                Ok(record) => recovery.replay(&record),
-                Err(error) => log::warn!("a record is passed over: lsn={} {error}", record.lsn),
-            }
         })?;
         Ok(Opened { log, report, recovery })
     }
@@ -298,27 +286,6 @@ impl Opener {
             }
         }
     }
-}
-
-/// Finds the tickets that were open when the state was kept: those that the index knows as issued
-/// and not as completed.
-fn restore_open(recovery: &mut Recovery, opening: &mut LogOpening) -> Result<(), LogError> {
-    let mut open: Vec<(Key, Place)> = Vec::new();
-    opening.visit_keys(&Issued::key(recovery.oldest_open()), &mut |key, place| {
-        let is_issue = key[8..] == [0; 8];
-        if is_issue {
-            open.push((*key, place));
-        } else if open.last().is_some_and(|(issue, _)| issue[..8] == key[..8]) {
-            open.pop();
-        }
-    })?;
-    for (key, place) in open {
-        let record = opening.read(&key, place)?;
-        if let Ok(Record::Issued(issued)) = Record::decode(record.kind, record.key, record.value) {
-            recovery.restore_open(&issued);
-        }
-    }
-    Ok(())
 }
 
 fn wake(waker: &Waker) {

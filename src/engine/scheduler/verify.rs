@@ -27,7 +27,9 @@ pub struct Verifier {
     unopened: BTreeSet<TicketId>,
     first_id: Option<TicketId>,
     last_id: TicketId,
-    leased_until: TicketId,
+    leased_until: Option<TicketId>,
+    /// The first ticket that was issued before any lease that the log still has.
+    unleased: Option<TicketId>,
     run: Option<RunId>,
     /// The last request of each user that got a ticket in this run.
     last_seq: HashMap<UserId, u64, FixedState>,
@@ -62,14 +64,18 @@ impl Verifier {
                     self.last_seq.clear();
                 }
             }
-            Record::Lease(until) => self.leased_until = self.leased_until.max(*until),
+            Record::Lease(until) => {
+                self.leased_until = self.leased_until.max(Some(*until));
+            }
             Record::Issued(issued) => {
                 self.issued += 1;
                 if issued.id <= self.last_id {
                     self.problem(format!("ticket {} follows ticket {}", issued.id, self.last_id));
                 }
-                if issued.id >= self.leased_until {
-                    self.problem(format!("ticket {} was issued without a lease", issued.id));
+                match self.leased_until {
+                    None => drop(self.unleased.get_or_insert(issued.id)),
+                    Some(until) if issued.id >= until => self.unleased(issued.id),
+                    Some(_) => {}
                 }
                 let Token { user, seq } = issued.token;
                 if let Some(last) = self.last_seq.insert(user, seq)
@@ -98,6 +104,9 @@ impl Verifier {
 
     /// Returns what was found. `is_whole` says that the log has all segments that it ever had.
     pub fn finish(mut self, is_whole: bool) -> Verdict {
+        if let Some(id) = self.unleased.filter(|_| is_whole) {
+            self.unleased(id);
+        }
         let first = if is_whole { None } else { Some(self.first_id.unwrap_or(TicketId(u64::MAX))) };
         for id in std::mem::take(&mut self.unopened) {
             if first.is_none_or(|first| id >= first) {
@@ -112,6 +121,10 @@ impl Verifier {
             problems: self.problems,
             problems_count: self.problems_count,
         }
+    }
+
+    fn unleased(&mut self, id: TicketId) {
+        self.problem(format!("ticket {id} was issued without a lease"));
     }
 
     fn unopened(&mut self, id: TicketId) {

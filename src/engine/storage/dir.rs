@@ -10,6 +10,8 @@ use std::os::unix::fs::{DirBuilderExt, FileExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use nix::fcntl::{PosixFadviseAdvice, posix_fadvise};
+
 use crate::lock::{self, LockError};
 
 /// Bytes that can be read anywhere.
@@ -53,6 +55,10 @@ pub trait DirFile: ReadAt {
     /// # Errors
     /// As [`Self::sync_data`].
     fn sync_all(&self) -> io::Result<()>;
+
+    /// Lets go of what is cached of the file and not waiting to be written, so that it is read
+    /// from the disk again. After a failed sync the cache may hold what the disk does not.
+    fn forget(&self);
 }
 
 /// What a file is opened for.
@@ -168,6 +174,11 @@ impl DirFile for File {
 
     fn sync_all(&self) -> io::Result<()> {
         Self::sync_all(self)
+    }
+
+    fn forget(&self) {
+        // Advice that is not taken changes nothing, and nothing else could be done.
+        let _ = posix_fadvise(self, 0, 0, PosixFadviseAdvice::POSIX_FADV_DONTNEED);
     }
 }
 

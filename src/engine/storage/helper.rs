@@ -17,8 +17,8 @@ use super::{IoOp, LogError};
 pub enum Hands {
     /// Threads, which call this when they have news.
     Threads(Arc<dyn Fn() + Send + Sync>),
-    /// Whoever asks for the results.
-    Caller,
+    /// Whoever asks for the results, one job at a time, if this says so.
+    Caller(Arc<dyn Fn() -> bool + Send + Sync>),
 }
 
 /// Does jobs `J` in order, each with one result `R`.
@@ -26,7 +26,11 @@ pub(super) enum Helper<J, R> {
     /// On a thread of its own.
     Thread { jobs: Option<Sender<J>>, results: Receiver<R>, thread: Option<JoinHandle<()>> },
     /// When results are asked for.
-    Caller { jobs: VecDeque<J>, work: Box<dyn FnMut(J) -> R + Send> },
+    Caller {
+        jobs: VecDeque<J>,
+        work: Box<dyn FnMut(J) -> R + Send>,
+        works_now: Arc<dyn Fn() -> bool + Send + Sync>,
+    },
 }
 
 /// The helper's thread has died; its panic has been reported.
@@ -41,8 +45,9 @@ impl<J: Send + 'static, R: Send + 'static> Helper<J, R> {
         mut work: impl FnMut(J) -> R + Send + 'static,
     ) -> Result<Self, LogError> {
         let notify = match hands {
-            Hands::Caller => {
-                return Ok(Self::Caller { jobs: VecDeque::new(), work: Box::new(work) });
+            Hands::Caller(works_now) => {
+                let works_now = Arc::clone(works_now);
+                return Ok(Self::Caller { jobs: VecDeque::new(), work: Box::new(work), works_now });
             }
             Hands::Threads(notify) => Arc::clone(notify),
         };
@@ -81,7 +86,13 @@ impl<J: Send + 'static, R: Send + 'static> Helper<J, R> {
                 Err(TryRecvError::Empty) => None,
                 Err(TryRecvError::Disconnected) => Some(Err(Gone)),
             },
-            Self::Caller { jobs, work } => jobs.pop_front().map(|job| Ok(work(job))),
+            Self::Caller { jobs, work, works_now } => {
+                if works_now() {
+                    jobs.pop_front().map(|job| Ok(work(job)))
+                } else {
+                    None
+                }
+            }
         }
     }
 
@@ -89,7 +100,7 @@ impl<J: Send + 'static, R: Send + 'static> Helper<J, R> {
     pub(super) fn wait(&mut self) -> Result<R, Gone> {
         match self {
             Self::Thread { results, .. } => results.recv().map_err(|_| Gone),
-            Self::Caller { .. } => self.next().unwrap_or(Err(Gone)),
+            Self::Caller { jobs, work, .. } => jobs.pop_front().map(work).ok_or(Gone),
         }
     }
 

@@ -19,8 +19,8 @@ use std::time::Duration;
 use super::commit::CommitPlan;
 use super::dir::{DirFile, Lock};
 use super::format::{
-    BATCH_BYTES_FULL, BATCH_HEADER_BYTES, BATCH_RECORDS_MAX, BatchHeader, SEGMENT_HEADER_BYTES,
-    SegmentHeader, align_up, move_records, put_record, record_bytes,
+    ALIGN, BATCH_BYTES_FULL, BATCH_HEADER_BYTES, BATCH_RECORDS_MAX, BatchHeader,
+    SEGMENT_HEADER_BYTES, SegmentHeader, align_up, move_records, put_record, record_bytes,
 };
 use super::helper::Helper;
 use super::index::{Index, Place};
@@ -38,6 +38,8 @@ mod checkpoint;
 use checkpoint::Checkpoints;
 pub use checkpoint::OwnerState;
 
+/// Room that is left at the end of a segment for a mark: the last word of a log that ends there.
+const MARK_ROOM: u64 = ALIGN + BATCH_HEADER_BYTES as u64;
 /// Silence after which what is known to be synced is written down.
 const MARK_AFTER: Duration = Duration::from_millis(100);
 /// How long to wait before what the disk refused is tried again.
@@ -339,7 +341,7 @@ impl Logstore {
         for index in 0..self.batches.len() {
             let Gathered { start, end, records, lsn } = self.batches[index];
             let bytes = (end - start) as u64;
-            if offset + bytes > self.active.room {
+            if offset + bytes > self.active.room.saturating_sub(MARK_ROOM) {
                 self.write_run(&run, offset, now)?;
                 run = index..index;
                 if !self.roll(now)? {
@@ -495,6 +497,11 @@ impl Logstore {
         self.plan.acknowledged()
     }
 
+    /// Returns up to where the log is known to be on the disk.
+    pub fn synced(&self) -> Lsn {
+        self.plan.synced()
+    }
+
     /// When [`Self::poll`] has something to do though nothing came.
     pub fn deadline(&self) -> Time {
         let retry_at = match self.next {
@@ -542,7 +549,7 @@ impl Logstore {
             result?;
         }
         let name = segment_name(active.first);
-        let sync = || active.file.sync_data().map_err(files.failed(IoOp::Sync, &name));
+        let sync = || files.sync_data(&*active.file, &name);
         sync()?;
         let mut end = plan.written();
         let offset = align_up(active.end);
@@ -626,7 +633,7 @@ fn carry_out(files: &Files, job: SyncJob) -> Result<Synced, LogError> {
     match job {
         SyncJob::Tail { file, first, end } => {
             let began = SystemClock.now();
-            file.sync_data().map_err(files.failed(IoOp::Sync, &segment_name(first)))?;
+            files.sync_data(&*file, &segment_name(first))?;
             Ok(Synced { end, latency: Some(SystemClock.now().since(began)) })
         }
         SyncJob::Seal { file, first, bytes } => {

@@ -21,9 +21,6 @@ use super::{Hands, IoOp, LogError};
 use crate::ids::Lsn;
 use crate::lock::LockError;
 
-/// Bytes that are rewritten at a time.
-const REWRITE_BYTES: usize = 256 << 10;
-
 /// What opening found.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Recovered {
@@ -233,6 +230,7 @@ impl Opening {
             (Some(built), None) => Some(Builder::start(built)?),
             _ => None,
         };
+        self.make_durable()?;
         let mut tail = Vec::new();
         let found = reader::scan_files(&self.files, start, self.known_synced, &mut |record| {
             match &mut builder {
@@ -266,7 +264,7 @@ impl Opening {
             let reason = std::mem::take(&mut self.cold);
             recovered.index = IndexOutcome::Rebuilt { reason, lost_keys };
         }
-        self.make_durable(&found)?;
+        self.tidy(&found)?;
         if let Some(torn) = &found.torn {
             self.set_aside(torn, found.end, &mut recovered)?;
         }
@@ -293,34 +291,35 @@ impl Opening {
         Ok((Logstore::start(parts, &hands)?, recovered))
     }
 
-    /// Writes again, and syncs, all that is not known to be on the disk: a sync that failed in
-    /// an earlier life may have left pages that look clean and are not on the disk.
-    fn make_durable(&self, found: &ScanReport) -> Result<(), LogError> {
-        let mut buf = vec![0; REWRITE_BYTES];
+    /// Makes sure that all that can be read is on the disk too: a killed process leaves what it
+    /// did not sync in the page cache. A segment that has its final name was begun after all
+    /// before it was synced.
+    fn make_durable(&self) -> Result<(), LogError> {
+        let segments = self.files.segments()?;
+        for segment in segments.iter().rev() {
+            let name = segment.name();
+            self.files.sync(&*self.files.open_to_write(&name)?, &name)?;
+            if segment.form == Form::Named {
+                break;
+            }
+        }
+        self.files.sync_names()
+    }
+
+    /// Does what a killed process did not get round to: cuts the zeros off full segments and
+    /// gives those their name that have a head.
+    fn tidy(&self, found: &ScanReport) -> Result<(), LogError> {
         for (index, segment) in found.segments.iter().enumerate() {
             let is_full = index + 1 < found.segments.len() && segment.bytes < segment.file_bytes;
             let is_new = segment.listed.form == Form::New;
-            let is_known = segment.first.0 + segment.bytes <= found.synced.0;
-            if is_known && !is_full && !is_new {
-                continue;
-            }
-            let name = segment.listed.name();
-            let file = self.files.open_to_write(&name)?;
-            let mut offset = found.synced.0.saturating_sub(segment.first.0);
-            while offset < segment.bytes {
-                let left = usize::try_from(segment.bytes - offset).unwrap_or(usize::MAX);
-                let piece = &mut buf[..left.min(REWRITE_BYTES)];
-                file.read_at(piece, offset).map_err(self.files.failed(IoOp::Read, &name))?;
-                file.write_at(piece, offset).map_err(self.files.failed(IoOp::Write, &name))?;
-                offset += piece.len() as u64;
-            }
-            if is_full {
-                self.files.seal(&*file, segment.first, segment.bytes)?;
-            } else {
-                file.sync_all().map_err(self.files.failed(IoOp::Sync, &name))?;
-            }
-            if is_new {
-                self.files.settle(&*file, segment.first)?;
+            if is_full || is_new {
+                let file = self.files.open_to_write(&segment.listed.name())?;
+                if is_full {
+                    self.files.seal(&*file, segment.first, segment.bytes)?;
+                }
+                if is_new {
+                    self.files.settle(&*file, segment.first)?;
+                }
             }
         }
         Ok(())

@@ -81,7 +81,17 @@ pub(super) struct Start {
 /// # Errors
 /// [`LogError`] if the log is damaged before its synced end, has a gap, or holds foreign files.
 pub fn scan(data_dir: &Path, visit: &mut dyn FnMut(RecordRef<'_>)) -> Result<ScanReport, LogError> {
-    let dir: Arc<dyn Dir> = Arc::new(RealDir::new(log_dir(data_dir)));
+    scan_dir(Arc::new(RealDir::new(log_dir(data_dir))), visit)
+}
+
+/// Like [`scan`], of a log that lies in `dir`.
+///
+/// # Errors
+/// As [`scan`].
+pub fn scan_dir(
+    dir: Arc<dyn Dir>,
+    visit: &mut dyn FnMut(RecordRef<'_>),
+) -> Result<ScanReport, LogError> {
     scan_files(&Files::new(dir), None, Lsn(0), visit)
 }
 
@@ -299,6 +309,11 @@ impl<'a> Reading<'a> {
     }
 
     fn follow(&mut self, segment: SegmentReport, header: SegmentHeader, last_crc: u32) {
+        if segment.listed.form == Form::Named {
+            // Its name says that its head, and all before it, was synced.
+            let synced = Lsn(segment.first.0 + SEGMENT_HEADER_BYTES as u64);
+            self.report.synced = self.report.synced.max(synced);
+        }
         self.report.end = Lsn(segment.first.0 + segment.bytes);
         self.report.segments.push(segment);
         self.report.last = Some(header);

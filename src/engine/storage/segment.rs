@@ -168,10 +168,26 @@ impl Files {
         self.rename(PREPARED_NAME, &new_name(first))
     }
 
+    /// Makes sure that all of a file is on the disk. When that fails nobody knows what of it is:
+    /// what is cached is let go of, so that whoever reads it again reads what is really there.
+    pub(super) fn sync(&self, file: &dyn DirFile, name: &str) -> Result<(), LogError> {
+        file.sync_all().map_err(|error| self.sync_failed(file, name, error))
+    }
+
+    /// Like [`Self::sync`], without the length, which has not changed.
+    pub(super) fn sync_data(&self, file: &dyn DirFile, name: &str) -> Result<(), LogError> {
+        file.sync_data().map_err(|error| self.sync_failed(file, name, error))
+    }
+
+    fn sync_failed(&self, file: &dyn DirFile, name: &str, error: io::Error) -> LogError {
+        file.forget();
+        self.failed(IoOp::Sync, name)(error)
+    }
+
     /// Makes sure that a segment's head is on the disk, and says so by its name.
     pub(super) fn settle(&self, file: &dyn DirFile, first: Lsn) -> Result<(), LogError> {
         let name = new_name(first);
-        file.sync_all().map_err(self.failed(IoOp::Sync, &name))?;
+        self.sync(file, &name)?;
         self.rename(&name, &segment_name(first))?;
         self.sync_names()
     }
@@ -180,7 +196,7 @@ impl Files {
     pub(super) fn seal(&self, file: &dyn DirFile, first: Lsn, bytes: u64) -> Result<(), LogError> {
         let name = segment_name(first);
         file.set_bytes(bytes).map_err(self.failed(IoOp::Cut, &name))?;
-        file.sync_all().map_err(self.failed(IoOp::Sync, &name))
+        self.sync(file, &name)
     }
 
     /// Keeps bytes in a file of their own, on the disk, and returns its name: one that no earlier

@@ -1,7 +1,8 @@
 //! The data plane: who is connected, what they may ask, and how decisions reach them.
 
 use super::super::links::{LinkId, Links, PerLink};
-use super::serving::{Serving, append};
+use super::ledger::Tell;
+use super::serving::Serving;
 use crate::clock::Time;
 use crate::config::Scenario;
 use crate::ids::{TicketId, Token, UserId, WorkerId};
@@ -14,9 +15,8 @@ use crate::net::message::{
 };
 use crate::net::wire::Message;
 use crate::roles::event_loop::{Closed, Refusal};
-use crate::scheduler::issuer::{Assignment, Completion, Effects, Request};
-use crate::scheduler::record::{Outcome, Record};
-use crate::storage::Logstore;
+use crate::scheduler::issuer::{Assignment, Completion, Request};
+use crate::scheduler::record::Outcome;
 
 /// Who is connected.
 pub(super) struct Peers {
@@ -48,18 +48,13 @@ pub(super) struct Bounds {
     pub(super) connection: ConnectionLimits,
 }
 
-/// Carries the core's decisions out.
-pub(super) struct Acting<'a> {
-    pub(super) log: &'a mut Logstore,
+/// Tells peers what was decided.
+pub(super) struct Telling<'a> {
     pub(super) peers: &'a Peers,
     pub(super) links: &'a mut Links,
 }
 
-impl Effects for Acting<'_> {
-    fn record(&mut self, record: &Record<'_>) {
-        append(self.log, record);
-    }
-
+impl Tell for Telling<'_> {
     fn assign(&mut self, worker: WorkerId, assignment: &Assignment<'_>) {
         let &Assignment { id, handle, attempt, service, demand_ns, payload } = assignment;
         if let Some(Some(link)) = self.peers.workers.get(usize::from(worker.0)) {
@@ -69,22 +64,22 @@ impl Effects for Acting<'_> {
     }
 
     fn accepted(&mut self, Token { user, seq }: Token, id: TicketId) {
-        self.tell(user, &IssuerToUser::Accepted(Accepted { user, seq, id }));
+        self.send(user, &IssuerToUser::Accepted(Accepted { user, seq, id }));
     }
 
     fn rejected(&mut self, Token { user, seq }: Token) {
-        self.tell(user, &IssuerToUser::Rejected(Rejected { user, seq }));
+        self.send(user, &IssuerToUser::Rejected(Rejected { user, seq }));
     }
 
     fn done(&mut self, Token { user, seq }: Token, id: TicketId, outcome: Outcome) {
         let done = Done { user, seq, id, outcome: outcome.code() };
-        self.tell(user, &IssuerToUser::Done(done));
+        self.send(user, &IssuerToUser::Done(done));
     }
 }
 
-impl Acting<'_> {
+impl Telling<'_> {
     /// A user that is not connected asks again when it is.
-    fn tell(&mut self, user: UserId, message: &IssuerToUser) {
+    fn send(&mut self, user: UserId, message: &IssuerToUser) {
         let users = self.peers.users.get(usize::from(user.load().0));
         if let Some(Some(link)) = users.and_then(|users| users.get(user.index() as usize)) {
             self.links.send(*link, message);
@@ -233,7 +228,8 @@ impl Serving {
         match UserToIssuer::decode(frame.kind, frame.payload)? {
             UserToIssuer::Ask(ask) => {
                 let request = self.bounds.check(&ask)?;
-                let (core, mut acting) = self.split(links);
+                let (ledger, mut telling) = self.split(links);
+                let (core, mut acting) = ledger.split(&mut telling);
                 core.request(&request, now, &mut acting);
                 self.steer_intake(links);
                 Ok(())
@@ -246,7 +242,7 @@ impl Serving {
                     users.resize(index + 1, None);
                 }
                 users[index] = Some(link);
-                let next_seq = self.core.next_seq(user);
+                let next_seq = self.ledger.core.next_seq(user);
                 links.send(link, &IssuerToUser::Attached(Attached { user, next_seq }));
                 Ok(())
             }
@@ -265,14 +261,15 @@ impl Serving {
         match WorkerToIssuer::decode(frame.kind, frame.payload)? {
             WorkerToIssuer::Served(Served { id, handle, attempt }) => {
                 let completion = Completion { id, handle, attempt };
-                let (core, mut acting) = self.split(links);
+                let (ledger, mut telling) = self.split(links);
+                let (core, mut acting) = ledger.split(&mut telling);
                 if !core.completed(worker, completion, now, &mut acting) {
                     log::warn!("a late word about a ticket is ignored: {worker} ticket={id}");
                 }
                 Ok(())
             }
             WorkerToIssuer::Leaving(_) => {
-                self.core.retire(worker, now);
+                self.ledger.core.retire(worker, now);
                 links.send(link, &IssuerToWorker::Released(Signal { at: now }));
                 Ok(())
             }
@@ -308,7 +305,7 @@ impl Serving {
                 let worker = WorkerId(join.number);
                 self.replace_worker(worker, link, now, links);
                 links.send(link, &IssuerToWorker::Welcome(welcome));
-                self.core.worker_up(worker, join.seats, now);
+                self.ledger.core.worker_up(worker, join.seats, now);
                 Peer::Worker(worker)
             }
         };
@@ -347,7 +344,8 @@ impl Serving {
             Peer::Users => {}
             Peer::Worker(worker) => {
                 self.peers.workers[usize::from(worker.0)] = None;
-                let (core, mut acting) = self.split(links);
+                let (ledger, mut telling) = self.split(links);
+                let (core, mut acting) = ledger.split(&mut telling);
                 core.worker_down(worker, now, &mut acting);
             }
         }

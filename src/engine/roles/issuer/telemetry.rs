@@ -17,20 +17,20 @@ pub(super) fn send(serving: &Serving, due: Due, control: &Control, now: Time, li
         control.send(&IssuerToDirector::Totals(totals(serving, now)), links);
     }
     if due.latencies {
-        for (index, stats) in (0..).zip(serving.core.stats().services()) {
+        for (index, stats) in (0..).zip(serving.ledger.core.stats().services()) {
             send_latencies(ServiceId(index), stats, control, links);
         }
     }
 }
 
 fn totals(serving: &Serving, now: Time) -> IssuerTotals {
-    let stats = serving.core.stats();
+    let stats = serving.ledger.core.stats();
     let line = stats.timeline();
-    let log = serving.log.stats();
+    let log = serving.ledger.log.stats();
     IssuerTotals {
         at: now,
         services: stats.services().iter().map(|service| of_service(service, now, line)).collect(),
-        open: u64::from(serving.core.open()),
+        open: u64::from(serving.ledger.core.open()),
         staffed: stats.staffed().value(),
         staffed_ns: saturating(stats.staffed().integral_ns(now, line)),
         recovered: stats.recovered,
@@ -44,8 +44,8 @@ fn totals(serving: &Serving, now: Time) -> IssuerTotals {
             syncs: log.syncs,
             unsynced_bytes: log.unsynced_bytes,
             sync: serving.sync_times.spread().map(Into::into),
-            trouble: serving.log.trouble().map(str::to_owned),
-            is_blocked: serving.log.is_blocked(),
+            trouble: serving.ledger.log.trouble().map(str::to_owned),
+            is_blocked: serving.ledger.log.is_blocked(),
         },
     }
 }

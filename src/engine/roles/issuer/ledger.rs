@@ -1,0 +1,223 @@
+//! The issuer's core and its log as one: nothing is told before the log says it.
+//!
+//! It knows neither sockets nor threads, so a simulation drives it as the process does.
+
+use crate::clock::Time;
+use crate::ids::{Lsn, TicketId, Token, WorkerId};
+use crate::scheduler::issuer::{Assignment, Effects, Issuer};
+use crate::scheduler::record::{Issued, Outcome, Record, Start};
+use crate::scheduler::recovery::Recovery;
+use crate::scheduler::state::RunMark;
+use crate::storage::index::{Key, Place};
+use crate::storage::{LogError, Logstore, Opening, OwnerState, RecordRef, Recovered};
+
+/// What users and workers are told.
+pub(crate) trait Tell {
+    /// Hands a ticket to a worker.
+    fn assign(&mut self, worker: WorkerId, assignment: &Assignment<'_>);
+    /// Tells a user that its request has a ticket.
+    fn accepted(&mut self, token: Token, id: TicketId);
+    /// Tells a user that the office is full.
+    fn rejected(&mut self, token: Token);
+    /// Tells a user that its ticket's life has ended.
+    fn done(&mut self, token: Token, id: TicketId, outcome: Outcome);
+}
+
+/// An issuer with its log.
+pub(crate) struct Ledger {
+    pub(crate) core: Issuer,
+    pub(crate) log: Logstore,
+    lease: Lease,
+    mark: RunMark,
+    /// The start of this life, to be repeated in each segment.
+    start: Start,
+    rolls: u64,
+}
+
+/// The durable lease of ids that is under way.
+#[derive(Clone, Copy)]
+enum Lease {
+    /// Enough ids are left.
+    Enough,
+    /// A lease was appended to the batch.
+    Appended(TicketId),
+    /// It is written and ends here in the log; it counts once the log is synced up to there.
+    Written(TicketId, Lsn),
+}
+
+/// Carries the core's decisions out: records to the log, words to peers.
+pub(crate) struct Acting<'a, T> {
+    log: &'a mut Logstore,
+    tell: &'a mut T,
+}
+
+impl<T: Tell> Effects for Acting<'_, T> {
+    fn record(&mut self, record: &Record<'_>) {
+        append(self.log, record);
+    }
+
+    fn assign(&mut self, worker: WorkerId, assignment: &Assignment<'_>) {
+        self.tell.assign(worker, assignment);
+    }
+
+    fn accepted(&mut self, token: Token, id: TicketId) {
+        self.tell.accepted(token, id);
+    }
+
+    fn rejected(&mut self, token: Token) {
+        self.tell.rejected(token);
+    }
+
+    fn done(&mut self, token: Token, id: TicketId, outcome: Outcome) {
+        self.tell.done(token, id, outcome);
+    }
+}
+
+/// Replays a log into `recovery`: from the state that was kept with its index, or all of it.
+/// `progress` is called for every record that is read.
+///
+/// # Errors
+/// [`LogError`] if the log or its index is not sound, or the system refuses something.
+pub(crate) fn replay(
+    mut opening: Opening,
+    recovery: &mut Recovery,
+    progress: &mut dyn FnMut(),
+) -> Result<(Logstore, Recovered), LogError> {
+    if let Some(state) = opening.state() {
+        if recovery.restore(state) {
+            restore_open(recovery, &mut opening)?;
+        } else {
+            opening.forget_index("its state is of another version");
+        }
+    }
+    opening.replay(&mut |record: RecordRef<'_>| {
+        progress();
+        match Record::decode(record.kind, record.key, record.value) {
+            Ok(record) => recovery.replay(&record),
+            Err(error) => log::warn!("a record is passed over: lsn={} {error}", record.lsn),
+        }
+    })
+}
+
+/// Finds the tickets that were open when the state was kept: those that the index knows as issued
+/// and not as completed.
+fn restore_open(recovery: &mut Recovery, opening: &mut Opening) -> Result<(), LogError> {
+    let mut open: Vec<(Key, Place)> = Vec::new();
+    opening.visit_keys(&Issued::key(recovery.oldest_open()), &mut |key, place| {
+        let is_issue = key[8..] == [0; 8];
+        if is_issue {
+            open.push((*key, place));
+        } else if open.last().is_some_and(|(issue, _)| issue[..8] == key[..8]) {
+            open.pop();
+        }
+    })?;
+    for (key, place) in open {
+        let record = opening.read(&key, place)?;
+        match Record::decode(record.kind, record.key, record.value) {
+            Ok(Record::Issued(issued)) => recovery.restore_open(&issued),
+            _ => log::warn!("a record is passed over: lsn={}", record.lsn),
+        }
+    }
+    Ok(())
+}
+
+impl Ledger {
+    /// Becomes the issuer that the log describes. The epoch of `start` is that of `recovery`.
+    pub(crate) fn new(mut log: Logstore, recovery: Recovery, start: Start, now: Time) -> Self {
+        let mark = recovery.mark();
+        let core = recovery.finish(now);
+        append(&mut log, &Record::Start(start));
+        Self { core, log, lease: Lease::Enough, mark, start, rolls: 0 }
+    }
+
+    /// Lends the core and what its decisions act on.
+    pub(crate) fn split<'a, T: Tell>(
+        &'a mut self,
+        tell: &'a mut T,
+    ) -> (&'a mut Issuer, Acting<'a, T>) {
+        (&mut self.core, Acting { log: &mut self.log, tell })
+    }
+
+    /// One batch: collect what has become durable, dispatch, write, tell.
+    pub(crate) fn turn(&mut self, now: Time, tell: &mut impl Tell) -> Result<(), LogError> {
+        let progress = self.log.poll(now)?;
+        self.collect_lease(progress.synced);
+        self.release(progress.acknowledged, now, tell);
+        let (core, mut acting) = self.split(tell);
+        core.dispatch(now, &mut acting);
+        self.append_lease();
+        self.repeat_start();
+        if let Some(end) = self.log.commit(now)? {
+            self.core.written(end);
+            if let Lease::Appended(until) = self.lease {
+                self.lease = Lease::Written(until, end);
+                self.log.sync_now(now);
+            }
+        }
+        // Nothing is let go of before the new segment says what the old ones said.
+        let is_repeated = self.log.stats().rolls == self.rolls;
+        if is_repeated && self.log.wants_checkpoint(now) {
+            self.log.checkpoint(self.owner_state(now), now);
+        }
+        self.release(self.log.acknowledged(), now, tell);
+        Ok(())
+    }
+
+    /// Finishes the log.
+    pub(crate) fn close(self, now: Time) -> Result<(), LogError> {
+        let owner = self.owner_state(now);
+        self.log.close(owner, now)
+    }
+
+    fn release(&mut self, lsn: Lsn, now: Time, tell: &mut impl Tell) {
+        let (core, mut acting) = self.split(tell);
+        core.durable(lsn, now, &mut acting);
+    }
+
+    /// Returns what a restart needs beside the log behind this moment.
+    fn owner_state(&self, now: Time) -> OwnerState {
+        let lease = match self.lease {
+            Lease::Enough => self.core.leased_until(),
+            Lease::Appended(until) | Lease::Written(until, _) => until,
+        };
+        OwnerState {
+            bytes: self.core.encode_state(&self.mark, lease, now),
+            needed: Some(Issued::key(self.core.oldest_open())),
+        }
+    }
+
+    fn append_lease(&mut self) {
+        if matches!(self.lease, Lease::Enough)
+            && let Some(until) = self.core.wanted_lease()
+        {
+            append(&mut self.log, &Record::Lease(until));
+            self.lease = Lease::Appended(until);
+        }
+    }
+
+    fn collect_lease(&mut self, synced: Lsn) {
+        let Lease::Written(until, end) = self.lease else {
+            return;
+        };
+        if end <= synced {
+            self.core.leased(until);
+            self.lease = Lease::Enough;
+        }
+    }
+
+    /// Repeats, at the beginning of each segment, what a log that begins there must say: older
+    /// segments may be let go of.
+    fn repeat_start(&mut self) {
+        let rolls = self.log.stats().rolls;
+        if rolls != self.rolls {
+            self.rolls = rolls;
+            append(&mut self.log, &Record::Start(self.start));
+            append(&mut self.log, &Record::Lease(self.core.leased_until()));
+        }
+    }
+}
+
+/// Appends a record to the batch.
+fn append(log: &mut Logstore, record: &Record<'_>) {
+    log.append_with(record.kind(), record.key(), |out| record.put_value(out));
+}

@@ -1,0 +1,366 @@
+//! An issuer with its log, users and workers on a simulated disk: whatever dies and whenever, the
+//! guarantees of the design hold.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use rand_chacha::ChaCha8Rng;
+use rand_chacha::rand_core::{Rng, SeedableRng};
+
+use super::disk::{Fault, SimDisk};
+use crate::clock::{Time, WallTime};
+use crate::config::scenario::{FsyncPolicy, Retry, RetryPosition};
+use crate::ids::{LoadId, Lsn, RunId, ServiceId, TicketId, Token, UserId, WorkerId};
+use crate::roles::issuer::ledger::{self, Ledger, Tell};
+use crate::scheduler::issuer::{Assignment, Completion, Options, Request};
+use crate::scheduler::record::{Outcome, Record, Start};
+use crate::scheduler::recovery::Recovery;
+use crate::scheduler::verify::Verifier;
+use crate::storage::{Hands, LogError, LogOptions, LogPlace, Opening, reader};
+use crate::timeline::Timeline;
+
+const USERS: u32 = 6;
+const WORKERS: u16 = 3;
+const OPTIONS: Options =
+    Options { services: 2, room: 64, retry: Retry { attempts: 3, position: RetryPosition::Head } };
+
+/// What users and workers were told and have not acted upon.
+#[derive(Default)]
+struct Told {
+    assigned: Vec<(WorkerId, Completion)>,
+    accepted: Vec<(Token, TicketId)>,
+    done: Vec<Token>,
+}
+
+impl Tell for Told {
+    fn assign(&mut self, worker: WorkerId, assignment: &Assignment<'_>) {
+        let &Assignment { id, handle, attempt, .. } = assignment;
+        self.assigned.push((worker, Completion { id, handle, attempt }));
+    }
+
+    fn accepted(&mut self, token: Token, id: TicketId) {
+        self.accepted.push((token, id));
+    }
+
+    fn rejected(&mut self, _: Token) {}
+
+    fn done(&mut self, token: Token, _: TicketId, _: Outcome) {
+        self.done.push(token);
+    }
+}
+
+/// One record of the log, and where it stands.
+type Logged = (Lsn, u8, [u8; 16]);
+
+/// What the log says.
+#[derive(Default)]
+struct Read {
+    records: Vec<Logged>,
+    ids: BTreeSet<TicketId>,
+    /// Requests that have a ticket, by run.
+    tokens: BTreeSet<(u64, Token)>,
+    run: u64,
+    open: u64,
+}
+
+struct World {
+    rng: ChaCha8Rng,
+    disk: SimDisk,
+    index: Option<PathBuf>,
+    policy: FsyncPolicy,
+    run: u64,
+    now: Time,
+    /// The request that each user makes, again and again until its ticket's life has ended.
+    asking: BTreeMap<u32, u64>,
+    /// What users were told: G2 and G3.
+    accepted: BTreeMap<Token, TicketId>,
+    /// The highest id that anybody was told, and those that were in the log when the issuer
+    /// started: G1.
+    highest: TicketId,
+    in_log: BTreeSet<TicketId>,
+    deaths: u32,
+}
+
+/// A death that the world has to bear.
+enum Death {
+    /// The process dies; what it wrote stays.
+    Kill,
+    /// The power fails.
+    Power,
+}
+
+impl World {
+    fn new(seed: u64, policy: FsyncPolicy, index: Option<PathBuf>) -> Self {
+        Self {
+            rng: ChaCha8Rng::seed_from_u64(seed),
+            disk: SimDisk::new(seed ^ 0xd15c),
+            index,
+            policy,
+            run: 1,
+            now: Time(1_000_000_000),
+            asking: (0..USERS).map(|user| (user, 0)).collect(),
+            accepted: BTreeMap::new(),
+            highest: TicketId(0),
+            in_log: BTreeSet::new(),
+            deaths: 0,
+        }
+    }
+
+    fn below(&mut self, bound: u64) -> u64 {
+        self.rng.next_u64() % bound
+    }
+
+    /// Reads the whole log, which must keep its promises.
+    fn read_log(&self) -> Read {
+        let mut verifier = Verifier::default();
+        let mut read = Read::default();
+        let found = reader::scan_dir(Arc::new(self.disk.clone()), &mut |record| {
+            read.records.push((record.lsn, record.kind, *record.key));
+            let record = Record::decode(record.kind, record.key, record.value).unwrap();
+            match &record {
+                Record::Issued(issued) => {
+                    read.ids.insert(issued.id);
+                    read.tokens.insert((read.run, issued.token));
+                }
+                Record::Start(start) => read.run = start.run.0,
+                _ => {}
+            }
+            verifier.read(&record);
+        })
+        .unwrap();
+        let verdict = verifier.finish(found.is_whole());
+        assert!(verdict.problems.is_empty(), "{:?}", verdict.problems);
+        Read { open: verdict.open, ..read }
+    }
+
+    /// Starts the issuer.
+    fn open(&mut self) -> Result<Ledger, LogError> {
+        let options = LogOptions {
+            segment_bytes: 16 << 10,
+            policy: self.policy,
+            retain_bytes: self.index.as_ref().map(|_| 64 << 10),
+            index_bytes: 1 << 20,
+        };
+        let place = LogPlace { log: Arc::new(self.disk.clone()), index: self.index.clone() };
+        let disk = self.disk.clone();
+        let hands = Hands::Caller(Arc::new(move || disk.is_quick()));
+        let opening = Opening::begin(&place, options, hands)?;
+        let mut recovery = Recovery::new(OPTIONS, RunId(self.run), Timeline::default());
+        let (log, _) = ledger::replay(opening, &mut recovery, &mut || {})?;
+        let read = self.read_log();
+        self.in_log = read.ids;
+        assert_eq!(recovery.open() as u64, read.open, "G5: open tickets are queued again");
+        let start = Start {
+            epoch: recovery.epoch(),
+            run: RunId(self.run),
+            wall: WallTime(0),
+            boot: [0; 16],
+        };
+        let mut ledger = Ledger::new(log, recovery, start, self.now);
+        for worker in 0..WORKERS {
+            ledger.core.worker_up(WorkerId(worker), 2, self.now);
+        }
+        Ok(ledger)
+    }
+
+    /// One life of the issuer, of `steps` steps at most; returns where the log was synced.
+    fn live(&mut self, steps: u64) -> Lsn {
+        let mut told = Told::default();
+        let mut ledger = match self.open() {
+            Ok(ledger) => ledger,
+            // A fault struck while it started.
+            Err(LogError::Io { .. }) => return Lsn(0),
+            Err(error) => panic!("a start is refused: {error}"),
+        };
+        for _ in 0..steps {
+            self.now = self.now + Duration::from_micros(self.below(20_000));
+            let ends = self.step(&mut ledger, &mut told);
+            self.hear(&mut told);
+            if let Err(error) = ends {
+                assert!(matches!(error, LogError::Io { .. }), "{error}");
+                break;
+            }
+        }
+        ledger.log.synced()
+    }
+
+    fn step(&mut self, ledger: &mut Ledger, told: &mut Told) -> Result<(), LogError> {
+        for _ in 0..self.below(6) {
+            let can_ask = ledger.core.can_issue() && !ledger.log.is_blocked();
+            match self.below(8) {
+                0..5 if can_ask => self.ask(ledger, told),
+                5 => {
+                    let worker = WorkerId(u16::try_from(self.below(3)).unwrap());
+                    told.assigned.retain(|(held, _)| *held != worker);
+                    let (core, mut acting) = ledger.split(told);
+                    core.worker_down(worker, self.now, &mut acting);
+                    core.worker_up(worker, 2, self.now);
+                }
+                _ => self.serve(ledger, told),
+            }
+        }
+        if self.below(40) == 0 {
+            let room = self.below(2) * (40 << 10);
+            self.disk.set_room((room > 0).then_some(room));
+        }
+        ledger.turn(self.now, told)
+    }
+
+    /// A user asks, perhaps again.
+    fn ask(&mut self, ledger: &mut Ledger, told: &mut Told) {
+        let user = u32::try_from(self.below(u64::from(USERS))).unwrap();
+        let token = Token { user: UserId::new(LoadId(0), user), seq: self.asking[&user] };
+        let payload = vec![7; usize::try_from(self.below(400)).unwrap()];
+        let service = ServiceId(u8::from(user % 2 == 0));
+        let (core, mut acting) = ledger.split(told);
+        let request = Request {
+            token,
+            service,
+            demand_ns: 5,
+            scheduled: self.now,
+            submitted: self.now,
+            payload: &payload,
+        };
+        core.request(&request, self.now, &mut acting);
+    }
+
+    /// A worker reports a ticket that it holds.
+    fn serve(&mut self, ledger: &mut Ledger, told: &mut Told) {
+        if told.assigned.is_empty() {
+            return;
+        }
+        let which = usize::try_from(self.below(told.assigned.len() as u64)).unwrap();
+        let (worker, completion) = told.assigned.swap_remove(which);
+        let (core, mut acting) = ledger.split(told);
+        core.completed(worker, completion, self.now, &mut acting);
+    }
+
+    /// Users take note of what they are told.
+    fn hear(&mut self, told: &mut Told) {
+        for (token, id) in told.accepted.drain(..) {
+            match self.accepted.insert(token, id) {
+                Some(before) => assert_eq!(before, id, "G3: {token:?} has one ticket"),
+                None if self.in_log.contains(&id) => {}
+                None => assert!(id > self.highest, "G1: {id} follows {}", self.highest),
+            }
+            self.highest = self.highest.max(id);
+        }
+        for token in told.done.drain(..) {
+            let asking = self.asking.get_mut(&token.user.index()).unwrap();
+            *asking = (*asking).max(token.seq + 1);
+        }
+    }
+
+    fn die(&mut self, death: &Death, synced: Lsn) {
+        self.deaths += 1;
+        self.disk.set_room(None);
+        let before = match death {
+            Death::Kill => {
+                self.disk = self.disk.kill();
+                self.read_log()
+            }
+            Death::Power => {
+                // What was seen before the power failed is what may be left of it.
+                let before = self.read_log();
+                self.disk = self.disk.crash();
+                before
+            }
+        };
+        let Read { records: after, tokens, .. } = self.read_log();
+        let before = before.records;
+        assert!(after.len() <= before.len());
+        assert_eq!(after[..], before[..after.len()], "what is left is a beginning of the log");
+        let is_kept = |record: &&Logged| record.0 < synced;
+        assert!(after.len() >= before.iter().filter(is_kept).count(), "what was synced is kept");
+        let first = after.first().map_or(Lsn(0), |&(lsn, ..)| lsn);
+        // A disk that fails a sync has lost what it was given, as if the power had failed.
+        let is_lost = matches!(death, Death::Power) || self.disk.has_failed_a_sync();
+        let loses_tail = is_lost && self.policy != FsyncPolicy::EachBatch;
+        let is_whole = first.0 < 16 << 10;
+        let gone: BTreeSet<Token> = self
+            .accepted
+            .keys()
+            .filter(|token| !tokens.contains(&(self.run, **token)))
+            .copied()
+            .collect();
+        if !loses_tail && is_whole {
+            assert!(gone.is_empty(), "G2: acknowledged and not in the log: {gone:?}");
+        }
+        for token in gone {
+            // Its user asks again and gets another ticket.
+            self.accepted.remove(&token);
+            if loses_tail {
+                let asking = self.asking.get_mut(&token.user.index()).unwrap();
+                *asking = (*asking).min(token.seq);
+            }
+        }
+    }
+}
+
+/// Lives and dies on one disk, from one seed.
+fn check(seed: u64, policy: FsyncPolicy, index: Option<PathBuf>) {
+    let mut world = World::new(seed, policy, index);
+    for _ in 0..4 {
+        if world.below(3) == 0 {
+            let fault = [Fault::Write, Fault::Sync, Fault::Rename];
+            let fault = fault[usize::try_from(world.below(3)).unwrap()];
+            let after = world.below(60);
+            world.disk.fail_after(after, fault);
+        }
+        let steps = world.below(60);
+        let synced = world.live(steps);
+        let death = if world.below(2) == 0 { Death::Kill } else { Death::Power };
+        world.die(&death, synced);
+        if world.below(4) == 0 {
+            // Another run on the same data directory: its requests are new ones.
+            world.run += 1;
+            world.accepted.clear();
+            world.asking.values_mut().for_each(|seq| *seq = 0);
+        }
+    }
+    // At last all that is open is served.
+    let mut ledger = world.open().unwrap();
+    let mut told = Told::default();
+    let mut turns = 0;
+    while ledger.core.open() > 0 {
+        world.now = world.now + Duration::from_millis(1);
+        world.serve(&mut ledger, &mut told);
+        ledger.turn(world.now, &mut told).unwrap();
+        turns += 1;
+        assert!(turns < 10_000, "G5: {} tickets are never served", ledger.core.open());
+    }
+    ledger.close(world.now).unwrap();
+    assert_eq!(world.read_log().open, 0);
+}
+
+const POLICIES: [FsyncPolicy; 4] = [
+    FsyncPolicy::None,
+    FsyncPolicy::EachBatch,
+    FsyncPolicy::Every(8),
+    FsyncPolicy::Interval(Duration::from_millis(50)),
+];
+
+/// Runs seeds and names the one that fails.
+fn check_seeds(seeds: std::ops::Range<u64>, with_index: bool) {
+    for seed in seeds {
+        let policy = POLICIES[usize::try_from(seed % 4).unwrap()];
+        let dir = with_index.then(|| tempfile::tempdir().unwrap());
+        let index = dir.as_ref().map(|dir| dir.path().join("index"));
+        let result = std::panic::catch_unwind(|| check(seed, policy, index));
+        assert!(result.is_ok(), "seed {seed} fails, with an index: {with_index}");
+    }
+}
+
+/// `SIM_SEEDS=50000 cargo test sim::office` takes more.
+#[test]
+fn the_guarantees_hold_whatever_dies_and_whenever() {
+    let seeds = std::env::var("SIM_SEEDS").ok().and_then(|seeds| seeds.parse().ok());
+    check_seeds(0..seeds.unwrap_or(1000), false);
+}
+
+#[test]
+fn they_hold_with_an_index_and_retention_too() {
+    check_seeds(0..60, true);
+}
