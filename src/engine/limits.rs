@@ -137,6 +137,11 @@ pub const HASH_MEMORY_BYTES: usize = 8 << 20;
 /// The size at which a worker's scratch file is written from its beginning again.
 pub const SCRATCH_BYTES_MAX: u64 = 64 << 20;
 
+// --- the log --------------------------------------------------------------------------------
+
+/// Unpacked blocks that each open packed segment keeps for the next read.
+pub const UNPACKED_BLOCKS_KEPT: usize = 4;
+
 // --- observation ----------------------------------------------------------------------------
 
 /// How often roles send telemetry and the director publishes a snapshot.
@@ -158,3 +163,4 @@ const _: () = assert!(HEARTBEAT_INTERVAL.as_millis() * 2 < SUSPECT_AFTER.as_mill
 const _: () = assert!(SUSPECT_AFTER.as_millis() < HUNG_AFTER.as_millis());
 const _: () = assert!(SPAWNS_PER_SECOND > 0 && SPAWN_BURST > 0);
 const _: () = assert!(BACKOFF_MIN.as_millis() < BACKOFF_MAX.as_millis());
+const _: () = assert!(UNPACKED_BLOCKS_KEPT > 0, "small reads must not unpack a block each");

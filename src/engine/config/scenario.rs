@@ -225,6 +225,17 @@ pub enum FsyncPolicy {
     Interval(Duration),
 }
 
+/// How sealed segments of the log are packed, off the append path.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Compression {
+    /// Not at all.
+    None,
+    /// With LZ4: about half the bytes, the cheapest to read.
+    Lz4,
+    /// With Zstandard at level 1: fewer bytes than LZ4, slower to read.
+    Zstd,
+}
+
 /// Bounds of the data plane.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Net {

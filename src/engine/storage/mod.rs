@@ -13,6 +13,7 @@ use crate::ids::Lsn;
 use crate::lock;
 
 pub mod commit;
+pub mod compress;
 pub mod dir;
 pub mod format;
 mod helper;
