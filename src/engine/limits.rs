@@ -141,6 +141,8 @@ pub const SCRATCH_BYTES_MAX: u64 = 64 << 20;
 
 /// Unpacked blocks that each open packed segment keeps for the next read.
 pub const UNPACKED_BLOCKS_KEPT: usize = 4;
+/// Pages of an LMDB file that are read at once when they stand behind one another.
+pub const LMDB_RUN_PAGES: usize = 16;
 
 // --- observation ----------------------------------------------------------------------------
 

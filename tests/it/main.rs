@@ -6,5 +6,6 @@ mod chaos;
 mod dashboard;
 mod lifecycle;
 mod peers;
+mod storm;
 mod support;
 mod tidy;

@@ -23,7 +23,7 @@ impl Checks<'_> {
         let loads = self.loads();
         let Draft { seed, duration, drain, explode, workers, .. } = self.draft;
         let Draft { scheduler, discipline, room, retry, max_processes, .. } = self.draft;
-        let Draft { fsync, segment_bytes, retain_bytes, index_bytes, .. } = self.draft;
+        let Draft { fsync, segment_bytes, retain_bytes, index_bytes, compression, .. } = self.draft;
         let Draft { frame_max_bytes, outbox_high_bytes, .. } = self.draft;
         Scenario {
             run: scenario::Run { seed, duration, warmup, drain, explode_waiting: explode },
@@ -31,7 +31,13 @@ impl Checks<'_> {
             services,
             loads,
             users: scenario::Users { max_processes },
-            storage: scenario::Storage { fsync, segment_bytes, retain_bytes, index_bytes },
+            storage: scenario::Storage {
+                fsync,
+                segment_bytes,
+                retain_bytes,
+                index_bytes,
+                compression,
+            },
             net: scenario::Net { frame_max_bytes, outbox_high_bytes },
         }
     }

@@ -209,6 +209,8 @@ pub struct Storage {
     pub retain_bytes: Option<u64>,
     /// Memory of the index of the latest records.
     pub index_bytes: u64,
+    /// How sealed segments are packed.
+    pub compression: Compression,
 }
 
 /// When the log is synced, and so what a power loss can take. A killed process loses nothing

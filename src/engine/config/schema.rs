@@ -4,8 +4,8 @@
 use std::time::Duration;
 
 use super::scenario::{
-    Arrival, Discipline, Distribution, FsyncPolicy, OnOverrun, Retry, RetryPosition, Scheduler,
-    Work,
+    Arrival, Compression, Discipline, Distribution, FsyncPolicy, OnOverrun, Retry, RetryPosition,
+    Scheduler, Work,
 };
 use super::value::{self, Read};
 use crate::limits;
@@ -71,6 +71,7 @@ pub(super) struct Draft {
     pub(super) segment_bytes: u64,
     pub(super) retain_bytes: Option<u64>,
     pub(super) index_bytes: u64,
+    pub(super) compression: Compression,
     pub(super) frame_max_bytes: u32,
     pub(super) outbox_high_bytes: u32,
 }
@@ -136,6 +137,7 @@ impl Default for Draft {
             segment_bytes: 64 << 20,
             retain_bytes: Some(1 << 30),
             index_bytes: 64 << 20,
+            compression: Compression::None,
             frame_max_bytes: limits::FRAME_BYTES_MAX,
             outbox_high_bytes: limits::OUTBOX_BYTES_HIGH,
         }
@@ -421,6 +423,15 @@ pub const KEYS: &[Key] = &[
     },
     Key {
         section: "storage",
+        name: "compression",
+        change: Change::Role,
+        default: "none",
+        range: "none, lz4 or zstd",
+        meaning: "how full segments are packed afterwards; those there are stay readable",
+        read: |draft, _, text| put(&mut draft.compression, value::compression(text)),
+    },
+    Key {
+        section: "storage",
         name: "index_memory",
         change: Change::Role,
         default: "64MiB",
@@ -462,7 +473,6 @@ pub(super) const FUTURE: &[(&str, &str)] = &[
     ("load.*", "profile"),
     ("load.*", "window"),
     ("load.*", "ramp"),
-    ("storage", "compression"),
     ("net", "tcp"),
     ("metrics", ""),
     ("chaos", ""),

@@ -4,7 +4,9 @@
 
 use std::time::Duration;
 
-use super::scenario::{Arrival, Distribution, FsyncPolicy, OnOverrun, Retry, RetryPosition, Work};
+use super::scenario::{
+    Arrival, Compression, Distribution, FsyncPolicy, OnOverrun, Retry, RetryPosition, Work,
+};
 
 /// What a value should have been.
 pub(super) type Expected = String;
@@ -70,6 +72,16 @@ pub(super) fn size(text: &str, low: u64, high: u64) -> Read<u64> {
     let unit = text[end..].trim_start();
     let &(_, scale) = SIZES.iter().find(|(name, _)| *name == unit).ok_or_else(expected)?;
     number.checked_mul(scale).filter(|size| (low..=high).contains(size)).ok_or_else(expected)
+}
+
+/// Reads how sealed segments are packed.
+pub(super) fn compression(text: &str) -> Read<Compression> {
+    match text {
+        "none" => Ok(Compression::None),
+        "lz4" => Ok(Compression::Lz4),
+        "zstd" => Ok(Compression::Zstd),
+        _ => Err("none, lz4 or zstd".to_owned()),
+    }
 }
 
 /// Reads how much of the log is kept; `None` is all.

@@ -163,6 +163,7 @@ pub(super) mod tests {
                 segment_bytes: 1 << 20,
                 retain_bytes: None,
                 index_bytes: 1 << 20,
+                compression: Compression::None,
             },
             net: Net { frame_max_bytes: 65_536, outbox_high_bytes: 65_536 },
         }

@@ -111,6 +111,7 @@ impl IssuerRole {
                 policy: scenario.storage.fsync,
                 retain_bytes: scenario.storage.retain_bytes,
                 index_bytes: scenario.storage.index_bytes,
+                compression: scenario.storage.compression,
             },
             recovery: Recovery::new(options(&scenario), config.run, config.timeline.clone()),
             records: Arc::clone(&records),

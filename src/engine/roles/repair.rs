@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use crate::clock::{Clock, SystemClock, Time};
-use crate::config::scenario::{FsyncPolicy, Retry, RetryPosition};
+use crate::config::scenario::{Compression, FsyncPolicy, Retry, RetryPosition};
 use crate::ids::{RunId, TicketId};
 use crate::limits;
 use crate::scheduler::issuer::{Issuer, Options};
@@ -140,6 +140,7 @@ fn begin(data_dir: &Path, trust: Trust) -> Result<Opening, LogError> {
         policy: FsyncPolicy::None,
         retain_bytes: None,
         index_bytes: 1 << 20,
+        compression: Compression::None,
     };
     let place = LogPlace::in_data_dir(data_dir);
     let hands = Hands::Threads(std::sync::Arc::new(|| {}));

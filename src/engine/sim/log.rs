@@ -7,7 +7,7 @@ use rand_chacha::rand_core::{Rng, SeedableRng};
 
 use super::disk::SimDisk;
 use crate::clock::Time;
-use crate::config::scenario::FsyncPolicy;
+use crate::config::scenario::{Compression, FsyncPolicy};
 use crate::ids::Lsn;
 use crate::storage::dir::Dir;
 use crate::storage::{
@@ -36,6 +36,7 @@ fn open(disk: &SimDisk, policy: FsyncPolicy) -> Result<(Logstore, Vec<Logged>), 
         policy,
         retain_bytes: None,
         index_bytes: 1 << 20,
+        compression: Compression::None,
     };
     let place = LogPlace { log: Arc::new(disk.clone()), index: None };
     let opening = Opening::begin(&place, options, Hands::Caller(Arc::new(|| true)))?;

@@ -11,7 +11,7 @@ use rand_chacha::rand_core::{Rng, SeedableRng};
 
 use super::disk::{Fault, SimDisk};
 use crate::clock::{Time, WallTime};
-use crate::config::scenario::{FsyncPolicy, Retry, RetryPosition};
+use crate::config::scenario::{Compression, FsyncPolicy, Retry, RetryPosition};
 use crate::ids::{LoadId, Lsn, RunId, ServiceId, TicketId, Token, UserId, WorkerId};
 use crate::roles::issuer::ledger::{self, Ledger, Tell};
 use crate::scheduler::issuer::{Assignment, Completion, Options, Request};
@@ -142,6 +142,7 @@ impl World {
             policy: self.policy,
             retain_bytes: self.index.as_ref().map(|_| 64 << 10),
             index_bytes: 1 << 20,
+            compression: Compression::None,
         };
         let place = LogPlace { log: Arc::new(self.disk.clone()), index: self.index.clone() };
         let disk = self.disk.clone();

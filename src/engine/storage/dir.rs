@@ -183,7 +183,7 @@ impl DirFile for File {
 }
 
 /// Bytes in memory are read like a file.
-impl ReadAt for Vec<u8> {
+impl ReadAt for [u8] {
     fn bytes(&self) -> io::Result<u64> {
         Ok(self.len() as u64)
     }

@@ -7,6 +7,7 @@
 use std::path::Path;
 use std::sync::Arc;
 
+use super::compress::codec;
 use super::format::{SEGMENT_HEADER_BYTES, SegmentHeader};
 use super::index::{Key, Place};
 use super::lmdb::{Checkpoint, Durability, IndexError, Lmdb, Row};
@@ -14,6 +15,7 @@ use super::recovery::{self, Bytes, Cursor, Window};
 use super::retention::{self, Sealed};
 use super::segment::{Files, read_head};
 use super::{IoOp, LogError};
+use crate::config::scenario::Compression;
 use crate::ids::Lsn;
 
 /// A position up to which LMDB shall know the log. All before it is on the disk.
@@ -28,6 +30,23 @@ pub(super) struct Advance {
     pub(super) needed: Option<Key>,
     /// Whether the log ends here in order.
     pub(super) is_clean: bool,
+}
+
+/// What the indexer is told.
+pub(super) enum IndexJob {
+    /// Bring LMDB forward.
+    Advance(Advance),
+    /// Pack the sealed segment that begins there.
+    Pack(Lsn),
+}
+
+/// What the indexer has done.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum IndexNews {
+    /// LMDB has got further.
+    Advanced(Advanced),
+    /// The segment that begins there is packed.
+    Packed(Lsn),
 }
 
 /// How far LMDB has got.
@@ -50,11 +69,26 @@ pub(super) struct Indexer {
     pub(super) files: Files,
     /// Segments are kept up to this many bytes.
     pub(super) retain: Option<u64>,
+    /// How sealed segments are packed.
+    pub(super) compression: Compression,
 }
 
 impl Indexer {
+    /// Does a job. All that touches old segments is done here, one after another.
+    pub(super) fn work(&mut self, job: IndexJob) -> Result<IndexNews, LogError> {
+        match job {
+            IndexJob::Advance(advance) => self.advance(advance).map(IndexNews::Advanced),
+            IndexJob::Pack(first) => {
+                if first >= self.checkpoint.first {
+                    self.files.pack(first, codec(self.compression))?;
+                }
+                Ok(IndexNews::Packed(first))
+            }
+        }
+    }
+
     /// Brings LMDB forward.
-    pub(super) fn advance(&mut self, advance: Advance) -> Result<Advanced, LogError> {
+    fn advance(&mut self, advance: Advance) -> Result<Advanced, LogError> {
         let Advance { to, prev_crc, state, needed, is_clean } = advance;
         let from = (self.checkpoint.indexed, self.checkpoint.prev_crc);
         let mut rows = rows_between(&self.files, from, to)?;
@@ -102,7 +136,7 @@ impl Indexer {
         self.lmdb.retire(first, &mut self.checkpoint)?;
         let mut retired = 0;
         for segment in segments.iter().filter(|segment| segment.first < first) {
-            self.files.remove(&segment.name())?;
+            self.files.remove_segment(segment)?;
             retired += 1;
         }
         self.files.sync_names()?;

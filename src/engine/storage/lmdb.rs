@@ -322,7 +322,7 @@ pub(super) fn inspect(dir: &Path, visit: &mut dyn FnMut(&Row)) -> Result<Inspect
         other => other.map_err(failed(IoOp::Open, &path))?,
     };
     let mut seen = Seen::default();
-    let checked = lmdb_check::check(&file, &mut |key, value| seen.entry(key, value, visit));
+    let checked = lmdb_check::check(&file, |key, value| seen.entry(key, value, visit));
     let reason = match checked {
         Err(CheckError::Io(source)) => {
             return Err(IndexError::Io { op: IoOp::Read, path, source });

@@ -1,559 +1,221 @@
-//! Whether an LMDB file may be mapped: every page of it, read as plain bytes.
+//! Decides whether an LMDB file may be mapped.
 //!
-//! LMDB has no checksums and trusts its file: a flipped bit gives wrong answers or a death by
-//! signal, a cut file nearly always the latter. So before it gets to see the file all of it is
-//! read here, where bytes are only bytes, and whatever does not fit is named.
+//! LMDB has no checksums. It believes every page number, length and offset that it finds in its
+//! map: a damaged or truncated file ends the process by SIGSEGV or SIGBUS, or gives wrong answers.
+//! [`check`] reads the same bytes with plain reads, believes none of them, and names what it finds.
+//! Run it while nobody writes the file.
 //!
-//! The file is of version 1, written by a little-endian machine with 64-bit pointers:
+//! What holds of a file that passes:
+//!
+//! - LMDB takes the newest state of all that it finished writing.
+//! - Every page that LMDB can reach from it lies in the file, is of the right kind, is reached
+//!   once, and is not free. All its offsets lie inside it and its nodes fill it without overlap.
+//! - All keys ascend, and every key is found by search as well as by walking: each lies between
+//!   the separators of all branches above it.
+//! - The counts of pages and entries are those of the meta page.
+//! - The pages that LMDB would write next are neither in use nor listed twice.
+//!
+//! What no reader of the file can see: changed bytes inside a value or (while the order holds) a
+//! key, the length of one of them off by a padding byte or within the last page of a long value, a
+//! map that is too large, and a file that is as a whole an older state of itself. So the caller
+//! compares what `visit` was shown with a count and a hash, over lengths too, that it keeps
+//! elsewhere.
+//!
+//! The format is that of LMDB 0.9 (data version 1) on a machine with 64-bit words; numbers are in
+//! the machine's byte order. Only the unnamed database is known, with plain keys: no duplicates,
+//! no named databases.
 //!
 //! ```text
-//! page    0 8 number | 10 2 flags | 12 2 end of node offsets | 14 2 begin of nodes | 16 offsets
-//!         overflow: 12 4 count of pages | 16 data, running on over the following pages
-//! meta    page 0 or 1: 16 4 magic | 20 4 version | 24 8 address | 32 8 map size
-//!         | 40 48 free-list tree | 88 48 main tree | 136 8 last page | 144 8 transaction
-//! tree    0 4 page size (of the free list) | 4 2 flags | 6 2 depth | 8 8 branch pages
-//!         | 16 8 leaf pages | 24 8 overflow pages | 32 8 entries | 40 8 root
-//! node    0 4 length of data | 4 2 flags | 6 2 length of key | 8 key, data
-//!         branch: 0 6 number of the child | 6 2 length of key | 8 key
+//! page header, 16 bytes
+//!    0   8  page number
+//!    8   2  unused here
+//!   10   2  flags: 1 branch, 2 leaf, 4 overflow, 8 meta
+//!   12   2  end of the node offsets      overflow: 12  4  count of pages
+//!   14   2  begin of the nodes
+//!   16      meta: below; overflow: the value; else 2-byte offsets of nodes, in key order
+//!
+//! node, on an even offset
+//!    0   4  leaf: length of the value; branch: child page, low bits
+//!    4   2  leaf: flags, 1 = the value is the number of an overflow page; branch: high bits
+//!    6   2  length of the key; none in the first node of a branch
+//!    8      key, value
+//!
+//! meta, pages 0 and 1: transaction n writes page n mod 2
+//!   16   4  magic
+//!   20   4  data version
+//!   24   8  unused here
+//!   32   8  size of the map
+//!   40  48  tree of free pages: keys are transactions, values are a count and page numbers
+//!   88  48  tree of entries
+//!  136   8  last page
+//!  144   8  transaction
+//!
+//! tree, 48 bytes
+//!    0   4  free pages: page size
+//!    4   2  flags
+//!    6   2  depth
+//!    8  24  counts of branch, leaf and overflow pages
+//!   32   8  count of entries
+//!   40   8  root page, all ones if it is empty
 //! ```
 
-use std::cmp::Ordering;
 use std::io;
 
 use super::dir::ReadAt;
 
-const PAGE_HEADER: usize = 16;
-const NODE_HEADER: usize = 8;
-const MAGIC: u32 = 0xBEEF_C0DE;
-const VERSION: u32 = 1;
-const BRANCH: u16 = 0x01;
-const LEAF: u16 = 0x02;
-const OVERFLOW: u16 = 0x04;
-const META: u16 = 0x08;
-const NODE_BIG: u16 = 0x01;
-/// The flag of trees whose keys are numbers: the free list's.
-const INTEGER_KEYS: u16 = 0x08;
-const META_BYTES: usize = 152;
-/// The number of no page.
-const NONE: u64 = u64::MAX;
-/// LMDB goes no deeper.
-const DEPTH_MAX: u16 = 32;
-/// More address space than any machine maps.
-const MAP_BYTES_MAX: u64 = 1 << 46;
-/// The longest key that LMDB takes.
-const KEY_BYTES_MAX: usize = 511;
-/// The longest value that is looked at: a checkpoint with the state of a very large office.
-const VALUE_BYTES_MAX: usize = 1 << 28;
+mod meta;
+mod page;
+mod pages;
+mod walk;
 
-/// What a file that may be mapped holds.
+#[cfg(test)]
+mod tests;
+
+use meta::Metas;
+use pages::{Claims, Pages};
+use walk::{Tour, TreeKind};
+
+/// What an LMDB file that may be mapped says about itself.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Checked {
-    /// Entries of the main database.
+    /// How many entries the unnamed database has.
     pub entries: u64,
     /// The length of a page.
-    pub page_bytes: usize,
-    /// The transaction that wrote it last.
+    pub page_bytes: u32,
+    /// The size of the map that its last writer used; a multiple of the page's length.
+    pub map_bytes: u64,
+    /// The number of the last page that is in use or was once.
+    pub last_page: u64,
+    /// The newest transaction.
     pub txn: u64,
+    /// Pages that are neither in use nor free. They are lost room and nothing else: LMDB never
+    /// touches them again. It had faults that lost pages, so they don't tell of damage.
+    pub lost_pages: u64,
 }
 
-/// Why a file must not be mapped.
+/// Why an LMDB file can't be mapped.
 #[derive(Debug, thiserror::Error)]
 pub enum CheckError {
-    /// It can't be read.
-    #[error(transparent)]
+    /// The system refused.
+    #[error("it cannot be read: {0}")]
     Io(#[from] io::Error),
-    /// It is no LMDB file.
+    /// It is something else.
     #[error("it is no LMDB file")]
     Foreign,
-    /// It was written by a machine of another byte order or pointer size.
-    #[error("it was written by another architecture")]
+    /// It was written on a machine with another byte order or word size.
+    #[error("it was written on a machine of another kind")]
     Architecture,
-    /// It is of another version of LMDB.
-    #[error("it has LMDB's data version {found}, this program knows {VERSION}")]
+    /// It was written by a version of LMDB that has another format.
+    #[error("it has LMDB data version {found}, this program knows {known}", known = meta::VERSION)]
     Version {
-        /// Its version.
+        /// Its data version.
         found: u32,
     },
-    /// It ends too early.
-    #[error("it is cut off: page {page} is in use and not there")]
+    /// It ends before a page that is in use.
+    #[error("it has {bytes} bytes and needs at least {expected}")]
     Truncated {
-        /// The first page that is missed.
-        page: u64,
+        /// The file's length.
+        bytes: u64,
+        /// The length that it has at least when it is whole.
+        expected: u64,
     },
-    /// Something in it does not fit.
-    #[error("page {page}: {reason}")]
+    /// It is not what LMDB wrote.
+    #[error("its page {page} is damaged: {reason}")]
     Damaged {
-        /// Where.
+        /// The page.
         page: u64,
-        /// What.
+        /// What is wrong there.
         reason: &'static str,
     },
 }
 
-/// Reads a whole file that nobody writes, visits the entries of its main database in order, and
-/// makes sure that LMDB can.
+impl CheckError {
+    fn damaged(page: u64) -> impl Fn(&'static str) -> Self {
+        move |reason| Self::Damaged { page, reason }
+    }
+}
+
+/// Reads all of an LMDB file that is in use and calls `visit` with every key and value of its
+/// unnamed database, in the order of the keys.
+///
+/// What `visit` was shown may only be believed once this has returned without an error. The file
+/// may be shorter than its last page: LMDB never writes a page that is free again by the end of
+/// the transaction that took it.
+///
+/// Memory is one bit for each page, a few pages for each level of the trees, and the longest
+/// value.
 ///
 /// # Errors
-/// [`CheckError`] if it can't; some entries may have been visited by then.
+/// [`CheckError`] if LMDB must not map the file.
 pub fn check(
-    file: &dyn ReadAt,
-    visit: &mut dyn FnMut(&[u8], &[u8]),
+    file: &(impl ReadAt + ?Sized),
+    mut visit: impl FnMut(&[u8], &[u8]),
 ) -> Result<Checked, CheckError> {
-    let meta = newest_meta(file)?;
-    let pages = usize::try_from(file.bytes()? / meta.page_bytes as u64).unwrap_or(usize::MAX);
-    let mut walk = Walk {
-        file,
-        page_bytes: meta.page_bytes,
-        last_page: meta.last_page,
-        used: vec![0; pages.div_ceil(64)],
-        spare: Vec::new(),
-        big: Vec::new(),
+    let bytes = file.bytes()?;
+    let metas = Metas::read(file, bytes)?;
+    let meta = metas.newer();
+    let pages = Pages::new(file, bytes, meta.page_bytes, meta.last_page);
+    let mut claims = Claims::new(&pages)?;
+
+    let mut newest_freed = 0;
+    let visit_free = |claims: &mut Claims, key: &[u8], record: &[u8]| {
+        newest_freed = walk::txn_of(key);
+        take_free(claims, meta.txn, newest_freed, record)
     };
-    walk.tree(&meta.main, &mut |key, value| {
+    let is_free_right =
+        Tour::new(TreeKind::Free, &pages, &mut claims, visit_free).walk(&meta.free)?;
+    metas.verify_order(file, bytes, newest_freed)?;
+    let visit_main = |_: &mut Claims, key: &[u8], value: &[u8]| {
         visit(key, value);
         Ok(())
-    })?;
-    let mut free = Vec::new();
-    walk.tree(&meta.free, &mut |_, value| {
-        free_pages(value, &mut free);
-        Ok(())
-    })?;
-    for &page in &free {
-        // The last ones may be beyond the file's end.
-        walk.claim(page, true)?;
-    }
-    Ok(Checked { entries: meta.main.entries, page_bytes: meta.page_bytes, txn: meta.txn })
-}
-
-/// What a meta page says.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Meta {
-    page_bytes: usize,
-    map_bytes: u64,
-    free: Tree,
-    main: Tree,
-    last_page: u64,
-    txn: u64,
-}
-
-/// The root of a tree and what it should hold.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Tree {
-    flags: u16,
-    depth: u16,
-    branches: u64,
-    leaves: u64,
-    overflows: u64,
-    entries: u64,
-    root: u64,
-}
-
-/// Returns the meta page that LMDB will use. Transaction n writes page n modulo 2, so the two
-/// differ by one; where they don't, LMDB would choose by a number that is not what was written.
-fn newest_meta(file: &dyn ReadAt) -> Result<Meta, CheckError> {
-    let first = meta_at(file, 0, 0)?;
-    let second = meta_at(file, 1, first.page_bytes as u64)?;
-    let damaged = |reason| Err(CheckError::Damaged { page: 0, reason });
-    if first.page_bytes != second.page_bytes {
-        return damaged("the two meta pages have different page sizes");
-    }
-    let is_new = first.txn == 0 && second.txn == 0;
-    let alternate = first.txn.is_multiple_of(2) && first.txn.abs_diff(second.txn) == 1;
-    if !is_new && !alternate {
-        return damaged("the two meta pages do not follow one another");
-    }
-    Ok(if second.txn > first.txn { second } else { first })
-}
-
-fn meta_at(file: &dyn ReadAt, number: u64, offset: u64) -> Result<Meta, CheckError> {
-    let mut page = [0; META_BYTES];
-    if file.read_at(&mut page, offset)? < META_BYTES {
-        return Err(CheckError::Truncated { page: number });
-    }
-    let damaged = |reason| CheckError::Damaged { page: number, reason };
-    if u32_at(&page, 16) != MAGIC {
-        let magics = [MAGIC.to_le_bytes(), MAGIC.to_be_bytes()];
-        let is_other = page[12..20].windows(4).any(|bytes| magics.iter().any(|m| m == bytes));
-        return Err(match (number, is_other) {
-            (0, true) => CheckError::Architecture,
-            (0, false) => CheckError::Foreign,
-            _ => damaged("the meta page has no magic number"),
-        });
-    }
-    match u32_at(&page, 20) {
-        VERSION => {}
-        found => return Err(CheckError::Version { found }),
-    }
-    let meta = Meta {
-        page_bytes: u32_at(&page, 40) as usize,
-        map_bytes: u64_at(&page, 32),
-        free: tree_at(&page[40..88]),
-        main: tree_at(&page[88..136]),
-        last_page: u64_at(&page, 136),
-        txn: u64_at(&page, 144),
     };
-    let is_page_size =
-        meta.page_bytes.is_power_of_two() && (256..=1 << 15).contains(&meta.page_bytes);
-    if u64_at(&page, 0) != number || u16_at(&page, 10) != META {
-        return Err(damaged("it is not the meta page that belongs there"));
+    let is_main_right =
+        Tour::new(TreeKind::Main, &pages, &mut claims, visit_main).walk(&meta.main)?;
+    if !is_free_right || !is_main_right {
+        let damaged = CheckError::damaged(metas.newer_page());
+        return Err(damaged("it counts other pages or entries than there are"));
     }
-    if !is_page_size || u64_at(&page, 24) != 0 || u32_at(&page, 88) != 0 {
-        return Err(damaged("the meta page has an impossible page size or address"));
+
+    let (unclaimed, last_unclaimed) = claims.unclaimed();
+    if pages.end_of(last_unclaimed) > bytes {
+        return Err(CheckError::Truncated { bytes, expected: pages.end_of(last_unclaimed) });
     }
-    let pages = meta.map_bytes / meta.page_bytes as u64;
-    if meta.map_bytes > MAP_BYTES_MAX || meta.last_page >= pages || meta.last_page < 1 {
-        return Err(damaged("the meta page has an impossible map size"));
-    }
-    if meta.free.flags != INTEGER_KEYS || meta.main.flags != 0 {
-        return Err(damaged("the meta page has unknown flags"));
-    }
-    Ok(meta)
+    Ok(Checked {
+        entries: meta.main.entries,
+        page_bytes: meta.page_bytes,
+        map_bytes: meta.map_bytes,
+        last_page: meta.last_page,
+        txn: meta.txn,
+        lost_pages: unclaimed,
+    })
 }
 
-fn tree_at(bytes: &[u8]) -> Tree {
-    Tree {
-        flags: u16_at(bytes, 4),
-        depth: u16_at(bytes, 6),
-        branches: u64_at(bytes, 8),
-        leaves: u64_at(bytes, 16),
-        overflows: u64_at(bytes, 24),
-        entries: u64_at(bytes, 32),
-        root: u64_at(bytes, 40),
+/// Takes the pages that one record of the tree of free pages lists: a count, then page numbers
+/// that descend; the record may be longer. LMDB merges them without looking.
+fn take_free(
+    claims: &mut Claims,
+    newest: u64,
+    txn: u64,
+    record: &[u8],
+) -> Result<(), &'static str> {
+    if txn == 0 || txn > newest {
+        return Err("it lists free pages of a transaction that never was");
     }
-}
-
-/// Appends the pages of one entry of the free list: a count and as many numbers.
-fn free_pages(value: &[u8], out: &mut Vec<u64>) {
-    let mut numbers = value.chunks_exact(8).map(|bytes| u64_at(bytes, 0));
-    let count = numbers.next().unwrap_or(0);
-    let count = usize::try_from(count).unwrap_or(usize::MAX);
-    if count > value.len() / 8 {
-        // Refused when it is claimed.
-        out.push(NONE);
+    let (words, rest) = record.as_chunks::<8>();
+    let mut words = words.iter().map(|word| u64::from_ne_bytes(*word));
+    let count = words.next().ok_or("a list of free pages has no count")?;
+    if !rest.is_empty() || count > words.len() as u64 {
+        return Err("a list of free pages is shorter than its count");
     }
-    out.extend(numbers.take(count));
-}
-
-type Visit<'v> = &'v mut dyn FnMut(&[u8], &[u8]) -> Result<(), CheckError>;
-
-/// A walk over all pages.
-struct Walk<'a> {
-    file: &'a dyn ReadAt,
-    page_bytes: usize,
-    last_page: u64,
-    /// One bit for each page of the file that has been seen.
-    used: Vec<u64>,
-    spare: Vec<Vec<u8>>,
-    big: Vec<u8>,
-}
-
-/// Keys from `low` on and below `high` belong under a page.
-#[derive(Clone, Copy)]
-struct Bounds<'a> {
-    low: Option<&'a [u8]>,
-    high: Option<&'a [u8]>,
-}
-
-/// What was found under a tree's root.
-#[derive(Default)]
-struct Found {
-    branches: u64,
-    leaves: u64,
-    overflows: u64,
-    entries: u64,
-}
-
-impl Walk<'_> {
-    fn tree(&mut self, tree: &Tree, visit: Visit<'_>) -> Result<(), CheckError> {
-        let mut found = Found::default();
-        if tree.root == NONE {
-            let is_empty = (tree.depth, tree.entries) == (0, 0);
-            return is_empty.then_some(()).ok_or(CheckError::Damaged {
-                page: 0,
-                reason: "a tree without a root has entries",
-            });
+    let mut above = u64::MAX;
+    for (_, number) in (0..count).zip(words) {
+        if number >= above {
+            return Err("a list of free pages does not descend");
         }
-        if tree.depth == 0 || tree.depth > DEPTH_MAX {
-            return Err(CheckError::Damaged { page: 0, reason: "a tree has an impossible depth" });
-        }
-        let order = if tree.flags == INTEGER_KEYS { by_number } else { by_bytes };
-        let bounds = Bounds { low: None, high: None };
-        self.page(tree.root, tree.depth, bounds, order, &mut found, visit)?;
-        let Found { branches, leaves, overflows, entries } = found;
-        let counts = (tree.branches, tree.leaves, tree.overflows, tree.entries);
-        if (branches, leaves, overflows, entries) != counts {
-            let reason = "a tree does not hold what its root says";
-            return Err(CheckError::Damaged { page: tree.root, reason });
-        }
-        Ok(())
-    }
-
-    /// Reads the page `number`, which is `height` levels above nothing, and all under it.
-    fn page(
-        &mut self,
-        number: u64,
-        height: u16,
-        bounds: Bounds<'_>,
-        order: Order,
-        found: &mut Found,
-        visit: Visit<'_>,
-    ) -> Result<(), CheckError> {
-        self.claim(number, false)?;
-        let mut page = self.spare.pop().unwrap_or_default();
-        page.resize(self.page_bytes, 0);
-        if self.file.read_at(&mut page, number * self.page_bytes as u64)? < self.page_bytes {
-            return Err(CheckError::Truncated { page: number });
-        }
-        let kind = if height == 1 { LEAF } else { BRANCH };
-        if u64_at(&page, 0) != number || u16_at(&page, 10) != kind {
-            let reason = "it is not the page that belongs there";
-            return Err(CheckError::Damaged { page: number, reason });
-        }
-        let nodes = Nodes::of(&page, number)?;
-        if height == 1 {
-            found.leaves += 1;
-            self.leaf(&nodes, bounds, order, found, visit)?;
-        } else {
-            found.branches += 1;
-            self.branch(&nodes, height, bounds, order, found, visit)?;
-        }
-        self.spare.push(page);
-        Ok(())
-    }
-
-    fn branch(
-        &mut self,
-        nodes: &Nodes<'_>,
-        height: u16,
-        bounds: Bounds<'_>,
-        order: Order,
-        found: &mut Found,
-        visit: Visit<'_>,
-    ) -> Result<(), CheckError> {
-        if nodes.count < 2 {
-            return Err(nodes.damaged("a branch has fewer than two children"));
-        }
-        let mut used = 0;
-        let mut low = bounds.low;
-        let mut node = nodes.branch(0)?;
-        for index in 0..nodes.count {
-            used += even(NODE_HEADER + node.key.len());
-            let next = if index + 1 < nodes.count { Some(nodes.branch(index + 1)?) } else { None };
-            let high = next.map(|next| next.key);
-            if let Some(high) = high
-                && !(low.is_none_or(|low| order(low, high) == Ordering::Less)
-                    && bounds.high.is_none_or(|most| order(high, most) == Ordering::Less))
-            {
-                return Err(nodes.damaged("its children are out of order"));
-            }
-            let below = Bounds { low, high: high.or(bounds.high) };
-            self.page(node.child, height - 1, below, order, found, visit)?;
-            if let Some(next) = next {
-                (node, low) = (next, high);
-            }
-        }
-        nodes.verify_used(used)
-    }
-
-    fn leaf(
-        &mut self,
-        nodes: &Nodes<'_>,
-        bounds: Bounds<'_>,
-        order: Order,
-        found: &mut Found,
-        visit: Visit<'_>,
-    ) -> Result<(), CheckError> {
-        if nodes.count == 0 {
-            return Err(nodes.damaged("it has no entries"));
-        }
-        let mut used = 0;
-        let mut before: Option<&[u8]> = None;
-        for index in 0..nodes.count {
-            let LeafNode { key, value, big } = nodes.leaf(index)?;
-            used += even(NODE_HEADER + key.len() + value.len());
-            let rises = match before {
-                Some(before) => order(before, key) == Ordering::Less,
-                None => bounds.low.is_none_or(|low| order(low, key) != Ordering::Greater),
-            };
-            if !rises {
-                return Err(nodes.damaged("its keys are out of order"));
-            }
-            before = Some(key);
-            found.entries += 1;
-            match big {
-                None => visit(key, value)?,
-                Some(bytes) => {
-                    let mut big = std::mem::take(&mut self.big);
-                    found.overflows += self.overflow(u64_at(value, 0), bytes, &mut big)?;
-                    visit(key, &big)?;
-                    self.big = big;
-                }
-            }
-        }
-        let fits = |high| before.is_none_or(|last| order(last, high) == Ordering::Less);
-        if !bounds.high.is_none_or(fits) {
-            return Err(nodes.damaged("its keys are out of order"));
-        }
-        nodes.verify_used(used)
-    }
-
-    /// Reads a value that has pages of its own; returns how many.
-    fn overflow(
-        &mut self,
-        number: u64,
-        bytes: usize,
-        out: &mut Vec<u8>,
-    ) -> Result<u64, CheckError> {
-        let damaged = |reason| CheckError::Damaged { page: number, reason };
-        if bytes > VALUE_BYTES_MAX {
-            return Err(damaged("a value is impossibly long"));
-        }
-        let pages = ((PAGE_HEADER + bytes).div_ceil(self.page_bytes)) as u64;
-        for page in number..number.saturating_add(pages) {
-            self.claim(page, false)?;
-        }
-        out.resize(PAGE_HEADER + bytes, 0);
-        if self.file.read_at(out, number * self.page_bytes as u64)? < out.len() {
-            return Err(CheckError::Truncated { page: number });
-        }
-        let is_right = u64_at(out, 0) == number
-            && u16_at(out, 10) == OVERFLOW
-            && u64::from(u32_at(out, 12)) == pages;
-        if !is_right {
-            return Err(damaged("it is not the value that belongs there"));
-        }
-        out.drain(..PAGE_HEADER);
-        Ok(pages)
-    }
-
-    /// Takes note that a page is used, or free, and makes sure that it is so only once.
-    fn claim(&mut self, page: u64, is_free: bool) -> Result<(), CheckError> {
-        if page < 2 || page > self.last_page {
-            let reason = "there is no page of that number";
-            return Err(CheckError::Damaged { page, reason });
-        }
-        let (word, bit) = (usize::try_from(page / 64).unwrap_or(usize::MAX), 1 << (page % 64));
-        match self.used.get_mut(word) {
-            Some(bits) if *bits & bit != 0 => {
-                Err(CheckError::Damaged { page, reason: "it is used twice" })
-            }
-            Some(bits) => {
-                *bits |= bit;
-                Ok(())
-            }
-            None if is_free => Ok(()),
-            None => Err(CheckError::Truncated { page }),
+        above = number;
+        if !claims.claim(number) {
+            return Err("it lists a free page that is in use, listed before, or out of range");
         }
     }
+    Ok(())
 }
-
-type Order = fn(&[u8], &[u8]) -> Ordering;
-
-fn by_bytes(a: &[u8], b: &[u8]) -> Ordering {
-    a.cmp(b)
-}
-
-fn by_number(a: &[u8], b: &[u8]) -> Ordering {
-    let number = |bytes: &[u8]| if bytes.len() == 8 { u64_at(bytes, 0) } else { 0 };
-    number(a).cmp(&number(b))
-}
-
-/// The nodes of a page.
-struct Nodes<'a> {
-    page: &'a [u8],
-    number: u64,
-    count: usize,
-    begin: usize,
-}
-
-#[derive(Clone, Copy)]
-struct BranchNode<'a> {
-    key: &'a [u8],
-    child: u64,
-}
-
-struct LeafNode<'a> {
-    key: &'a [u8],
-    /// What stands in the node.
-    value: &'a [u8],
-    /// The length of the value if it has pages of its own; then the node has their number.
-    big: Option<usize>,
-}
-
-impl<'a> Nodes<'a> {
-    fn of(page: &'a [u8], number: u64) -> Result<Self, CheckError> {
-        let (end, begin) = (usize::from(u16_at(page, 12)), usize::from(u16_at(page, 14)));
-        let fits =
-            PAGE_HEADER <= end && end <= begin && begin <= page.len() && end.is_multiple_of(2);
-        let count = end.saturating_sub(PAGE_HEADER) / 2;
-        let nodes = Self { page, number, count, begin };
-        if fits { Ok(nodes) } else { Err(nodes.damaged("its bounds are impossible")) }
-    }
-
-    /// Returns the header and what follows of a node.
-    fn node(&self, index: usize) -> Result<&'a [u8], CheckError> {
-        let at = usize::from(u16_at(self.page, PAGE_HEADER + 2 * index));
-        let is_inside = at >= self.begin && at + NODE_HEADER <= self.page.len();
-        let node = self.page.get(at..).filter(|_| is_inside && at.is_multiple_of(2));
-        node.ok_or_else(|| self.damaged("an entry stands outside of it"))
-    }
-
-    fn key(&self, node: &'a [u8]) -> Result<&'a [u8], CheckError> {
-        let bytes = usize::from(u16_at(node, 6));
-        node.get(NODE_HEADER..NODE_HEADER + bytes)
-            .filter(|key| key.len() <= KEY_BYTES_MAX)
-            .ok_or_else(|| self.damaged("a key stands outside of it"))
-    }
-
-    fn branch(&self, index: usize) -> Result<BranchNode<'a>, CheckError> {
-        let node = self.node(index)?;
-        let child = u64::from(u32_at(node, 0)) | u64::from(u16_at(node, 4)) << 32;
-        Ok(BranchNode { key: self.key(node)?, child })
-    }
-
-    fn leaf(&self, index: usize) -> Result<LeafNode<'a>, CheckError> {
-        let node = self.node(index)?;
-        let (key, bytes) = (self.key(node)?, u32_at(node, 0) as usize);
-        let (inline, big) = match u16_at(node, 4) {
-            0 => (bytes, None),
-            NODE_BIG => (8, Some(bytes)),
-            _ => return Err(self.damaged("an entry is of an unknown kind")),
-        };
-        let start = NODE_HEADER + key.len();
-        let value = node.get(start..start + inline);
-        let value = value.ok_or_else(|| self.damaged("a value stands outside of it"))?;
-        Ok(LeafNode { key, value, big })
-    }
-
-    /// Nodes fill a page from its end without gaps; if they overlapped, some room would be left.
-    fn verify_used(&self, bytes: usize) -> Result<(), CheckError> {
-        if bytes == self.page.len() - self.begin {
-            return Ok(());
-        }
-        Err(self.damaged("its entries overlap or leave gaps"))
-    }
-
-    fn damaged(&self, reason: &'static str) -> CheckError {
-        CheckError::Damaged { page: self.number, reason }
-    }
-}
-
-/// A node begins at an even offset.
-fn even(bytes: usize) -> usize {
-    bytes.next_multiple_of(2)
-}
-
-fn u16_at(bytes: &[u8], at: usize) -> u16 {
-    u16::from_le_bytes([bytes[at], bytes[at + 1]])
-}
-
-fn u32_at(bytes: &[u8], at: usize) -> u32 {
-    u32::from(u16_at(bytes, at)) | u32::from(u16_at(bytes, at + 2)) << 16
-}
-
-fn u64_at(bytes: &[u8], at: usize) -> u64 {
-    u64::from(u32_at(bytes, at)) | u64::from(u32_at(bytes, at + 4)) << 32
-}
-
-#[cfg(test)]
-mod tests;

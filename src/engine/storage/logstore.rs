@@ -24,13 +24,13 @@ use super::format::{
 };
 use super::helper::Helper;
 use super::index::{Index, Place};
-use super::indexer::{Advance, Indexer};
+use super::indexer::{Advance, IndexJob, Indexer};
 use super::lmdb::Row;
 use super::segment::{Files, segment_name};
 use super::shelf::Shelf;
 use super::{Hands, IoOp, LogError};
 use crate::clock::{Clock, SystemClock, Time};
-use crate::config::scenario::FsyncPolicy;
+use crate::config::scenario::{Compression, FsyncPolicy};
 use crate::ids::Lsn;
 
 mod checkpoint;
@@ -57,6 +57,8 @@ pub struct LogOptions {
     pub retain_bytes: Option<u64>,
     /// Memory of the index of the latest records.
     pub index_bytes: u64,
+    /// How sealed segments are packed, where there is an index.
+    pub compression: Compression,
 }
 
 /// How far the log has got.
@@ -114,8 +116,16 @@ enum SyncJob {
 /// What the syncing helper has done: all up to `end` is on the disk.
 struct Synced {
     end: Lsn,
-    /// How long it took, if it was what the policy wanted.
-    latency: Option<Duration>,
+    what: What,
+}
+
+enum What {
+    /// What the policy wanted; it took this long.
+    Tail(Duration),
+    /// The full segment that begins there.
+    Segment(Lsn),
+    /// The head of a new segment.
+    Head,
 }
 
 type Prepared = Arc<dyn DirFile>;
@@ -469,10 +479,14 @@ impl Logstore {
             return Err(LogError::ReadOnly);
         }
         while let Some(result) = self.syncer.next() {
-            let Synced { end, latency } = self.guard(result.unwrap_or(Err(LogError::ReadOnly)))?;
-            match latency {
-                None => self.plan.sealed_to(end),
-                Some(latency) => {
+            let Synced { end, what } = self.guard(result.unwrap_or(Err(LogError::ReadOnly)))?;
+            match what {
+                What::Head => self.plan.sealed_to(end),
+                What::Segment(first) => {
+                    self.plan.sealed_to(end);
+                    self.pack(first);
+                }
+                What::Tail(latency) => {
                     self.plan.synced_to(end);
                     self.stats.syncs += 1;
                     if self.sync_times.len() < SYNC_TIMES_MAX {
@@ -563,9 +577,9 @@ impl Logstore {
         }
         if let Some(Checkpoints { mut helper, .. }) = checkpoints {
             let OwnerState { bytes: state, needed } = owner;
-            helper.give(Advance { to: end, prev_crc, state, needed, is_clean: true });
-            let last = helper.finish().pop();
-            last.unwrap_or(Err(LogError::ReadOnly))?;
+            let last = Advance { to: end, prev_crc, state, needed, is_clean: true };
+            helper.give(IndexJob::Advance(last));
+            helper.finish().pop().unwrap_or(Err(LogError::ReadOnly))?;
         }
         Ok(())
     }
@@ -634,15 +648,16 @@ fn carry_out(files: &Files, job: SyncJob) -> Result<Synced, LogError> {
         SyncJob::Tail { file, first, end } => {
             let began = SystemClock.now();
             files.sync_data(&*file, &segment_name(first))?;
-            Ok(Synced { end, latency: Some(SystemClock.now().since(began)) })
+            Ok(Synced { end, what: What::Tail(SystemClock.now().since(began)) })
         }
         SyncJob::Seal { file, first, bytes } => {
             files.seal(&*file, first, bytes)?;
-            Ok(Synced { end: Lsn(first.0 + bytes), latency: None })
+            Ok(Synced { end: Lsn(first.0 + bytes), what: What::Segment(first) })
         }
         SyncJob::Settle { file, first } => {
             files.settle(&*file, first)?;
-            Ok(Synced { end: Lsn(first.0 + SEGMENT_HEADER_BYTES as u64), latency: None })
+            let end = Lsn(first.0 + SEGMENT_HEADER_BYTES as u64);
+            Ok(Synced { end, what: What::Head })
         }
     }
 }

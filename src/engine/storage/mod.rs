@@ -9,6 +9,8 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
+use compress::PackedError;
+
 use crate::ids::Lsn;
 use crate::lock;
 
@@ -183,6 +185,14 @@ pub enum LogError {
         /// The position that should begin there.
         wanted: u64,
     },
+    /// A packed segment is not what was written.
+    #[error("{}: {source}; restore the segment, or save the rest with repair --salvage", path.display())]
+    Packed {
+        /// The segment.
+        path: PathBuf,
+        /// What is wrong with it.
+        source: PackedError,
+    },
     /// The index can't be used.
     #[error(transparent)]
     Index(#[from] IndexError),
@@ -225,6 +235,7 @@ impl LogError {
             Self::Index(IndexError::Corrupt { .. }) => ExitKind::IndexCorrupt,
             Self::Damaged { .. }
             | Self::Version { .. }
+            | Self::Packed { .. }
             | Self::Foreign { .. }
             | Self::Gap { .. } => ExitKind::Unsound,
         }

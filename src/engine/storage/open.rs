@@ -276,6 +276,7 @@ impl Opening {
             checkpoint,
             files: files.clone(),
             retain: options.retain_bytes,
+            compression: options.compression,
         });
         let parts = logstore::Parts {
             files,
@@ -297,6 +298,9 @@ impl Opening {
     fn make_durable(&self) -> Result<(), LogError> {
         let segments = self.files.segments()?;
         for segment in segments.iter().rev() {
+            if segment.form == Form::Packed {
+                break;
+            }
             let name = segment.name();
             self.files.sync(&*self.files.open_to_write(&name)?, &name)?;
             if segment.form == Form::Named {
@@ -365,7 +369,9 @@ impl Opening {
     /// was cut is never written over.
     fn active(&self, found: &ScanReport, log_id: [u8; 16]) -> Result<Active, LogError> {
         match (&found.last, found.segments.last()) {
-            (Some(header), Some(last)) if found.torn.is_none() => {
+            (Some(header), Some(last))
+                if found.torn.is_none() && last.listed.form != Form::Packed =>
+            {
                 let name = super::segment::segment_name(last.first);
                 let file = self.files.open_to_write(&name)?;
                 let room = file.bytes().map_err(self.files.failed(IoOp::Read, &name))?;

@@ -309,7 +309,7 @@ impl<'a> Reading<'a> {
     }
 
     fn follow(&mut self, segment: SegmentReport, header: SegmentHeader, last_crc: u32) {
-        if segment.listed.form == Form::Named {
+        if segment.listed.form != Form::New {
             // Its name says that its head, and all before it, was synced.
             let synced = Lsn(segment.first.0 + SEGMENT_HEADER_BYTES as u64);
             self.report.synced = self.report.synced.max(synced);
@@ -325,7 +325,7 @@ impl<'a> Reading<'a> {
     fn synced_by(&self, later: &[Listed]) -> Result<Lsn, LogError> {
         let mut proven = Lsn(0);
         for listed in later {
-            if listed.form == Form::Named {
+            if listed.form != Form::New {
                 // It got its name after all before it was synced.
                 proven = proven.max(listed.first);
             }

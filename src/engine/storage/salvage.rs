@@ -15,6 +15,9 @@ use super::segment::Files;
 use super::{IoOp, LogError};
 use crate::ids::Lsn;
 
+/// How much is read at a time: a packed block.
+const PIECE_BYTES: usize = super::compress::BLOCK_BYTES as usize;
+
 /// A place that was passed over.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Skipped {
@@ -42,8 +45,15 @@ pub fn salvage(
         let failed = |error| files.failed(IoOp::Read, &listed.name())(error);
         let bytes = usize::try_from(file.bytes().map_err(failed)?).unwrap_or(usize::MAX);
         let mut image = vec![0; bytes];
-        let read = file.read_at(&mut image, 0).map_err(failed)?;
-        image.truncate(read);
+        for (piece, offset) in image.chunks_mut(PIECE_BYTES).zip((0..).step_by(PIECE_BYTES)) {
+            // A packed block that is damaged stays zero; the others are whole.
+            match file.read_at(piece, offset) {
+                Err(error) if error.kind() != std::io::ErrorKind::InvalidData => {
+                    return Err(failed(error));
+                }
+                _ => {}
+            }
+        }
         let path = files.path(&listed.name());
         let ranges = salvage_segment(&image, listed.first, visit);
         skipped.extend(ranges.into_iter().map(|(offset, bytes)| Skipped {

@@ -3,7 +3,9 @@
 //! ```text
 //! <first LSN, 16 hex digits>.seg    a segment whose head is known to be on the disk
 //! <first LSN>.new                   a segment that is written and not yet known to be there
+//! <first LSN>.segz                  a sealed segment in packed form; a .seg beside it comes first
 //! next.tmp                          zeros that will be the next segment
+//! pack.tmp                          a segment that is being packed
 //! torn-<LSN>.<n>.bin                what recovery has cut off
 //! writer.lock                       held by the process that writes
 //! ```
@@ -15,6 +17,7 @@ use std::io;
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use super::compress::{self, Codec, Packed, PackedError};
 use super::dir::{Access, Dir, DirFile, Lock, ReadAt};
 use super::format::SEGMENT_HEADER_BYTES;
 use super::{IoOp, LogError};
@@ -24,7 +27,9 @@ use crate::lock::LockError;
 const SEGMENT: &str = "seg";
 const NEW: &str = "new";
 pub(super) const LOCK_NAME: &str = "writer.lock";
+const PACKED: &str = "segz";
 const PREPARED_NAME: &str = "next.tmp";
+const PACKING_NAME: &str = "pack.tmp";
 const TORN_PREFIX: &str = "torn-";
 
 /// Zeros are written this many at a time.
@@ -35,12 +40,14 @@ static ZEROS: [u8; 1 << 16] = [0; 1 << 16];
 pub(super) struct Files(Arc<dyn Dir>);
 
 /// How a segment lies on the disk.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Form {
     /// Its head is known to be on the disk.
     Named,
     /// Its head may be missing after a power loss.
     New,
+    /// It is sealed and packed.
+    Packed,
 }
 
 /// A segment that lies in the directory.
@@ -56,6 +63,7 @@ impl Listed {
         match self.form {
             Form::Named => segment_name(self.first),
             Form::New => new_name(self.first),
+            Form::Packed => packed_name(self.first),
         }
     }
 }
@@ -63,6 +71,10 @@ impl Listed {
 /// Returns the name of the segment that begins at `first`.
 pub(super) fn segment_name(first: Lsn) -> String {
     format!("{:016x}.{SEGMENT}", first.0)
+}
+
+fn packed_name(first: Lsn) -> String {
+    format!("{:016x}.{PACKED}", first.0)
 }
 
 fn new_name(first: Lsn) -> String {
@@ -82,7 +94,10 @@ impl Files {
     /// Adds the file and what was done to it to an error.
     pub(super) fn failed(&self, op: IoOp, name: &str) -> impl FnOnce(io::Error) -> LogError {
         let path = self.path(name);
-        move |source| LogError::Io { op, path, source }
+        move |source| match source.downcast::<PackedError>() {
+            Ok(source) => LogError::Packed { path, source },
+            Err(source) => LogError::Io { op, path, source },
+        }
     }
 
     /// Makes the directory if it is not there.
@@ -102,25 +117,69 @@ impl Files {
     pub(super) fn segments(&self) -> Result<Vec<Listed>, LogError> {
         let mut found = Vec::new();
         for name in self.0.names().map_err(self.failed(IoOp::Read, ""))? {
-            if name == LOCK_NAME || name == PREPARED_NAME || name.starts_with(TORN_PREFIX) {
+            let is_other = [LOCK_NAME, PREPARED_NAME, PACKING_NAME].contains(&name.as_str());
+            if is_other || name.starts_with(TORN_PREFIX) {
                 continue;
             }
             found.push(listed(&name).ok_or_else(|| LogError::Foreign { path: self.path(&name) })?);
         }
-        found.sort_unstable_by_key(|segment| (segment.first, segment.form == Form::New));
+        found.sort_unstable_by_key(|segment| (segment.first, segment.form));
+        // What was packed is removed only when the packed form is known to be on the disk.
+        found.dedup_by(|later, first| later.first == first.first && later.form == Form::Packed);
         Ok(found)
     }
 
     /// Opens a segment for reading, whatever its name has become since it was listed.
     pub(super) fn open(&self, segment: &Listed) -> Result<Arc<dyn ReadAt>, LogError> {
-        let open = |name: &str| self.0.open(name, Access::Read).map(|file| file as Arc<dyn ReadAt>);
-        match open(&segment.name()) {
-            Err(error) if error.kind() == io::ErrorKind::NotFound => {
-                open(&segment_name(segment.first))
-            }
-            other => other,
+        let first = segment.first;
+        let names = [segment.name(), segment_name(first), packed_name(first)];
+        let opened = names.iter().map(|name| (name, self.0.open(name, Access::Read)));
+        let is_there = |opened: &(&String, io::Result<_>)| !matches!(&opened.1, Err(error) if error.kind() == io::ErrorKind::NotFound);
+        let (name, file) = opened
+            .into_iter()
+            .find(is_there)
+            .unwrap_or_else(|| (&names[0], Err(io::Error::from(io::ErrorKind::NotFound))));
+        let file = file.map_err(self.failed(IoOp::Open, name))?;
+        if !name.ends_with(PACKED) {
+            return Ok(file);
         }
-        .map_err(self.failed(IoOp::Open, &segment.name()))
+        let path = self.path(name);
+        match Packed::open(file) {
+            Ok(packed) => Ok(Arc::new(packed)),
+            Err(PackedError::Io { source, .. }) => Err(self.failed(IoOp::Read, name)(source)),
+            Err(source) => Err(LogError::Packed { path, source }),
+        }
+    }
+
+    /// Puts the packed form of a sealed segment in its place and returns how long that is. What
+    /// was packed goes only when the packed form was read back and is on the disk.
+    pub(super) fn pack(&self, first: Lsn, codec: &dyn Codec) -> Result<u64, LogError> {
+        let (from, to) = (segment_name(first), packed_name(first));
+        let source = self.0.open(&from, Access::Read).map_err(self.failed(IoOp::Open, &from))?;
+        let out = self.0.create(PACKING_NAME).map_err(self.failed(IoOp::Create, PACKING_NAME))?;
+        let packed = compress::pack(&*source, codec, &*out)
+            .map_err(self.failed(IoOp::Write, PACKING_NAME))?;
+        self.sync(&*out, PACKING_NAME)?;
+        let image = Packed::open(out)
+            .map_err(|source| LogError::Packed { path: self.path(PACKING_NAME), source })?;
+        if !is_same(&*source, &image).map_err(self.failed(IoOp::Read, PACKING_NAME))? {
+            let source = PackedError::Unfinished;
+            return Err(LogError::Packed { path: self.path(PACKING_NAME), source });
+        }
+        self.rename(PACKING_NAME, &to)?;
+        self.sync_names()?;
+        self.remove(&from)?;
+        self.sync_names()?;
+        Ok(packed)
+    }
+
+    /// Removes a segment in whatever forms it has.
+    pub(super) fn remove_segment(&self, segment: &Listed) -> Result<(), LogError> {
+        match self.0.remove(&packed_name(segment.first)) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+            other => other.map_err(self.failed(IoOp::Remove, &packed_name(segment.first)))?,
+        }
+        if segment.form == Form::Packed { Ok(()) } else { self.remove(&segment.name()) }
     }
 
     /// Opens a segment for reading and writing.
@@ -243,11 +302,27 @@ fn listed(name: &str) -> Option<Listed> {
     let form = match ending {
         SEGMENT => Form::Named,
         NEW => Form::New,
+        PACKED => Form::Packed,
         _ => return None,
     };
     let is_hex = digits.len() == 16 && digits.bytes().all(|digit| digit.is_ascii_hexdigit());
     let first = u64::from_str_radix(digits, 16).ok().filter(|_| is_hex)?;
     Some(Listed { first: Lsn(first), form })
+}
+
+fn is_same(a: &dyn ReadAt, b: &dyn ReadAt) -> io::Result<bool> {
+    let (mut of_a, mut of_b) = (vec![0; ZEROS.len()], vec![0; ZEROS.len()]);
+    let mut offset = 0;
+    loop {
+        let count = a.read_at(&mut of_a, offset)?;
+        if b.read_at(&mut of_b, offset)? != count || of_a[..count] != of_b[..count] {
+            return Ok(false);
+        }
+        if count < of_a.len() {
+            return Ok(true);
+        }
+        offset += count as u64;
+    }
 }
 
 /// Reads the head of a segment, as much of it as is there.

@@ -41,6 +41,16 @@ impl Shelf {
         self.books.push(Book { first, file: Some(file) });
     }
 
+    /// Closes a segment's file, which has been replaced.
+    pub(super) fn close(&mut self, first: Lsn) {
+        let replaced = self.books.iter_mut().find(|book| book.first == first);
+        if let Some(book) = replaced
+            && book.file.take().is_some()
+        {
+            self.open -= 1;
+        }
+    }
+
     /// Forgets the segments that begin before a position.
     pub(super) fn retire(&mut self, first: Lsn) {
         self.books.retain(|book| book.first >= first);

@@ -59,6 +59,8 @@ impl DirFile for Memory {
         Ok(())
     }
 
+    fn forget(&self) {}
+
     fn sync_all(&self) -> io::Result<()> {
         Ok(())
     }

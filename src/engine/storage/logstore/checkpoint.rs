@@ -5,11 +5,12 @@ use std::time::Duration;
 
 use super::Logstore;
 use crate::clock::Time;
+use crate::config::scenario::Compression;
 use crate::ids::Lsn;
 use crate::storage::format::RecordRef;
 use crate::storage::helper::{Gone, Helper};
 use crate::storage::index::{Key, Place};
-use crate::storage::indexer::{self, Advance, Advanced, Indexer};
+use crate::storage::indexer::{self, Advance, IndexJob, IndexNews, Indexer};
 use crate::storage::lmdb::Lmdb;
 use crate::storage::{Hands, IndexError, LogError};
 
@@ -32,7 +33,8 @@ pub struct OwnerState {
 /// LMDB, behind the log.
 pub(super) struct Checkpoints {
     pub(super) lmdb: Arc<Lmdb>,
-    pub(super) helper: Helper<Advance, Result<Advanced, LogError>>,
+    pub(super) helper: Helper<IndexJob, Result<IndexNews, LogError>>,
+    compression: Compression,
     /// Up to where LMDB knows the log, and the header CRC there.
     pub(super) indexed: (Lsn, u32),
     /// Where the log begins.
@@ -67,10 +69,11 @@ impl Logstore {
             waiting: None,
             making: None,
             last: Time::ZERO,
+            compression: indexer.compression,
             state_bytes: state_bytes.unwrap_or(0),
             has_state: state_bytes.is_some(),
             trouble: None,
-            helper: Helper::start("log-index", hands, move |advance| indexer.advance(advance))?,
+            helper: Helper::start("log-index", hands, move |job| indexer.work(job))?,
         })
     }
 
@@ -147,6 +150,15 @@ impl Logstore {
         self.sync_now(now);
     }
 
+    /// Has a sealed segment packed.
+    pub(super) fn pack(&mut self, first: Lsn) {
+        if let Some(made) = &mut self.checkpoints
+            && made.compression != Compression::None
+        {
+            made.helper.give(IndexJob::Pack(first));
+        }
+    }
+
     /// Begins a checkpoint whose log is synced, and takes note of one that is made.
     pub(super) fn poll_checkpoint(&mut self, now: Time) -> Result<(), LogError> {
         let synced = self.plan.synced();
@@ -155,12 +167,13 @@ impl Logstore {
         };
         if let Some(advance) = made.waiting.take_if(|advance| advance.to <= synced) {
             made.making = Some((advance.to, advance.prev_crc));
-            made.helper.give(advance);
+            made.helper.give(IndexJob::Advance(advance));
         }
         match made.helper.next() {
             None => return Ok(()),
+            Some(Ok(Ok(IndexNews::Packed(first)))) => self.shelf.close(first),
             Some(Err(Gone)) => return Err(LogError::ReadOnly),
-            Some(Ok(Ok(advanced))) => {
+            Some(Ok(Ok(IndexNews::Advanced(advanced)))) => {
                 made.trouble = None;
                 made.has_state = true;
                 made.indexed = made.making.take().unwrap_or(made.indexed);

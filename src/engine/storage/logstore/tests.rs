@@ -16,6 +16,7 @@ const OPTIONS: LogOptions = LogOptions {
     policy: FsyncPolicy::None,
     retain_bytes: None,
     index_bytes: 1 << 20,
+    compression: Compression::None,
 };
 
 type Owned = (u8, [u8; 16], Vec<u8>);
