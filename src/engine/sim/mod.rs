@@ -4,5 +4,6 @@
 //! and who serves. A seed that fails is a test that repeats.
 
 pub(crate) mod disk;
+mod drill;
 mod log;
 mod office;

@@ -142,7 +142,10 @@ impl Opening {
         let segments = self.files.segments()?;
         let holds = segments.iter().rev().find(|segment| segment.first <= checkpoint.indexed);
         let reason = match (holds, segments.first()) {
-            (None, _) | (_, None) => "the log it belonged to is gone",
+            (None, _) | (_, None) => {
+                self.known_synced = checkpoint.indexed;
+                "the log has lost all that it knew"
+            }
             (_, Some(first)) if first.first > checkpoint.first => {
                 let path = self.files.path(&first.name());
                 return Err(LogError::Gap { path, wanted: checkpoint.first.0 });
@@ -152,17 +155,17 @@ impl Opening {
                 let failed = |error| self.files.failed(IoOp::Read, &segment.name())(error);
                 let bytes = file.bytes().map_err(failed)?;
                 let head = super::segment::read_head(&*file).map_err(failed)?;
-                let belongs = SegmentHeader::decode(&head)
-                    .is_ok_and(|header| header.log_id == checkpoint.log_id);
-                if !belongs {
+                let is_other = SegmentHeader::decode(&head)
+                    .is_ok_and(|header| header.log_id != checkpoint.log_id);
+                self.known_synced = checkpoint.indexed;
+                if is_other {
+                    self.known_synced = Lsn(0);
                     "it belongs to another log"
                 } else if segment.first.0 + bytes < checkpoint.indexed.0 {
-                    self.known_synced = checkpoint.indexed;
                     "the log has lost its end"
                 } else if checkpoint.state.is_none() {
                     "it was never finished"
                 } else {
-                    self.known_synced = checkpoint.indexed;
                     let lmdb = Lmdb::open(dir, Durability::Synced)?;
                     self.warm = Some((lmdb, checkpoint));
                     return Ok(());
