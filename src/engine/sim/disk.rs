@@ -451,6 +451,22 @@ impl DirFile for SimFile {
         }
     }
 
+    fn reserve(&self, bytes: u64) -> io::Result<()> {
+        let mut platter = self.disk.alive()?;
+        if platter.operation(Fault::Write).is_some() {
+            return Err(eio());
+        }
+        let seen = platter.files.get(&self.inode).ok_or_else(eio)?.seen.len();
+        let grows = bytes.saturating_sub(seen as u64);
+        if platter.room.is_some_and(|room| platter.used() + grows > room) {
+            return Err(io::Error::from_raw_os_error(nix::libc::ENOSPC));
+        }
+        let bytes = usize::try_from(bytes).expect("a simulated file is small");
+        let content = platter.files.get_mut(&self.inode).ok_or_else(eio)?;
+        content.seen.resize(seen.max(bytes), 0);
+        Ok(())
+    }
+
     fn set_bytes(&self, bytes: u64) -> io::Result<()> {
         let bytes = usize::try_from(bytes).expect("a simulated file is small");
         self.disk.alive()?.operation(Fault::Write);

@@ -1,7 +1,9 @@
 //! What may be acknowledged, and when the log is to be synced.
 //!
 //! One sync is under way at a time; what is written meanwhile waits for the next one, so a slow
-//! disk makes batches larger instead of queues longer.
+//! disk makes batches larger instead of queues longer. That next one is handed out beforehand, so
+//! that the disk goes on at once; a batch that comes before it has begun takes it back and is
+//! covered by it too.
 
 use crate::clock::Time;
 use crate::config::scenario::FsyncPolicy;
@@ -15,12 +17,19 @@ pub struct CommitPlan {
     synced: Lsn,
     /// Where the sync that is under way ends.
     syncing: Option<Lsn>,
+    /// The sync that follows it at once: where it ends and what it will cover.
+    next: Option<(Lsn, Unsynced)>,
     /// A sync up to here is wanted whatever the policy says.
     forced: Lsn,
-    /// When the first record was written that no sync covers yet.
-    unsynced_since: Option<Time>,
-    /// Records written and not covered by a sync that has begun.
-    unsynced_records: u64,
+    unsynced: Unsynced,
+}
+
+/// What is written and not covered by a sync that has been handed out.
+#[derive(Clone, Copy, Debug, Default)]
+struct Unsynced {
+    /// When the first of it was written.
+    since: Option<Time>,
+    records: u64,
 }
 
 impl CommitPlan {
@@ -31,17 +40,17 @@ impl CommitPlan {
             written: end,
             synced: end,
             syncing: None,
+            next: None,
             forced: end,
-            unsynced_since: None,
-            unsynced_records: 0,
+            unsynced: Unsynced::default(),
         }
     }
 
     /// Takes note that a batch was written and ends at `end`.
     pub fn wrote(&mut self, end: Lsn, records: u64, now: Time) {
         self.written = end;
-        self.unsynced_records += records;
-        self.unsynced_since.get_or_insert(now);
+        self.unsynced.records += records;
+        self.unsynced.since.get_or_insert(now);
     }
 
     /// Asks for a sync of all that is written, whatever the policy says.
@@ -49,32 +58,49 @@ impl CommitPlan {
         self.forced = self.written;
     }
 
-    /// Returns up to where a sync should begin now; the caller then calls [`Self::began`].
+    /// Returns up to where a sync should be handed out now; the caller then calls
+    /// [`Self::handed_out`].
     pub fn wants_sync(&self, now: Time) -> Option<Lsn> {
         let is_due = match self.policy {
             FsyncPolicy::None => false,
             FsyncPolicy::EachBatch => true,
-            FsyncPolicy::Every(records) => self.unsynced_records >= u64::from(records),
+            FsyncPolicy::Every(records) => self.unsynced.records >= u64::from(records),
             FsyncPolicy::Interval(span) => {
-                self.unsynced_since.is_some_and(|since| since + span <= now)
+                self.unsynced.since.is_some_and(|since| since + span <= now)
             }
         };
-        let is_wanted = is_due || self.forced > self.synced;
-        let is_useful = self.syncing.is_none() && self.written > self.synced;
+        let covered = self.syncing.map_or(self.synced, |end| end.max(self.synced));
+        let is_wanted = is_due || self.forced > covered;
+        let is_useful = self.next.is_none() && self.written > covered;
         (is_wanted && is_useful).then_some(self.written)
     }
 
-    /// Takes note that a sync up to `end` has begun.
-    pub fn began(&mut self, end: Lsn) {
-        self.syncing = Some(end);
-        self.unsynced_records = 0;
-        self.unsynced_since = None;
+    /// Takes note that a sync up to `end` was handed out.
+    pub fn handed_out(&mut self, end: Lsn) {
+        let unsynced = std::mem::take(&mut self.unsynced);
+        match self.syncing {
+            None => self.syncing = Some(end),
+            Some(_) => self.next = Some((end, unsynced)),
+        }
+    }
+
+    /// Returns whether a sync was handed out behind the one that is under way.
+    pub fn has_next(&self) -> bool {
+        self.next.is_some()
+    }
+
+    /// Takes note that the sync behind the one that is under way was taken back before it began.
+    pub fn took_back(&mut self) {
+        if let Some((_, unsynced)) = self.next.take() {
+            self.unsynced.records += unsynced.records;
+            self.unsynced.since = unsynced.since.or(self.unsynced.since);
+        }
     }
 
     /// Takes note that the sync under way has succeeded.
     pub fn synced_to(&mut self, end: Lsn) {
         self.synced = self.synced.max(end);
-        self.syncing = None;
+        self.syncing = self.next.take().map(|(end, _)| end);
     }
 
     /// Takes note that a full segment, which ends at `end`, is on the disk.
@@ -100,15 +126,10 @@ impl CommitPlan {
         self.written
     }
 
-    /// Returns whether a sync is under way.
-    pub fn is_syncing(&self) -> bool {
-        self.syncing.is_some()
-    }
-
     /// When [`Self::wants_sync`] may change its answer though nothing happens.
     pub fn deadline(&self) -> Time {
-        match (self.policy, self.unsynced_since) {
-            (FsyncPolicy::Interval(span), Some(since)) if !self.is_syncing() => since + span,
+        match (self.policy, self.unsynced.since) {
+            (FsyncPolicy::Interval(span), Some(since)) if self.next.is_none() => since + span,
             _ => Time::NEVER,
         }
     }
@@ -133,7 +154,7 @@ mod tests {
             plan.wrote(Lsn(step * 100), 10, ms(step));
             assert_eq!(plan.acknowledged(), Lsn(wanted), "{policy:?} step {step}");
             if let Some(end) = plan.wants_sync(ms(step)) {
-                plan.began(end);
+                plan.handed_out(end);
                 plan.synced_to(end);
                 began += 1;
             }
@@ -153,11 +174,33 @@ mod tests {
     fn what_is_written_during_a_sync_waits_for_the_next() {
         let mut plan = CommitPlan::new(FsyncPolicy::EachBatch, Lsn(0));
         plan.wrote(Lsn(10), 1, ms(1));
-        plan.began(plan.wants_sync(ms(1)).unwrap());
+        plan.handed_out(plan.wants_sync(ms(1)).unwrap());
         plan.wrote(Lsn(20), 1, ms(2));
-        assert_eq!(plan.wants_sync(ms(2)), None, "one at a time");
+        plan.handed_out(plan.wants_sync(ms(2)).unwrap());
+        plan.wrote(Lsn(30), 1, ms(3));
+        assert_eq!(plan.wants_sync(ms(3)), None, "one under way and one behind it");
         plan.synced_to(Lsn(10));
-        assert_eq!((plan.acknowledged(), plan.wants_sync(ms(3))), (Lsn(10), Some(Lsn(20))));
+        assert_eq!((plan.acknowledged(), plan.wants_sync(ms(4))), (Lsn(10), Some(Lsn(30))));
+        plan.synced_to(Lsn(20));
+        assert_eq!(plan.acknowledged(), Lsn(20));
+    }
+
+    #[test]
+    fn a_sync_that_is_taken_back_covers_more_later() {
+        let mut plan = CommitPlan::new(FsyncPolicy::Every(2), Lsn(0));
+        plan.wrote(Lsn(10), 2, ms(1));
+        plan.handed_out(plan.wants_sync(ms(1)).unwrap());
+        plan.wrote(Lsn(20), 2, ms(2));
+        plan.handed_out(plan.wants_sync(ms(2)).unwrap());
+        assert!(plan.has_next());
+        plan.took_back();
+        assert!(!plan.has_next());
+        assert_eq!(plan.wants_sync(ms(2)), Some(Lsn(20)), "its records count again");
+        plan.wrote(Lsn(30), 1, ms(3));
+        plan.handed_out(plan.wants_sync(ms(3)).unwrap());
+        plan.synced_to(Lsn(10));
+        plan.synced_to(Lsn(30));
+        assert_eq!((plan.synced(), plan.wants_sync(ms(4))), (Lsn(30), None));
     }
 
     #[test]
@@ -167,7 +210,7 @@ mod tests {
         assert_eq!(plan.wants_sync(ms(1)), None);
         plan.force();
         plan.wrote(Lsn(20), 1, ms(2));
-        plan.began(plan.wants_sync(ms(2)).unwrap());
+        plan.handed_out(plan.wants_sync(ms(2)).unwrap());
         plan.synced_to(Lsn(20));
         plan.wrote(Lsn(30), 1, ms(3));
         assert_eq!(plan.wants_sync(ms(3)), None);

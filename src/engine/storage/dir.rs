@@ -10,8 +10,10 @@ use std::os::unix::fs::{DirBuilderExt, FileExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use nix::fcntl::{PosixFadviseAdvice, posix_fadvise};
+use nix::errno::Errno;
+use nix::fcntl::{FallocateFlags, PosixFadviseAdvice, fallocate, posix_fadvise};
 
+use super::mapped::Mapped;
 use crate::lock::{self, LockError};
 
 /// Bytes that can be read anywhere.
@@ -28,6 +30,11 @@ pub trait ReadAt: Send + Sync {
     /// # Errors
     /// What the system says.
     fn read_at(&self, buf: &mut [u8], offset: u64) -> io::Result<usize>;
+
+    /// Returns bytes without a copy, where they lie in memory; else `None`.
+    fn lent(&self, _offset: u64, _len: usize) -> Option<&[u8]> {
+        None
+    }
 }
 
 /// A file of a [`Dir`].
@@ -37,6 +44,12 @@ pub trait DirFile: ReadAt {
     /// # Errors
     /// What the system says; then a part of the bytes may have been written.
     fn write_at(&self, bytes: &[u8], offset: u64) -> io::Result<()>;
+
+    /// Lengthens the file with zeros for which there is room on the disk, without writing them.
+    ///
+    /// # Errors
+    /// What the system says; [`io::ErrorKind::Unsupported`] if the file system can't do that.
+    fn reserve(&self, bytes: u64) -> io::Result<()>;
 
     /// Cuts the file, or lengthens it with zeros.
     ///
@@ -95,6 +108,14 @@ pub trait Dir: Send + Sync {
     /// # Errors
     /// What the system says; [`io::ErrorKind::NotFound`] if it is not there.
     fn open(&self, name: &str, access: Access) -> io::Result<Arc<dyn DirFile>>;
+
+    /// Opens a file for reading that nobody writes or cuts any more.
+    ///
+    /// # Errors
+    /// As [`Self::open`].
+    fn open_sealed(&self, name: &str) -> io::Result<Arc<dyn ReadAt>> {
+        Ok(self.open(name, Access::Read)?)
+    }
 
     /// Makes an empty file, or empties it.
     ///
@@ -164,6 +185,14 @@ impl DirFile for File {
         self.write_all_at(bytes, offset)
     }
 
+    fn reserve(&self, bytes: u64) -> io::Result<()> {
+        let bytes = i64::try_from(bytes).map_err(io::Error::other)?;
+        fallocate(self, FallocateFlags::empty(), 0, bytes).map_err(|errno| match errno {
+            Errno::EOPNOTSUPP | Errno::ENOSYS => io::ErrorKind::Unsupported.into(),
+            other => other.into(),
+        })
+    }
+
     fn set_bytes(&self, bytes: u64) -> io::Result<()> {
         self.set_len(bytes)
     }
@@ -216,6 +245,10 @@ impl Dir for RealDir {
         let write = access == Access::Write;
         let file = OpenOptions::new().read(true).write(write).open(self.0.join(name))?;
         Ok(Arc::new(file))
+    }
+
+    fn open_sealed(&self, name: &str) -> io::Result<Arc<dyn ReadAt>> {
+        Ok(Arc::new(Mapped::new(&File::open(self.0.join(name))?)?))
     }
 
     fn create(&self, name: &str) -> io::Result<Arc<dyn DirFile>> {

@@ -201,8 +201,11 @@ impl Bytes for Until<'_> {
     }
 }
 
-/// Rows that one transaction of a rebuild adds.
-const BUILD_ROWS: usize = 1 << 18;
+/// Rows that one transaction of a rebuild adds: LMDB looks for every page among those that the
+/// transaction has changed, so few are faster.
+const BUILD_ROWS: usize = 1 << 14;
+/// Transactions' worth of rows that may wait for LMDB.
+const BUILD_AHEAD: usize = 16;
 
 /// Builds an index anew beside the old one, while the log is being read, on a thread of its own.
 pub(super) struct Builder {
@@ -222,7 +225,7 @@ impl Builder {
             _ => {}
         }
         let lmdb = Lmdb::open(dir, Durability::Building)?;
-        let (sender, receiver) = std::sync::mpsc::sync_channel::<Vec<Row>>(2);
+        let (sender, receiver) = std::sync::mpsc::sync_channel::<Vec<Row>>(BUILD_AHEAD);
         let build = move || {
             let mut checkpoint = Checkpoint::empty([0; 16]);
             for mut rows in receiver {

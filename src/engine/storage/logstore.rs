@@ -25,8 +25,7 @@ use super::format::{
 use super::helper::Helper;
 use super::index::{Index, Place};
 use super::indexer::{Advance, IndexJob, Indexer};
-use super::lmdb::Row;
-use super::segment::{Files, segment_name};
+use super::segment::{Files, Room, segment_name};
 use super::shelf::Shelf;
 use super::{Hands, IoOp, LogError};
 use crate::clock::{Clock, SystemClock, Time};
@@ -46,6 +45,7 @@ const MARK_AFTER: Duration = Duration::from_millis(100);
 const RETRY_AFTER: Duration = Duration::from_secs(1);
 /// Latencies of syncs that wait to be asked for.
 const SYNC_TIMES_MAX: usize = 1024;
+
 /// How a log is written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct LogOptions {
@@ -59,6 +59,16 @@ pub struct LogOptions {
     pub index_bytes: u64,
     /// How sealed segments are packed, where there is an index.
     pub compression: Compression,
+}
+
+impl LogOptions {
+    /// Returns how segments get their room.
+    pub(super) fn room(&self) -> Room {
+        match self.policy {
+            FsyncPolicy::None | FsyncPolicy::Interval(_) => Room::Reserved,
+            FsyncPolicy::EachBatch | FsyncPolicy::Every(_) => Room::Written,
+        }
+    }
 }
 
 /// How far the log has got.
@@ -140,8 +150,8 @@ pub(super) struct Parts {
     pub(super) prev_crc: u32,
     pub(super) shelf: Shelf,
     pub(super) indexer: Option<Indexer>,
-    /// Rows that LMDB does not know.
-    pub(super) tail: Vec<Row>,
+    /// Where the records stand that LMDB does not know.
+    pub(super) index: Index,
 }
 
 /// The only writer of a log.
@@ -213,17 +223,14 @@ impl Active {
 
 impl Logstore {
     pub(super) fn start(parts: Parts, hands: &Hands) -> Result<Self, LogError> {
-        let Parts { files, lock, options, log_id, active, prev_crc, shelf, indexer, tail } = parts;
+        let Parts { files, lock, options, log_id, active, prev_crc, shelf, indexer, index } = parts;
         let end = active.lsn(active.end);
         let sync_files = files.clone();
         let syncer = Helper::start("log-sync", hands, move |job| carry_out(&sync_files, job))?;
-        let (make_files, bytes) = (files.clone(), options.segment_bytes);
-        let mut maker = Helper::start("log-prepare", hands, move |()| make_files.prepare(bytes))?;
+        let (make_files, bytes, room) = (files.clone(), options.segment_bytes, options.room());
+        let prepare = move |()| make_files.prepare(bytes, room);
+        let mut maker = Helper::start("log-prepare", hands, prepare)?;
         maker.give(());
-        let mut index = Index::new(options.index_bytes);
-        for row in tail {
-            index.insert(&row.key, row.place);
-        }
         let segments = files.segments()?.len() as u64;
         let mut log = Self {
             files,
@@ -299,6 +306,7 @@ impl Logstore {
             return Ok(None);
         }
         self.collect_segment(now);
+        self.take_back_sync();
         let written = self.write_batches(now);
         let written = self.guard(written)?;
         self.is_marked &= written == 0;
@@ -393,10 +401,9 @@ impl Logstore {
         };
         let bytes = &self.buf[first.start..last.end];
         let offset = end - bytes.len() as u64;
-        self.active
-            .file
-            .write_at(bytes, offset)
-            .map_err(self.files.failed(IoOp::Write, &segment_name(self.active.first)))?;
+        self.active.file.write_at(bytes, offset).map_err(|error| {
+            self.files.failed(IoOp::Write, &segment_name(self.active.first))(error)
+        })?;
         let mut records = 0;
         for batch in batches {
             let lsn = self.active.lsn(offset + (batch.start - first.start) as u64);
@@ -484,6 +491,7 @@ impl Logstore {
                 What::Head => self.plan.sealed_to(end),
                 What::Segment(first) => {
                     self.plan.sealed_to(end);
+                    self.shelf.sealed(first);
                     self.pack(first);
                 }
                 What::Tail(latency) => {
@@ -594,10 +602,20 @@ impl Logstore {
 
     fn start_sync(&mut self, now: Time) {
         if let Some(end) = self.plan.wants_sync(now) {
-            self.plan.began(end);
+            self.plan.handed_out(end);
             self.is_covered = true;
             let Active { file, first, .. } = &self.active;
             self.syncer.give(SyncJob::Tail { file: Arc::clone(file), first: *first, end });
+        }
+    }
+
+    /// Takes back a sync that has not begun: what is written now goes into the same blocks and is
+    /// covered by the sync that is handed out next.
+    fn take_back_sync(&mut self) {
+        let is_tail = |job: &SyncJob| matches!(job, SyncJob::Tail { .. });
+        if self.plan.has_next() && self.syncer.take_back(is_tail).is_some() {
+            self.plan.took_back();
+            self.is_covered = false;
         }
     }
 

@@ -24,6 +24,7 @@ mod indexer;
 mod lmdb;
 pub mod lmdb_check;
 pub mod logstore;
+mod mapped;
 mod open;
 pub mod reader;
 pub mod recovery;

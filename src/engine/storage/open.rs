@@ -10,7 +10,7 @@ use std::sync::Arc;
 
 use super::dir::{Dir, Lock, RealDir};
 use super::format::{RecordRef, SegmentHeader};
-use super::index::{Key, Place};
+use super::index::{Index, Key, Place};
 use super::indexer::{Builder, Indexer, row};
 use super::lmdb::{self, Checkpoint, Durability, Inspection, Lmdb};
 use super::logstore::{self, Active, LogOptions, Logstore};
@@ -234,11 +234,12 @@ impl Opening {
             _ => None,
         };
         self.make_durable()?;
-        let mut tail = Vec::new();
+        let mut index = Index::new(self.options.index_bytes);
         let found = reader::scan_files(&self.files, start, self.known_synced, &mut |record| {
+            let row = row(record.key, record.lsn, record.value);
             match &mut builder {
-                Some(builder) => builder.add(row(record.key, record.lsn, record.value)),
-                None => tail.push(row(record.key, record.lsn, record.value)),
+                Some(builder) => builder.add(row),
+                None => index.insert(&row.key, row.place),
             }
             visit(record);
         })?;
@@ -290,7 +291,7 @@ impl Opening {
             prev_crc: found.last_crc,
             shelf,
             indexer,
-            tail,
+            index,
         };
         Ok((Logstore::start(parts, &hands)?, recovered))
     }
@@ -381,7 +382,7 @@ impl Opening {
                 Ok(Active { file, first: last.first, salt: header.salt, end: last.bytes, room })
             }
             _ => {
-                let file = self.files.prepare(self.options.segment_bytes)?;
+                let file = self.files.prepare(self.options.segment_bytes, self.options.room())?;
                 let header = logstore::new_header(log_id, found.end, found.last_crc);
                 self.files.begin(&*file, found.end, &header.encode())?;
                 self.files.settle(&*file, found.end)?;

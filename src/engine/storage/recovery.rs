@@ -10,8 +10,7 @@ use std::io;
 
 use super::dir::ReadAt;
 use super::format::{
-    ALIGN, BATCH_HEADER_BYTES, BatchHeader, RECORD_HEADER_BYTES, RecordRef, SegmentHeader,
-    align_up, record_bytes, take_record,
+    ALIGN, BATCH_HEADER_BYTES, BatchHeader, RecordRef, SegmentHeader, align_up, take_record,
 };
 use crate::ids::Lsn;
 
@@ -252,20 +251,27 @@ pub fn bytes_used<B: Bytes>(bytes: &mut B, from: u64) -> Result<u64, B::Error> {
     }
 }
 
-/// Reads the record at an offset, which is `len` bytes long.
+/// Reads the record at an offset, which is `len` bytes long; `buf` is used if the file has to be
+/// read.
 ///
 /// # Errors
 /// If the file can't be read.
 pub(super) fn read_record<'a>(
-    file: &dyn ReadAt,
+    file: &'a dyn ReadAt,
     buf: &'a mut Vec<u8>,
     offset: u64,
     (lsn, len): (Lsn, usize),
 ) -> io::Result<Option<RecordRef<'a>>> {
-    buf.resize(len.max(RECORD_HEADER_BYTES), 0);
-    let read = file.read_at(buf, offset)?;
-    let whole = record_bytes(&buf[..read]).is_some_and(|bytes| bytes == len);
-    Ok(if whole { take_record(buf, lsn).map(|(record, _)| record) } else { None })
+    let bytes = match file.lent(offset, len) {
+        Some(bytes) => bytes,
+        None => {
+            buf.resize(len, 0);
+            let read = file.read_at(buf, offset)?;
+            &buf[..read]
+        }
+    };
+    let record = take_record(bytes, lsn).filter(|(_, whole)| *whole == len);
+    Ok(record.map(|(record, _)| record))
 }
 
 /// Reads arbitrary bytes as a segment, as a fuzzer does. Returns how many records were whole.

@@ -50,6 +50,16 @@ pub(super) enum Form {
     Packed,
 }
 
+/// How the room of a segment is made.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Room {
+    /// Zeros are written, so that appending changes no metadata and a sync costs one write instead
+    /// of a journal commit.
+    Written,
+    /// It is only set aside. For logs that are seldom synced: zeros would double what they write.
+    Reserved,
+}
+
 /// A segment that lies in the directory.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Listed {
@@ -131,9 +141,29 @@ impl Files {
 
     /// Opens a segment for reading, whatever its name has become since it was listed.
     pub(super) fn open(&self, segment: &Listed) -> Result<Arc<dyn ReadAt>, LogError> {
+        self.open_with(segment, &|name| Ok(self.0.open(name, Access::Read)?))
+    }
+
+    /// Opens a sealed segment to read single records from.
+    pub(super) fn open_sealed(&self, first: Lsn) -> Result<Arc<dyn ReadAt>, LogError> {
+        let segment = Listed { first, form: Form::Named };
+        self.open_with(&segment, &|name| {
+            if name.ends_with(PACKED) {
+                Ok(self.0.open(name, Access::Read)?)
+            } else {
+                self.0.open_sealed(name)
+            }
+        })
+    }
+
+    fn open_with(
+        &self,
+        segment: &Listed,
+        open: &dyn Fn(&str) -> io::Result<Arc<dyn ReadAt>>,
+    ) -> Result<Arc<dyn ReadAt>, LogError> {
         let first = segment.first;
         let names = [segment.name(), segment_name(first), packed_name(first)];
-        let opened = names.iter().map(|name| (name, self.0.open(name, Access::Read)));
+        let opened = names.iter().map(|name| (name, open(name)));
         let is_there = |opened: &(&String, io::Result<_>)| !matches!(&opened.1, Err(error) if error.kind() == io::ErrorKind::NotFound);
         let (name, file) = opened
             .into_iter()
@@ -187,13 +217,12 @@ impl Files {
         self.0.open(name, Access::Write).map_err(self.failed(IoOp::Open, name))
     }
 
-    /// Makes a file of zeros, so that appending later changes no metadata and a sync costs one
-    /// write instead of a journal commit. What can't be finished is removed: its room may be
-    /// what others need.
-    pub(super) fn prepare(&self, bytes: u64) -> Result<Arc<dyn DirFile>, LogError> {
+    /// Makes a file of zeros: the room of a segment. What can't be finished is removed: its room
+    /// may be what others need.
+    pub(super) fn prepare(&self, bytes: u64, room: Room) -> Result<Arc<dyn DirFile>, LogError> {
         let file =
             self.0.create(PREPARED_NAME).map_err(self.failed(IoOp::Create, PREPARED_NAME))?;
-        match self.fill(&*file, bytes) {
+        match self.make_room(&*file, bytes, room) {
             Ok(()) => Ok(file),
             Err(error) => {
                 // The error that matters is the one that is returned.
@@ -203,7 +232,14 @@ impl Files {
         }
     }
 
-    fn fill(&self, file: &dyn DirFile, bytes: u64) -> Result<(), LogError> {
+    fn make_room(&self, file: &dyn DirFile, bytes: u64, room: Room) -> Result<(), LogError> {
+        if room == Room::Reserved {
+            match file.reserve(bytes) {
+                Err(error) if error.kind() == io::ErrorKind::Unsupported => {}
+                // What is set aside stays so until the file is used, and then it is synced.
+                reserved => return reserved.map_err(self.failed(IoOp::Write, PREPARED_NAME)),
+            }
+        }
         let mut offset = 0;
         while offset < bytes {
             let left = usize::try_from(bytes - offset).unwrap_or(usize::MAX);

@@ -25,29 +25,35 @@ pub(super) struct Shelf {
 
 struct Book {
     first: Lsn,
+    /// Nobody writes it any more.
+    is_sealed: bool,
     file: Option<Arc<dyn ReadAt>>,
 }
 
 impl Shelf {
+    /// Returns a shelf of segments, of which the last is written.
     pub(super) fn new(files: Files, segments: &[Listed]) -> Self {
-        let books =
-            segments.iter().map(|segment| Book { first: segment.first, file: None }).collect();
+        let book = |(at, segment): (usize, &Listed)| Book {
+            first: segment.first,
+            is_sealed: at + 1 < segments.len(),
+            file: None,
+        };
+        let books = segments.iter().enumerate().map(book).collect();
         Self { files, books, open: 0, buf: Vec::new() }
     }
 
     /// Adds a segment behind all others.
     pub(super) fn push(&mut self, first: Lsn, file: Arc<dyn ReadAt>) {
         self.open += 1;
-        self.books.push(Book { first, file: Some(file) });
+        self.books.push(Book { first, is_sealed: false, file: Some(file) });
     }
 
-    /// Closes a segment's file, which has been replaced.
-    pub(super) fn close(&mut self, first: Lsn) {
-        let replaced = self.books.iter_mut().find(|book| book.first == first);
-        if let Some(book) = replaced
-            && book.file.take().is_some()
-        {
-            self.open -= 1;
+    /// Takes note that a segment is sealed, or was replaced by its packed form.
+    pub(super) fn sealed(&mut self, first: Lsn) {
+        if let Ok(at) = self.books.binary_search_by_key(&first, |book| book.first) {
+            let book = &mut self.books[at];
+            book.is_sealed = true;
+            self.open -= usize::from(book.file.take().is_some());
         }
     }
 
@@ -72,15 +78,18 @@ impl Shelf {
         let name = || segment_name(first);
         if self.books[at].file.is_none() {
             self.close_some();
-            let file = self.files.open(&Listed { first, form: Form::Named })?;
+            let file = if self.books[at].is_sealed {
+                self.files.open_sealed(first)?
+            } else {
+                self.files.open(&Listed { first, form: Form::Named })?
+            };
             self.books[at].file = Some(file);
             self.open += 1;
         }
         let file = self.books[at].file.as_ref().expect("it was opened above");
         let offset = place.lsn.0 - first.0;
         let len = place.len as usize;
-        let record = read_record(&**file, &mut self.buf, offset, (place.lsn, len));
-        match record {
+        match read_record(&**file, &mut self.buf, offset, (place.lsn, len)) {
             Err(error) => Err(self.files.failed(IoOp::Read, &name())(error)),
             Ok(Some(record)) if record.key == key => Ok(record),
             Ok(_) => {

@@ -50,6 +50,10 @@ impl DirFile for Memory {
         Ok(())
     }
 
+    fn reserve(&self, bytes: u64) -> io::Result<()> {
+        self.set_bytes(bytes)
+    }
+
     fn set_bytes(&self, bytes: u64) -> io::Result<()> {
         self.bytes.lock().unwrap().resize(usize::try_from(bytes).unwrap(), 0);
         Ok(())

@@ -171,7 +171,7 @@ impl Logstore {
         }
         match made.helper.next() {
             None => return Ok(()),
-            Some(Ok(Ok(IndexNews::Packed(first)))) => self.shelf.close(first),
+            Some(Ok(Ok(IndexNews::Packed(first)))) => self.shelf.sealed(first),
             Some(Err(Gone)) => return Err(LogError::ReadOnly),
             Some(Ok(Ok(IndexNews::Advanced(advanced)))) => {
                 made.trouble = None;
