@@ -178,7 +178,7 @@ impl IssuerRole {
         let all = Due { totals: true, latencies: true };
         telemetry::send(&serving, all, &self.control, now, links);
         match serving.close(now) {
-            Ok(()) => self.exit = Some(0),
+            Ok(_) => self.exit = Some(0),
             Err(error) => self.fail_with(&error, links),
         }
     }

@@ -24,7 +24,7 @@ use super::format::{
 };
 use super::helper::Helper;
 use super::index::{Index, Place};
-use super::indexer::{Advance, IndexJob, Indexer};
+use super::indexer::{Advance, Indexer};
 use super::lmdb::Row;
 use super::segment::{Files, segment_name};
 use super::shelf::Shelf;
@@ -81,6 +81,8 @@ pub struct LogStats {
     pub batches: u64,
     /// Segments of the log.
     pub segments: u64,
+    /// Bytes of the log: from the first one that it has to the end of its last batch.
+    pub log_bytes: u64,
     /// Segments begun.
     pub rolls: u64,
     /// Syncs done.
@@ -326,12 +328,6 @@ impl Logstore {
         Ok(())
     }
 
-    /// Returns what the disk refuses at present, if it does: the next segment or LMDB.
-    pub fn trouble(&self) -> Option<&str> {
-        let of_index = self.checkpoints.as_ref().and_then(|made| made.trouble.as_deref());
-        self.trouble.as_deref().or(of_index)
-    }
-
     /// Takes the first batches out of the buffer.
     fn forget_batches(&mut self, count: usize) {
         let start = self.batches.get(count).map_or(self.buf.len(), |batch| batch.start);
@@ -541,6 +537,7 @@ impl Logstore {
         let written = self.plan.written().0;
         let indexed = self.checkpoints.as_ref().map_or(written, |made| made.indexed.0.0);
         LogStats {
+            log_bytes: written - self.shelf.first().0,
             unsynced_bytes: written - self.plan.synced().0,
             unindexed_bytes: written.saturating_sub(indexed),
             index_keys: self.index.keys() as u64,
@@ -550,14 +547,15 @@ impl Logstore {
     }
 
     /// Writes and syncs all that is left, says in the log that it is, and makes a last checkpoint
-    /// with the owner's state, which is as of all that was appended.
+    /// with the owner's state, which is as of all that was appended. Returns the last figures.
     ///
     /// # Errors
     /// [`LogError`] if that fails or anything failed earlier.
-    pub fn close(mut self, owner: OwnerState, now: Time) -> Result<(), LogError> {
+    pub fn close(mut self, owner: OwnerState, now: Time) -> Result<LogStats, LogError> {
         self.commit(now)?;
         // The last chance for what was appended.
         self.wait_for_room(now)?;
+        let mut stats = self.stats();
         let Self { files, syncer, active, mut prev_crc, plan, is_marked, checkpoints, .. } = self;
         for result in syncer.finish() {
             result?;
@@ -575,13 +573,14 @@ impl Logstore {
             prev_crc = crc;
             end = active.lsn(offset + BATCH_HEADER_BYTES as u64);
         }
-        if let Some(Checkpoints { mut helper, .. }) = checkpoints {
+        stats.log_bytes += end.0 - plan.written().0;
+        (stats.unsynced_bytes, stats.unindexed_bytes) = (0, 0);
+        if let Some(checkpoints) = checkpoints {
             let OwnerState { bytes: state, needed } = owner;
             let last = Advance { to: end, prev_crc, state, needed, is_clean: true };
-            helper.give(IndexJob::Advance(last));
-            helper.finish().pop().unwrap_or(Err(LogError::ReadOnly))?;
+            checkpoints.finish(last, &mut stats)?;
         }
-        Ok(())
+        Ok(stats)
     }
 
     /// Waits for a segment, trying once more to make it.

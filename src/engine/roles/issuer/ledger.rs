@@ -9,7 +9,7 @@ use crate::scheduler::record::{Issued, Outcome, Record, Start};
 use crate::scheduler::recovery::Recovery;
 use crate::scheduler::state::RunMark;
 use crate::storage::index::{Key, Place};
-use crate::storage::{LogError, Logstore, Opening, OwnerState, RecordRef, Recovered};
+use crate::storage::{LogError, LogStats, Logstore, Opening, OwnerState, RecordRef, Recovered};
 
 /// What users and workers are told.
 pub(crate) trait Tell {
@@ -163,8 +163,8 @@ impl Ledger {
         Ok(())
     }
 
-    /// Finishes the log.
-    pub(crate) fn close(self, now: Time) -> Result<(), LogError> {
+    /// Finishes the log and returns its last figures.
+    pub(crate) fn close(self, now: Time) -> Result<LogStats, LogError> {
         let owner = self.owner_state(now);
         self.log.close(owner, now)
     }

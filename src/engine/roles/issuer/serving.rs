@@ -14,7 +14,7 @@ use crate::net::stream;
 use crate::perf::Meter;
 use crate::roles::event_loop::Next;
 use crate::scheduler::record::Start;
-use crate::storage::LogError;
+use crate::storage::{LogError, LogStats};
 
 /// An issuer with an open log.
 pub(super) struct Serving {
@@ -108,8 +108,8 @@ impl Serving {
         self.ledger.log.deadline().min(self.peers.first_hello_deadline())
     }
 
-    /// Finishes the log.
-    pub(super) fn close(self, now: Time) -> Result<(), LogError> {
+    /// Finishes the log and returns its last figures.
+    pub(super) fn close(self, now: Time) -> Result<LogStats, LogError> {
         // A stale socket does no harm: the next issuer replaces it.
         let _ = std::fs::remove_file(&self.socket);
         self.ledger.close(now)

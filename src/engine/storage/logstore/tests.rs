@@ -351,6 +351,36 @@ fn a_log_that_can_not_grow_keeps_what_was_appended_and_goes_on_by_itself() {
 }
 
 #[test]
+fn how_much_is_to_be_read_is_known_before() {
+    let dir = tempfile::tempdir().unwrap();
+    let place = LogPlace {
+        log: Arc::new(RealDir::new(log_dir(dir.path()))),
+        index: Some(dir.path().join("index")),
+    };
+    let begin = || Opening::begin(&place, OPTIONS, Hands::Threads(Arc::new(|| {}))).unwrap();
+    assert_eq!(begin().unread().unwrap(), Lsn(0)..Lsn(0), "there is nothing yet");
+    // All is read without an index, and only what came later with one.
+    let mut indexed = Lsn(0);
+    for round in 0..3 {
+        let opening = begin();
+        let unread = opening.unread().unwrap();
+        assert_eq!(unread.start, indexed, "round {round}");
+        let mut last = unread.start;
+        let (mut log, _) = opening.replay(&mut |record| last = record.lsn).unwrap();
+        assert!(unread.contains(&last) || unread.is_empty(), "{last} is not in {unread:?}");
+        for number in 0..3000 {
+            append(&mut log, number);
+            commit(&mut log, Time(1));
+        }
+        if round == 1 {
+            let stats = log.close(OwnerState::default(), Time(1)).unwrap();
+            indexed = Lsn(stats.log_bytes);
+        }
+    }
+    assert_eq!(begin().unread().unwrap().start, indexed);
+}
+
+#[test]
 fn a_flipped_header_bit_of_a_synced_segment_is_refused() {
     let dir = tempfile::tempdir().unwrap();
     let options = LogOptions { policy: FsyncPolicy::EachBatch, ..OPTIONS };
