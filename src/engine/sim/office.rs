@@ -152,7 +152,7 @@ impl World {
         let hands = Hands::Caller(Arc::new(move || disk.is_quick()));
         let opening = Opening::begin(&place, options, hands)?;
         let mut recovery = Recovery::new(OPTIONS, RunId(self.run), Timeline::default());
-        let (log, _) = ledger::replay(opening, &mut recovery, &mut || {})?;
+        let (log, _) = ledger::replay(opening, &mut recovery, &mut |_| {})?;
         let read = self.read_log();
         check_size(&log.stats(), &read);
         self.in_log = read.ids;
