@@ -16,7 +16,7 @@ use serde_json::json;
 use super::cli::{Command, DataDirArg, RepairArgs, ScenarioCommand};
 use super::datadir::{DataDir, DataDirError};
 use super::exit::Exit;
-use super::log_commands;
+use super::{format, log_commands};
 
 /// What is wrong with a scenario, as people read it.
 #[derive(Debug, thiserror::Error)]
@@ -181,11 +181,13 @@ fn repair(data_dir: &Path, args: &RepairArgs) -> Result<Exit> {
                 });
                 say(&format!("{json}\n"));
             } else {
-                say(&torn_line(found.torn_bytes, "cut"));
+                say(&torn_line(found.torn_bytes, "were cut off"));
                 if let Some(kept) = kept {
-                    say(&format!("what was cut is kept in {kept}\n"));
+                    say(&format!("what was cut off is kept in {kept}\n"));
                 }
-                say(&format!("the index was made anew from {} records\n", found.records));
+                say(&lost_line(lost_keys));
+                let log = log_size(found.records, found.segments);
+                say(&format!("the index was made anew from {log}\n"));
             }
             Ok(Exit::Done)
         }
@@ -199,18 +201,23 @@ fn dry_repair(data_dir: &Path, is_json: bool) -> Result<Exit> {
     }
     let found = reader::scan(data_dir, &mut |_| {})?;
     let torn_bytes = found.torn.as_ref().map_or(0, |torn| torn.bytes);
+    let lost_keys = storage::lost_keys(data_dir, &found);
     let index = match storage::index_health(data_dir) {
         Ok(health) => health.to_string(),
         Err(error) => error.to_string(),
     };
     if is_json {
-        let json = json!({ "ok": true, "records": found.records, "torn_bytes": torn_bytes,
-            "index": index });
+        let json = json!({
+            "ok": true, "records": found.records, "segments": found.segments.len(),
+            "torn_bytes": torn_bytes, "lost_keys": lost_keys, "index": index,
+        });
         say(&format!("{json}\n"));
     } else {
-        say(&torn_line(torn_bytes, "would be cut"));
+        say(&torn_line(torn_bytes, "would be cut off"));
+        say(&lost_line(lost_keys.unwrap_or(0)));
         say(&format!("index: {index}\n"));
-        say(&format!("the index would be made anew from {} records\n", found.records));
+        let log = log_size(found.records, found.segments.len());
+        say(&format!("the index would be made anew from {log}\n"));
     }
     Ok(Exit::Done)
 }
@@ -220,6 +227,23 @@ fn torn_line(bytes: u64, verb: &str) -> String {
         0 => "the log has no torn tail\n".to_owned(),
         bytes => format!("{bytes} bytes of torn tail {verb}\n"),
     }
+}
+
+/// Says what the index knew and the log has not any more; nothing if that is nothing.
+fn lost_line(records: u64) -> String {
+    match records {
+        0 => String::new(),
+        records => format!(
+            "LOST: {} that the index knew and the log has no more; if that matters, restore the \
+             data directory from a copy\n",
+            format::counted(records, "record")
+        ),
+    }
+}
+
+fn log_size(records: u64, segments: usize) -> String {
+    let records = format::counted(records, "record");
+    format!("{records} in {}", format::counted(segments as u64, "segment"))
 }
 
 /// Writes what is whole in a log to a new data directory.

@@ -212,12 +212,12 @@ impl Director {
             IssuerToDirector::Ready(ready) => {
                 self.issuer.ready(ONLY, now);
                 self.album.recovered(&ready);
-                self.results.recovery = Some(ready);
+                self.results.issuer_started(ready);
                 self.run.handle(Event::IssuerReady, now);
             }
             IssuerToDirector::Recovering(recovering) => {
                 self.issuer.fleet().handle(ONLY, Input::Progress, now);
-                self.album.set_recovering(recovering.records);
+                self.album.set_recovering(&recovering);
             }
             IssuerToDirector::Totals(totals) => {
                 self.tell_of_disk(&totals);
@@ -233,16 +233,23 @@ impl Director {
 
     /// Tells people when the log can't grow, and when it can again.
     fn tell_of_disk(&mut self, totals: &IssuerTotals) {
-        let before = &self.results.issuer.store.trouble;
-        match (&totals.store.trouble, before) {
-            (Some(trouble), None) => {
-                let text = format!("the log can not grow: {trouble}");
-                self.album.notice(Severity::Error, text);
+        let (now, before) = (&totals.store, &self.results.issuer.store);
+        for (now, before, goes_on, is_over) in [
+            (&now.trouble, &before.trouble, "the log can not grow", "the log can grow again"),
+            (
+                &now.index_trouble,
+                &before.index_trouble,
+                "the index can not follow the log, which goes on",
+                "the index follows the log again",
+            ),
+        ] {
+            match (now, before) {
+                (Some(trouble), None) => {
+                    self.album.notice(Severity::Error, format!("{goes_on}: {trouble}"));
+                }
+                (None, Some(_)) => self.album.notice(Severity::Info, is_over.to_owned()),
+                _ => {}
             }
-            (None, Some(_)) => {
-                self.album.notice(Severity::Info, "the log can grow again".to_owned());
-            }
-            _ => {}
         }
     }
 

@@ -51,6 +51,12 @@ pub(crate) fn count(number: u64) -> String {
     text
 }
 
+/// Writes how many there are of something whose plural takes an s: `1 segment`, `48 210 rows`.
+pub(crate) fn counted(number: u64, what: &str) -> String {
+    let plural = if number == 1 { "" } else { "s" };
+    format!("{} {what}{plural}", count(number))
+}
+
 /// Writes a rate per second without its unit: `0`, `3.21`, `160`, `48 210`.
 pub(crate) fn rate(per_second: f64) -> String {
     match per_second {
@@ -64,6 +70,12 @@ pub(crate) fn rate(per_second: f64) -> String {
 /// Writes a ratio as percent: `71.3 %`.
 pub(crate) fn percent(ratio: f64) -> String {
     format!("{:.1} %", ratio * 100.0)
+}
+
+/// Writes how much of a whole is done, in whole percent and never more than is: `43 %`.
+pub(crate) fn percent_done(part: u64, whole: u64) -> String {
+    let percent = u128::from(part) * 100 / u128::from(whole.max(1));
+    format!("{} %", percent.min(100))
 }
 
 /// Writes a size: `93 B`, `4.10 KiB`, `64.0 MiB`.
@@ -119,6 +131,9 @@ mod tests {
         check(999, "999");
         check(48_210, "48 210");
         check(1_000_000, "1 000 000");
+        assert_eq!(counted(0, "row"), "0 rows");
+        assert_eq!(counted(1, "row"), "1 row");
+        assert_eq!(counted(48_210, "row"), "48 210 rows");
     }
 
     #[test]
@@ -132,6 +147,11 @@ mod tests {
         check(bytes(4200), "4.10 KiB");
         check(bytes(64 << 20), "64.0 MiB");
         check(percent(0.7133), "71.3 %");
+        check(percent_done(433, 1000), "43 %");
+        check(percent_done(999_999, 1_000_000), "99 %");
+        check(percent_done(1001, 1000), "100 %");
+        check(percent_done(0, 0), "0 %");
+        check(percent_done(u64::MAX, u64::MAX), "100 %");
         check(stopwatch(Duration::from_secs(3723)), "1:02:03");
     }
 }

@@ -5,12 +5,13 @@ use std::sync::mpsc::channel;
 use std::time::Duration;
 
 use color_eyre::eyre::Result;
+use engine::clock::WallTime;
 use engine::config::Effective;
 
 use super::exit::Exit;
 use super::format;
-use super::state::{AppState, Phase};
-use super::{App, Wishes, start};
+use super::state::{AppState, Phase, RecoveryRow};
+use super::{App, Wishes, recovery, start};
 
 /// How a headless run speaks.
 #[derive(Clone, Copy, Debug)]
@@ -51,16 +52,16 @@ fn show_progress(app: &App) {
     });
     let is_terminal = std::io::stderr().is_terminal();
     let mut shown = Shown::default();
+    // Nobody may be there to read what is written.
+    let clear = if is_terminal { "\r\x1b[2K" } else { "" };
     loop {
         let state = app.office().snapshot();
+        if let Some(found) = shown.new_recovery(&state) {
+            let _ = writeln!(std::io::stderr(), "{clear}{found}");
+        }
         if shown.is_due(&state, is_terminal) {
-            let line = line(&state);
-            // Nobody may be there to read it.
-            let _ = if is_terminal {
-                write!(std::io::stderr(), "\r\x1b[2K{line}")
-            } else {
-                writeln!(std::io::stderr(), "{line}")
-            };
+            let end = if is_terminal { "" } else { "\n" };
+            let _ = write!(std::io::stderr(), "{clear}{}{end}", line(&state));
         }
         if matches!(state.phase, Phase::Stopped(_)) || snapshots.recv().is_err() {
             break;
@@ -77,16 +78,32 @@ fn show_progress(app: &App) {
 struct Shown {
     phase: Option<&'static str>,
     elapsed: Duration,
+    wall: WallTime,
+    recovery: Option<RecoveryRow>,
 }
 
 impl Shown {
+    /// Returns what a start of the issuer found in an earlier log, once for each start.
+    fn new_recovery(&mut self, state: &AppState) -> Option<String> {
+        let found = state.store.recovery.as_ref()?;
+        if self.recovery.as_ref() == Some(found) {
+            return None;
+        }
+        self.recovery = Some(found.clone());
+        (!found.is_new()).then(|| format!("log: {}", found.facts().join(", ")))
+    }
+
     fn is_due(&mut self, state: &AppState, is_terminal: bool) -> bool {
         let phase = phase_name(&state.phase);
         let is_new = self.phase != Some(phase);
         let interval = Duration::from_secs(5);
-        let is_time = state.elapsed.saturating_sub(self.elapsed) >= interval;
+        // While the log is being read the office's time stands still.
+        let is_reading = matches!(state.phase, Phase::Recovering(_));
+        let waited = Duration::from_nanos(state.wall.0.saturating_sub(self.wall.0));
+        let is_time = state.elapsed.saturating_sub(self.elapsed) >= interval
+            || is_reading && waited >= interval;
         if is_new || is_time {
-            (self.phase, self.elapsed) = (Some(phase), state.elapsed);
+            (self.phase, self.elapsed, self.wall) = (Some(phase), state.elapsed, state.wall);
         }
         is_terminal || is_new || is_time
     }
@@ -95,7 +112,7 @@ impl Shown {
 fn phase_name(phase: &Phase) -> &'static str {
     match phase {
         Phase::Starting => "starting",
-        Phase::Recovering { .. } => "recovering",
+        Phase::Recovering(_) => "recovering",
         Phase::Running => "running",
         Phase::Paused => "paused",
         Phase::Draining { .. } => "draining",
@@ -109,9 +126,10 @@ fn line(state: &AppState) -> String {
     let phase = phase_name(&state.phase);
     let detail = match &state.phase {
         Phase::Running if state.store.is_blocked => {
-            "DISK: intake is paused until the log can grow".to_owned()
+            let trouble = state.store.trouble.as_deref().unwrap_or("it can not at present");
+            format!("DISK: intake is paused until the log can grow: {trouble}")
         }
-        Phase::Recovering { records } => format!("{} records read", format::count(*records)),
+        Phase::Recovering(reading) => recovery::progress(*reading),
         Phase::Draining { open } => format!("{} tickets open", format::count(*open)),
         _ => format!(
             "{} users, {}/s served, {} waiting, {} rejected",

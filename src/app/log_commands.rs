@@ -166,7 +166,7 @@ fn stats(data_dir: &Path, out: &Out) -> Result<Exit> {
     } else {
         storage::index_health(data_dir)?.to_string()
     };
-    let file_bytes: u64 = report.segments.iter().map(|segment| segment.file_bytes).sum();
+    let file_bytes = storage::file_bytes(data_dir)?;
     let first = report.segments.first().map_or(0, |segment| segment.first.0);
     if out.is_json {
         let stats = json!({

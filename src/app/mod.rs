@@ -12,6 +12,7 @@ use color_eyre::eyre::Result;
 use engine::config::Effective;
 use engine::ids::RunId;
 use engine::roles::event_loop::EventLoop;
+use engine::storage;
 use engine::supervisor::signals::{self, Listen};
 
 pub(crate) mod action;
@@ -27,6 +28,7 @@ pub(crate) mod headless;
 mod log_commands;
 pub(crate) mod logging;
 mod procs;
+pub(crate) mod recovery;
 mod results;
 mod snapshot;
 mod staffing;
@@ -135,7 +137,9 @@ impl App {
         drop(signals);
         let (results, run) = ended?;
         let ending = run.ended().cloned().unwrap_or(Ending::Completed);
-        let summary = Summary::new(&orders, &results, &run, &ending);
+        // What can't be read is not known.
+        let file_bytes = storage::file_bytes(data.path()).ok();
+        let summary = Summary::new(&orders, &results, &run, &ending, file_bytes);
         if let Some(dir) = export {
             export::write(&dir, &summary, &orders, &run, data.path())?;
         }

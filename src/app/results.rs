@@ -19,6 +19,8 @@ pub(crate) struct Results {
     pub(crate) issuer: IssuerTotals,
     /// What its last start found in the log.
     pub(crate) recovery: Option<IssuerReady>,
+    /// Times that it was started.
+    pub(crate) issuer_starts: u32,
     /// Latencies per service, by [`ServiceId`].
     pub(crate) latencies: Vec<Latencies>,
     /// From each worker slot: the present life.
@@ -64,6 +66,12 @@ impl Results {
     /// Returns empty results for `services` services.
     pub(crate) fn new(services: usize) -> Self {
         Self { latencies: vec![Latencies::default(); services], ..Self::default() }
+    }
+
+    /// Takes note that the issuer has opened its log.
+    pub(crate) fn issuer_started(&mut self, ready: IssuerReady) {
+        self.recovery = Some(ready);
+        self.issuer_starts += 1;
     }
 
     /// Takes one service's latencies from the issuer.

@@ -1,6 +1,7 @@
 //! From what processes reported to what a screen can show.
 
 use std::collections::VecDeque;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -8,9 +9,10 @@ use engine::clock::{Time, WallTime};
 use engine::config::scenario::FsyncPolicy;
 use engine::ids::{UserProcessId, WorkerId};
 use engine::limits;
-use engine::net::message::{IssuerReady, ServiceTotals};
+use engine::net::message::{IssuerReady, Recovering, ServiceTotals};
 use engine::perf::{Histogram, Spread};
 use engine::roles::staff::Staff;
+use engine::storage;
 use engine::supervisor::child::Child;
 use engine::supervisor::report::Phase as ChildPhase;
 
@@ -20,8 +22,8 @@ use super::procs::Procs;
 use super::results::{Latencies, Results};
 use super::staffing::seats_of;
 use super::state::{
-    AppState, LatencyRow, Level, Notice, Phase, ProcessRow, ProcessState, Rates, RecoveryRow,
-    RunFacts, Sample, Seats, ServiceRow, Severity, StoreRow, Totals,
+    AppState, IndexRow, LatencyRow, Level, Notice, Phase, ProcessRow, ProcessState, Rates, Reading,
+    RecoveryRow, RunFacts, Sample, Seats, ServiceRow, Severity, StoreRow, Totals,
 };
 use super::update::Run;
 
@@ -36,14 +38,18 @@ const RATE_SPAN: Duration = Duration::from_secs(1);
 #[derive(Debug)]
 pub(crate) struct Album {
     facts: RunFacts,
+    data_dir: PathBuf,
     services: Vec<String>,
     scenario: engine::config::Scenario,
     series: Arc<Vec<Sample>>,
     /// Counts of the last second and a little more, oldest first.
     recent: VecDeque<Counted>,
     notices: Vec<Notice>,
-    recovering: Option<u64>,
+    recovering: Option<Option<Reading>>,
     recovery: Option<RecoveryRow>,
+    file_bytes: Option<u64>,
+    /// Segments that there were, and that had been let go of, when files were looked at last.
+    files_seen: (u64, u64),
     procs: Option<Procs>,
     looked_at: Time,
 }
@@ -70,11 +76,12 @@ impl Album {
             scenario: orders.scenario_name.clone(),
             duration: scenario.run.duration,
             fsync: fsync_text(scenario.storage.fsync),
-            fsync_promise: fsync_promise(scenario.storage.fsync),
+            power_loss_takes: scenario.storage.fsync.power_loss_takes(),
             data_dir: orders.data_dir.display().to_string(),
         };
         Self {
             facts,
+            data_dir: orders.data_dir.clone(),
             services: scenario.services.iter().map(|service| service.name.clone()).collect(),
             scenario: scenario.clone(),
             series: Arc::default(),
@@ -82,6 +89,8 @@ impl Album {
             notices: Vec::new(),
             recovering: None,
             recovery: None,
+            file_bytes: None,
+            files_seen: (0, 0),
             procs: orders.watches_processes.then(Procs::default),
             looked_at: Time::ZERO,
         }
@@ -104,6 +113,7 @@ impl Album {
             services: Vec::new(),
             processes: Vec::new(),
             store: StoreRow::default(),
+            failure: None,
             notices: Vec::new(),
         }
     }
@@ -117,30 +127,27 @@ impl Album {
     }
 
     /// Takes note of how far the issuer has read its log.
-    pub(crate) fn set_recovering(&mut self, records: u64) {
-        self.recovering = Some(records);
+    pub(crate) fn set_recovering(&mut self, recovering: &Recovering) {
+        self.recovering = Some(recovering.reading.map(|reading| Reading {
+            records: reading.records,
+            bytes: reading.bytes,
+            bytes_total: reading.bytes_total,
+        }));
     }
 
     /// Takes note of what a start of the issuer found.
     pub(crate) fn recovered(&mut self, ready: &IssuerReady) {
         self.recovering = None;
-        self.recovery = Some(RecoveryRow {
-            records: ready.records,
-            requeued: ready.requeued,
-            torn_bytes: ready.torn_bytes,
-            elapsed: ready.elapsed,
-        });
-        if ready.torn_bytes > 0 {
-            let text = format!(
-                "the log's torn tail of {} bytes was set aside; nothing acknowledged was in it",
-                ready.torn_bytes
-            );
-            self.notice(Severity::Warning, text);
+        let row = RecoveryRow::from(ready);
+        for (severity, text) in row.news() {
+            match severity {
+                Severity::Info => log::info!(target: "director", "{text}"),
+                Severity::Warning => log::warn!(target: "director", "{text}"),
+                Severity::Error => log::error!(target: "director", "{text}"),
+            }
+            self.notice(severity, text);
         }
-        if ready.requeued > 0 {
-            let text = format!("{} unfinished tickets were queued again", ready.requeued);
-            self.notice(Severity::Info, text);
-        }
+        self.recovery = Some(row);
     }
 
     /// Takes a snapshot.
@@ -155,10 +162,11 @@ impl Album {
     ) -> AppState {
         self.count(results);
         let (waiting, in_service) = results.present();
+        self.look_at_files(now, results);
         self.look(now, results, [issuer, workers, manager]);
         let rates = self.rates();
         let phase = match (run.phase(), self.recovering) {
-            (Phase::Starting, Some(records)) => Phase::Recovering { records },
+            (Phase::Starting, Some(reading)) => Phase::Recovering(reading),
             (phase, _) => phase,
         };
         AppState {
@@ -182,6 +190,7 @@ impl Album {
             services: self.service_rows(results),
             processes: self.process_rows(results, [issuer, workers, manager]),
             store: self.store_row(results),
+            failure: run.failure().map(str::to_owned),
             notices: self.notices.clone(),
         }
     }
@@ -266,6 +275,19 @@ impl Album {
         self.services.iter().enumerate().map(row).collect()
     }
 
+    /// Looks how large the log's files are: now and then, as packing goes on by itself, and at once
+    /// when there are more or fewer, so that they are never smaller than the log in them.
+    fn look_at_files(&mut self, now: Time, results: &Results) {
+        let store = &results.issuer.store;
+        let are_same = self.files_seen == (store.segments, store.retired);
+        let is_early = self.looked_at.is_set() && now.since(self.looked_at) < LOOK_INTERVAL;
+        if self.procs.is_some() && !(are_same && is_early) {
+            self.files_seen = (store.segments, store.retired);
+            // What can't be read is not known.
+            self.file_bytes = storage::file_bytes(&self.data_dir).ok();
+        }
+    }
+
     fn look(&mut self, now: Time, results: &Results, staffs: [&Staff; 3]) {
         let Some(procs) = &mut self.procs else { return };
         if self.looked_at.is_set() && now.since(self.looked_at) < LOOK_INTERVAL {
@@ -339,16 +361,28 @@ impl Album {
         let batch_records =
             (store.batches > 0).then(|| store.records as f64 / store.batches as f64);
         StoreRow {
+            segments: store.segments,
+            log_bytes: store.log_bytes,
+            file_bytes: self.file_bytes,
+            retired: store.retired,
             records: store.records,
             bytes: store.bytes,
-            segments: store.segments,
             syncs: store.syncs,
             unsynced_bytes: store.unsynced_bytes,
             sync: store.sync.map(Spread::from),
             batch_records,
+            index: IndexRow {
+                keys: store.index.keys,
+                bytes: store.index.bytes,
+                rows: store.index.rows,
+                file_bytes: store.index.file_bytes,
+                behind_bytes: store.index.behind_bytes,
+                checkpoints: store.index.checkpoints,
+            },
             trouble: store.trouble.clone(),
+            index_trouble: store.index_trouble.clone(),
             is_blocked: store.is_blocked,
-            recovery: self.recovery,
+            recovery: self.recovery.clone(),
         }
     }
 }
@@ -438,16 +472,6 @@ pub(crate) fn fsync_text(policy: FsyncPolicy) -> String {
         FsyncPolicy::EachBatch => "each_batch".to_owned(),
         FsyncPolicy::Every(records) => format!("every {records}"),
         FsyncPolicy::Interval(span) => format!("interval {span:?}"),
-    }
-}
-
-/// Returns what a power loss takes under a policy. A killed process takes nothing under any.
-fn fsync_promise(policy: FsyncPolicy) -> &'static str {
-    match policy {
-        FsyncPolicy::None => "a power loss takes the last half minute or so",
-        FsyncPolicy::EachBatch => "a power loss takes nothing acknowledged",
-        FsyncPolicy::Every(_) => "a power loss takes about that many records",
-        FsyncPolicy::Interval(_) => "a power loss takes what came in that time",
     }
 }
 

@@ -44,6 +44,8 @@ pub(crate) struct AppState {
     pub(crate) processes: Vec<ProcessRow>,
     /// The log.
     pub(crate) store: StoreRow,
+    /// Why the run is ending, if something could not go on.
+    pub(crate) failure: Option<String>,
     /// What people should know, newest last, at most eight.
     pub(crate) notices: Vec<Notice>,
 }
@@ -61,8 +63,8 @@ pub(crate) struct RunFacts {
     pub(crate) duration: Option<Duration>,
     /// The fsync policy as the scenario spells it.
     pub(crate) fsync: String,
-    /// What a power loss can take under that policy, as one short sentence.
-    pub(crate) fsync_promise: &'static str,
+    /// What a power loss takes under that policy.
+    pub(crate) power_loss_takes: &'static str,
     /// The data directory.
     pub(crate) data_dir: String,
 }
@@ -72,11 +74,8 @@ pub(crate) struct RunFacts {
 pub(crate) enum Phase {
     /// Processes are being started.
     Starting,
-    /// The issuer reads the log of an earlier run.
-    Recovering {
-        /// Records read so far.
-        records: u64,
-    },
+    /// The issuer opens the log of an earlier run: it looks at the index, then it reads.
+    Recovering(Option<Reading>),
     /// Tickets flow.
     Running,
     /// Arrivals and dispatch are frozen.
@@ -88,6 +87,17 @@ pub(crate) enum Phase {
     },
     /// All processes have ended.
     Stopped(Ending),
+}
+
+/// How far a log has been read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Reading {
+    /// Records read so far.
+    pub(crate) records: u64,
+    /// Bytes read so far.
+    pub(crate) bytes: u64,
+    /// Bytes to read.
+    pub(crate) bytes_total: u64,
 }
 
 /// How a run ended.
@@ -284,13 +294,19 @@ impl ProcessState {
 /// The log.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(crate) struct StoreRow {
-    /// Records appended by this run.
-    pub(crate) records: u64,
-    /// Bytes appended by this run.
-    pub(crate) bytes: u64,
-    /// Segments on disk.
+    /// Segments of the log; zero while it is not open.
     pub(crate) segments: u64,
-    /// Syncs done by this run.
+    /// Bytes of the log, as `log stats` counts them.
+    pub(crate) log_bytes: u64,
+    /// Bytes of its files; `None` until somebody has looked.
+    pub(crate) file_bytes: Option<u64>,
+    /// Old segments that this issuer has let go of.
+    pub(crate) retired: u64,
+    /// Records appended by this issuer.
+    pub(crate) records: u64,
+    /// Bytes appended by this issuer.
+    pub(crate) bytes: u64,
+    /// Syncs done by this issuer.
     pub(crate) syncs: u64,
     /// Bytes written but not yet known to be on the disk.
     pub(crate) unsynced_bytes: u64,
@@ -298,23 +314,52 @@ pub(crate) struct StoreRow {
     pub(crate) sync: Option<Spread>,
     /// Mean records in a batch; `None` before the first.
     pub(crate) batch_records: Option<f64>,
+    /// Where records are found by key.
+    pub(crate) index: IndexRow,
     /// Why the log can't grow, if it can't.
     pub(crate) trouble: Option<String>,
-    /// Requests wait until it can.
+    /// Why the index can't follow the log, if it can't; the log goes on.
+    pub(crate) index_trouble: Option<String>,
+    /// Requests wait until the log can grow.
     pub(crate) is_blocked: bool,
-    /// What the last start of the issuer found: records replayed, bytes cut.
+    /// What the last start of the issuer found.
     pub(crate) recovery: Option<RecoveryRow>,
 }
 
-/// What a start of the issuer found in the log.
+/// The index of the log.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct IndexRow {
+    /// Keys in memory.
+    pub(crate) keys: u64,
+    /// Memory that they take.
+    pub(crate) bytes: u64,
+    /// Rows in LMDB.
+    pub(crate) rows: u64,
+    /// How large LMDB's file is.
+    pub(crate) file_bytes: u64,
+    /// Bytes of log that LMDB does not know yet.
+    pub(crate) behind_bytes: u64,
+    /// Checkpoints made by this issuer.
+    pub(crate) checkpoints: u64,
+}
+
+/// What a start of the issuer found in the log.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct RecoveryRow {
+    /// Segments that were there; none if the log is new.
+    pub(crate) segments: u64,
+    /// Why the index was made anew; `None` if it was whole.
+    pub(crate) rebuilt: Option<String>,
+    /// Records that the old index knew and that the log no longer holds.
+    pub(crate) lost_keys: u64,
     /// Records read.
     pub(crate) records: u64,
     /// Unfinished tickets queued again.
     pub(crate) requeued: u64,
     /// Bytes of a torn tail that were set aside.
     pub(crate) torn_bytes: u64,
+    /// The file in which they are kept.
+    pub(crate) kept_aside: Option<String>,
     /// How long it took.
     pub(crate) elapsed: Duration,
 }

@@ -8,7 +8,7 @@ use std::fmt::Write as _;
 use std::time::Duration;
 
 use engine::clock::nanos;
-use engine::net::message::{ServiceTotals, SpreadNs, TicketCounts};
+use engine::net::message::{ServiceTotals, StoreTotals, TicketCounts};
 use engine::perf::Spread;
 use serde_json::{Map, Value, json};
 
@@ -16,7 +16,7 @@ use super::director::Orders;
 use super::exit::Exit;
 use super::format;
 use super::results::{Latencies, Results, sum};
-use super::state::Ending;
+use super::state::{Ending, RecoveryRow};
 use super::update::{Run, exit_of};
 
 /// A run's figures, ready to be shown.
@@ -29,6 +29,7 @@ pub(crate) struct Summary {
     services: Vec<Row>,
     users: UserFigures,
     store: StoreFigures,
+    recovery: Option<RecoveryRow>,
 }
 
 /// What identifies the run and how it ended.
@@ -76,18 +77,24 @@ struct UserFigures {
     lag: Option<Spread>,
 }
 
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 struct StoreFigures {
-    records: u64,
-    bytes: u64,
-    batches: u64,
-    syncs: u64,
-    sync: Option<SpreadNs>,
+    totals: StoreTotals,
+    /// Bytes of the log's files.
+    file_bytes: Option<u64>,
+    /// Times that the issuer was started: what was written is that of its last life.
+    issuer_starts: u32,
 }
 
 impl Summary {
     /// Sums a run up.
-    pub(crate) fn new(orders: &Orders, results: &Results, run: &Run, ending: &Ending) -> Self {
+    pub(crate) fn new(
+        orders: &Orders,
+        results: &Results,
+        run: &Run,
+        ending: &Ending,
+        file_bytes: Option<u64>,
+    ) -> Self {
         let line = run.timeline();
         let until = results.at();
         let window = line.measured(line.opened_at, until);
@@ -114,12 +121,11 @@ impl Summary {
                 lag: results.lag().spread(),
             },
             store: StoreFigures {
-                records: results.issuer.store.records,
-                bytes: results.issuer.store.bytes,
-                batches: results.issuer.store.batches,
-                syncs: results.issuer.store.syncs,
-                sync: results.issuer.store.sync,
+                totals: results.issuer.store.clone(),
+                file_bytes,
+                issuer_starts: results.issuer_starts,
             },
+            recovery: results.recovery.as_ref().map(RecoveryRow::from),
         }
     }
 
@@ -131,7 +137,7 @@ impl Summary {
     /// Returns the figures as JSON: snake_case keys with their unit in the name, `null` for what
     /// was not measured.
     pub(crate) fn to_json(&self) -> Value {
-        let Self { head, all, services, users, store } = self;
+        let Self { head, all, services, users, store, recovery } = self;
         let mut json = json!({
             "scenario": head.scenario,
             "seed": head.seed,
@@ -147,12 +153,8 @@ impl Summary {
             "redelivered": head.redelivered,
             "bad_peers": head.bad_peers,
             "host": { "name": head.host, "cpus": head.cpus },
-            "store": {
-                "records": store.records,
-                "bytes": store.bytes,
-                "batches": store.batches,
-                "syncs": store.syncs,
-            },
+            "store": store.to_json(),
+            "recovery": recovery.as_ref().map(recovery_json),
             "services": services.iter().map(Row::to_json).collect::<Vec<_>>(),
         });
         let mut user_figures = Map::new();
@@ -165,16 +167,13 @@ impl Summary {
                 map.insert(key, value);
             }
             map.insert("users".to_owned(), Value::Object(user_figures));
-            if let Some(Value::Object(store_map)) = map.get_mut("store") {
-                put_spread(store_map, "sync", store.sync.map(Spread::from));
-            }
         }
         json
     }
 
     /// Returns the figures as tables for people.
     pub(crate) fn to_text(&self) -> String {
-        let Self { head, all, services, users, store } = self;
+        let Self { head, all, services, users, store, .. } = self;
         let mut text = String::new();
         let digest = head.digest.map_or_else(
             || "incomplete: not all users of the start were there to the end".to_owned(),
@@ -199,18 +198,7 @@ impl Summary {
         text.push_str(&tickets_table(&rows));
         text.push('\n');
         text.push_str(&latency_table(&rows, users));
-        let _ = writeln!(
-            text,
-            "\nlog: {} records, {} in {} batches, {} syncs{}",
-            format::count(store.records),
-            format::bytes(store.bytes),
-            format::count(store.batches),
-            format::count(store.syncs),
-            store.sync.map_or_else(String::new, |sync| {
-                let (p50, p99) = (Duration::from_nanos(sync.p50), Duration::from_nanos(sync.p99));
-                format!(" (p50 {}, p99 {})", format::duration(p50), format::duration(p99))
-            }),
-        );
+        let _ = writeln!(text, "\n{}", store.to_text());
         for (count, what) in [
             (head.recovered, "tickets were queued again at a start of the issuer"),
             (head.redelivered, "tickets were handed out again because their worker died"),
@@ -223,6 +211,77 @@ impl Summary {
         }
         text
     }
+}
+
+impl StoreFigures {
+    fn to_json(&self) -> Value {
+        let Self { totals, file_bytes, .. } = self;
+        let index = &totals.index;
+        let mut json = json!({
+            "segments": totals.segments,
+            "log_bytes": totals.log_bytes,
+            "file_bytes": file_bytes,
+            "retired": totals.retired,
+            "issuer_starts": self.issuer_starts,
+            "records": totals.records,
+            "bytes": totals.bytes,
+            "batches": totals.batches,
+            "syncs": totals.syncs,
+            "unsynced_bytes": totals.unsynced_bytes,
+            "index": {
+                "memory_keys": index.keys,
+                "memory_bytes": index.bytes,
+                "lmdb_rows": index.rows,
+                "lmdb_bytes": index.file_bytes,
+                "behind_bytes": index.behind_bytes,
+                "checkpoints": index.checkpoints,
+            },
+        });
+        if let Value::Object(map) = &mut json {
+            put_spread(map, "sync", totals.sync.map(Spread::from));
+        }
+        json
+    }
+
+    fn to_text(&self) -> String {
+        let Self { totals, file_bytes, issuer_starts } = self;
+        let files = file_bytes
+            .map_or_else(String::new, |bytes| format!(", files {}", format::bytes(bytes)));
+        let since = if *issuer_starts > 1 { " since the issuer's last start" } else { "" };
+        let sync = totals.sync.map_or_else(String::new, |sync| {
+            let (p50, p99) = (Duration::from_nanos(sync.p50), Duration::from_nanos(sync.p99));
+            format!(" (p50 {}, p99 {})", format::duration(p50), format::duration(p99))
+        });
+        format!(
+            "log: {}, {}{files}\nwritten{since}: {} records, {} in {} batches, {} syncs{sync}",
+            format::counted(totals.segments, "segment"),
+            format::bytes(totals.log_bytes),
+            format::count(totals.records),
+            format::bytes(totals.bytes),
+            format::count(totals.batches),
+            format::count(totals.syncs),
+        )
+    }
+}
+
+/// Returns what the issuer's last start found.
+fn recovery_json(found: &RecoveryRow) -> Value {
+    let index = match (found.is_new(), &found.rebuilt) {
+        (true, _) => "new",
+        (false, Some(_)) => "rebuilt",
+        (false, None) => "whole",
+    };
+    json!({
+        "segments": found.segments,
+        "records": found.records,
+        "requeued": found.requeued,
+        "index": index,
+        "index_reason": found.rebuilt.as_ref().filter(|_| !found.is_new()),
+        "lost_keys": found.lost_keys,
+        "torn_bytes": found.torn_bytes,
+        "kept_aside": found.kept_aside,
+        "elapsed_ns": nanos(found.elapsed),
+    })
 }
 
 fn head(orders: &Orders, results: &Results, run: &Run, ending: &Ending, window: Duration) -> Head {

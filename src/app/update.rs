@@ -143,6 +143,14 @@ impl Run {
         self.ending.as_ref().filter(|_| self.stage == Stage::Closed)
     }
 
+    /// Returns why the run ends, if something could not go on.
+    pub(crate) fn failure(&self) -> Option<&str> {
+        match &self.ending {
+            Some(Ending::Failed { reason, .. }) => Some(reason),
+            _ => None,
+        }
+    }
+
     /// Returns where the run stands, for people.
     pub(crate) fn phase(&self) -> Phase {
         match (&self.stage, &self.ending) {
@@ -461,7 +469,7 @@ mod tests {
         for gone in [Event::UsersGone, Event::WorkersGone, Event::IssuerGone] {
             run.handle(gone, at(1500));
         }
-        assert_eq!(run.ended(), Some(&failed));
+        assert_eq!((run.ended(), run.failure()), (Some(&failed), Some("disk full")));
     }
 
     #[test]

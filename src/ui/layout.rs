@@ -112,8 +112,9 @@ fn wide(body: Rect, areas: &mut Areas) {
     let [latency, services] =
         Layout::vertical([Constraint::Length(8), Constraint::Min(0)]).areas(right);
     let [logs, right] = columns.areas(bottom);
+    let store_height = if bottom.height >= 12 { 8 } else { 7 };
     let [store, notices] =
-        Layout::vertical([Constraint::Length(7), Constraint::Min(0)]).areas(right);
+        Layout::vertical([Constraint::Length(store_height), Constraint::Min(0)]).areas(right);
     areas.panels = vec![
         (Panel::Throughput, throughput),
         (Panel::Queue, queue),

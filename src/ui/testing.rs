@@ -118,7 +118,7 @@ pub(crate) fn app() -> AppState {
             scenario: "rush-hour".to_owned(),
             duration: Some(Duration::from_secs(1800)),
             fsync: "each_batch".to_owned(),
-            fsync_promise: "a power loss takes nothing acknowledged",
+            power_loss_takes: "nothing that was acknowledged",
             data_dir: "/home/ada/.local/state/postoffice-tui".to_owned(),
         },
         elapsed: Duration::from_secs(761),
@@ -157,24 +157,38 @@ pub(crate) fn app() -> AppState {
             records: 70_429_722,
             bytes: 9_437_184_000,
             segments: 142,
+            log_bytes: 9_512_681_472,
+            file_bytes: Some(9_529_458_688),
+            retired: 17,
             syncs: 161_212,
             unsynced_bytes: 61_440,
             sync: Some(spread(874)),
             batch_records: Some(436.9),
+            index: IndexRow {
+                keys: 412_870,
+                bytes: 8_388_608,
+                rows: 70_411_004,
+                file_bytes: 4_423_816_192,
+                behind_bytes: 12_910_592,
+                checkpoints: 761,
+            },
             trouble: None,
+            index_trouble: None,
             is_blocked: false,
             recovery: Some(RecoveryRow {
+                segments: 9,
                 records: 1_204_112,
                 requeued: 31,
-                torn_bytes: 0,
                 elapsed: Duration::from_millis(412),
+                ..RecoveryRow::default()
             }),
         },
+        failure: None,
         notices: vec![
             Notice {
                 wall: WallTime(43_480_000_000_000),
                 severity: Severity::Info,
-                text: "31 unfinished tickets were queued again".to_owned(),
+                text: "31 unfinished tickets queued again".to_owned(),
             },
             Notice {
                 wall: WallTime(43_490_000_000_000),
@@ -185,10 +199,27 @@ pub(crate) fn app() -> AppState {
     }
 }
 
+/// What a start finds when nothing is as it should be.
+pub(crate) fn hurt() -> RecoveryRow {
+    RecoveryRow {
+        rebuilt: Some("the log has lost its end".to_owned()),
+        lost_keys: 1_213,
+        torn_bytes: 61_440,
+        kept_aside: Some(
+            "/home/ada/.local/state/postoffice-tui/log/torn-00000002370a1000.0.bin".to_owned(),
+        ),
+        ..app().store.recovery.unwrap()
+    }
+}
+
 /// The first moments, when nothing is known yet.
 pub(crate) fn starting() -> AppState {
     AppState {
-        phase: Phase::Recovering { records: 1_204_112 },
+        phase: Phase::Recovering(Some(Reading {
+            records: 1_204_112,
+            bytes: 75_000_000,
+            bytes_total: 174_000_000,
+        })),
         elapsed: Duration::ZERO,
         workers: Level { actual: 0, target: 4 },
         users: Level { actual: 0, target: 50 },

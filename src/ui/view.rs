@@ -25,9 +25,15 @@ impl Scene<'_> {
     pub(crate) fn reason(&self, otherwise: &'static str) -> &'static str {
         match self.app.phase {
             Phase::Starting => "processes are being started",
-            Phase::Recovering { .. } => "reading an earlier run's log",
+            Phase::Recovering(None) => "checking the index",
+            Phase::Recovering(Some(_)) => "reading an earlier run's log",
             _ => otherwise,
         }
+    }
+
+    /// Returns a text with paths in the data directory as short as they may be.
+    pub(crate) fn shortened(&self, text: &str) -> String {
+        text.replace(&format!("{}/", self.app.run.data_dir), "")
     }
 }
 
@@ -221,10 +227,104 @@ mod tests {
         let (ui, mut app) = (testing::ui(), testing::app());
         app.phase = Phase::Draining { open: 37 };
         insta::assert_snapshot!("draining", screen(&ui, &app, 80, 24));
-        app.store.trouble = Some("cannot write next.tmp: No space left on device".to_owned());
+        app.store.trouble = Some(format!(
+            "cannot write {}/log/next.tmp: No space left on device (os error 28); \
+             check the disk's room and permissions",
+            app.run.data_dir
+        ));
         (app.phase, app.store.is_blocked) = (Phase::Running, true);
         insta::assert_snapshot!("disk_full", screen(&ui, &app, 80, 24));
-        insta::assert_snapshot!("starting", screen(&ui, &testing::starting(), 80, 24));
+        let starting = testing::starting();
+        insta::assert_snapshot!("starting", screen(&ui, &starting, 80, 24));
+        let checking = AppState { phase: Phase::Recovering(None), ..starting };
+        insta::assert_snapshot!("checking_the_index", screen(&ui, &checking, 80, 24));
+    }
+
+    #[test]
+    fn what_is_wrong_with_the_disk_stands_in_the_header_at_any_width() {
+        let (ui, mut app) = (testing::ui(), testing::app());
+        let error = |what: &str, why: &str| {
+            Some(format!("cannot {what} {}/log/next.tmp: {why} (os error 5)", app.run.data_dir))
+        };
+        let (full, broken) =
+            (error("write", "No space left on device"), error("sync", "Input/output error"));
+        let behind = error("write", "Disk quota exceeded");
+        let mut check = |line: &str, change: &dyn Fn(&mut AppState)| {
+            change(&mut app);
+            for width in [80, 120, 160] {
+                let screen = screen(&ui, &app, width, 40);
+                let second = screen.lines().nth(1).unwrap_or_default();
+                assert!(second.starts_with(line), "{width}: {second}");
+            }
+        };
+        check(" INDEX behind, tickets go on: cannot write log/next.tmp: Disk quota ex", &|app| {
+            app.store.index_trouble.clone_from(&behind);
+        });
+        check(
+            " DISK, little room left: cannot write log/next.tmp: No space left on device",
+            &|app| {
+                app.store.trouble.clone_from(&full);
+            },
+        );
+        check(" DISK, intake paused: cannot write log/next.tmp: No space left on device", &|app| {
+            app.store.is_blocked = true;
+        });
+        check(" FAILED: cannot sync log/next.tmp: Input/output error (os error 5)", &|app| {
+            app.failure.clone_from(&broken);
+        });
+    }
+
+    #[test]
+    fn the_log_on_disk_at_every_size() {
+        let mut ui = testing::ui();
+        ui.focus = Panel::Store;
+        let healthy = testing::app();
+        let mut hurt = testing::app();
+        hurt.store.recovery = Some(testing::hurt());
+        hurt.store.index_trouble =
+            Some("cannot write index/data.mdb: No space left on device".to_owned());
+        hurt.failure = Some(format!(
+            "cannot sync {}/log/0000000000001000.seg: Input/output error (os error 5)",
+            hurt.run.data_dir
+        ));
+        for (width, height, is_zoomed) in
+            [(160, 45, false), (120, 40, false), (80, 24, false), (80, 24, true), (50, 15, false)]
+        {
+            ui.is_zoomed = is_zoomed;
+            for (name, app) in [("whole", &healthy), ("hurt", &hurt)] {
+                let areas = layout::areas(Rect::new(0, 0, width, height), ui.focus, is_zoomed);
+                let shown = areas.panels.iter().find(|(panel, _)| *panel == Panel::Store);
+                let (_, area) = shown.expect("the focused panel is shown");
+                let rows = screen(&ui, app, width, height);
+                let rows = rows.lines().skip(usize::from(area.y)).take(usize::from(area.height));
+                let columns = usize::from(area.x)..usize::from(area.right());
+                let cut = |row: &str| -> String {
+                    row.chars().skip(columns.start).take(columns.len()).collect()
+                };
+                let zoom = if is_zoomed { "_zoomed" } else { "" };
+                insta::assert_snapshot!(
+                    format!("store_{name}_{width}x{height}{zoom}"),
+                    rows.map(cut).collect::<Vec<_>>().join("\n")
+                );
+            }
+        }
+    }
+
+    #[test]
+    fn what_a_power_loss_takes_is_never_cut_short() {
+        for (fsync, takes) in [
+            ("none", "what the kernel had not written, up to about 35 s"),
+            ("interval 50ms", "what came in that time"),
+        ] {
+            let (mut ui, mut app) = (testing::ui(), testing::app());
+            ui.focus = Panel::Store;
+            (app.run.fsync, app.run.power_loss_takes) = (fsync.to_owned(), takes);
+            for (width, height) in [(160, 45), (120, 40), (80, 24)] {
+                let screen = screen(&ui, &app, width, height);
+                let is_whole = |line: &str| line.contains("│power loss ") && line.contains(takes);
+                assert!(screen.lines().any(is_whole), "{fsync} at {width}x{height}:\n{screen}");
+            }
+        }
     }
 
     proptest! {

@@ -5,6 +5,7 @@ mod bad_input;
 mod chaos;
 mod dashboard;
 mod lifecycle;
+mod logstore;
 mod peers;
 mod storm;
 mod support;

@@ -227,6 +227,19 @@ pub enum FsyncPolicy {
     Interval(Duration),
 }
 
+impl FsyncPolicy {
+    /// Returns what a power loss takes, to stand behind these words. A killed process takes
+    /// nothing under any policy.
+    pub fn power_loss_takes(self) -> &'static str {
+        match self {
+            Self::None => "what the kernel had not written, up to about 35 s",
+            Self::EachBatch => "nothing that was acknowledged",
+            Self::Every(_) => "about that many records",
+            Self::Interval(_) => "what came in that time",
+        }
+    }
+}
+
 /// How sealed segments of the log are packed, off the append path.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Compression {
@@ -245,4 +258,26 @@ pub struct Net {
     pub frame_max_bytes: u32,
     /// Queued bytes above which a peer is no longer read.
     pub outbox_high_bytes: u32,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_readme_promises_the_same_of_each_policy() {
+        let readme = include_str!("../../../README.md");
+        let second = Duration::from_secs(1);
+        for (name, policy) in [
+            ("none", FsyncPolicy::None),
+            ("interval", FsyncPolicy::Interval(second)),
+            ("every", FsyncPolicy::Every(8)),
+            ("each_batch", FsyncPolicy::EachBatch),
+        ] {
+            let is_row = |line: &&str| line.starts_with(&format!("| `{name}"));
+            let row = readme.lines().find(is_row).unwrap_or_default();
+            let promise = format!("| {} |", policy.power_loss_takes());
+            assert!(row.contains(&promise), "{name}: {row} does not say {promise}");
+        }
+    }
 }

@@ -18,12 +18,14 @@ use crate::clock::{Clock, SystemClock, Time, sleep_until};
 use crate::config::{self, Scenario};
 use crate::limits;
 use crate::net::frame::Frame;
-use crate::net::message::{DirectorToIssuer, IssuerConfig, IssuerToDirector, Recovering};
+use crate::net::message::{
+    DirectorToIssuer, IssuerConfig, IssuerToDirector, LogReading, Recovering,
+};
 use crate::net::wire::Message;
 use crate::scheduler::issuer::Options;
 use crate::scheduler::recovery::Recovery;
 use crate::storage::{
-    Hands, LogError, LogOptions, LogPlace, Logstore, Opening as LogOpening, Recovered,
+    ExitKind, Hands, LogError, LogOptions, LogPlace, Logstore, Opening as LogOpening, Recovered,
 };
 
 pub(crate) mod ledger;
@@ -31,6 +33,7 @@ mod peers;
 mod serving;
 mod telemetry;
 
+use ledger::Replayed;
 use serving::Serving;
 
 /// The issuer process.
@@ -55,9 +58,36 @@ enum State {
 struct Opening {
     config: IssuerConfig,
     scenario: Scenario,
-    records: Arc<AtomicU64>,
+    progress: Arc<Progress>,
     opened: Receiver<Result<Opened, LogError>>,
     began: Time,
+}
+
+/// How far the opening thread is.
+#[derive(Default)]
+struct Progress {
+    records: AtomicU64,
+    bytes: AtomicU64,
+    /// Zero until reading begins: no log that is there is empty.
+    bytes_total: AtomicU64,
+}
+
+impl Progress {
+    fn set(&self, replayed: Replayed) {
+        self.records.store(replayed.records, Ordering::Relaxed);
+        self.bytes.store(replayed.bytes, Ordering::Relaxed);
+        self.bytes_total.store(replayed.bytes_total, Ordering::Relaxed);
+    }
+
+    fn get(&self) -> Recovering {
+        let bytes_total = self.bytes_total.load(Ordering::Relaxed);
+        let reading = LogReading {
+            records: self.records.load(Ordering::Relaxed),
+            bytes: self.bytes.load(Ordering::Relaxed),
+            bytes_total,
+        };
+        Recovering { reading: (bytes_total > 0).then_some(reading) }
+    }
 }
 
 /// What the opening thread brings back.
@@ -102,7 +132,7 @@ impl IssuerRole {
             Ok(scenario) => scenario,
             Err(error) => return self.fail(super::EXIT_USAGE, &error.to_string(), links),
         };
-        let records = Arc::new(AtomicU64::new(0));
+        let progress = Arc::new(Progress::default());
         let (sender, opened) = channel();
         let opener = Opener {
             dir: PathBuf::from(&config.data_dir),
@@ -114,7 +144,7 @@ impl IssuerRole {
                 compression: scenario.storage.compression,
             },
             recovery: Recovery::new(options(&scenario), config.run, config.timeline.clone()),
-            records: Arc::clone(&records),
+            progress: Arc::clone(&progress),
             waker: Arc::clone(&self.waker),
         };
         let spawned = std::thread::Builder::new().name("log-open".to_owned()).spawn(move || {
@@ -128,7 +158,7 @@ impl IssuerRole {
                 self.state = State::Opening(Box::new(Opening {
                     config,
                     scenario,
-                    records,
+                    progress,
                     opened,
                     began: now,
                 }));
@@ -156,8 +186,8 @@ impl IssuerRole {
             }
             Ok(Err(error)) => self.fail_with(&error, links),
             Err(TryRecvError::Empty) if due.totals => {
-                let records = opening.records.load(Ordering::Relaxed);
-                self.control.send(&IssuerToDirector::Recovering(Recovering { records }), links);
+                let recovering = opening.progress.get();
+                self.control.send(&IssuerToDirector::Recovering(recovering), links);
             }
             Err(TryRecvError::Empty) => {}
             Err(TryRecvError::Disconnected) => {
@@ -173,14 +203,30 @@ impl IssuerRole {
             return;
         };
         if let Err(error) = serving.turn(now, links) {
-            return self.fail_with(&error, links);
+            return self.give_up_writing(&error, links);
         }
         let all = Due { totals: true, latencies: true };
         telemetry::send(&serving, all, &self.control, now, links);
+        let mut totals = telemetry::totals(&serving, now);
         match serving.close(now) {
-            Ok(()) => self.exit = Some(0),
-            Err(error) => self.fail_with(&error, links),
+            Ok(stats) => {
+                telemetry::take_log_stats(&mut totals.store, &stats);
+                self.control.send(&IssuerToDirector::Totals(totals), links);
+                self.exit = Some(0);
+            }
+            Err(error) => self.give_up_writing(&error, links),
         }
+    }
+
+    /// Ends because the log has become read-only.
+    fn give_up_writing(&mut self, error: &LogError, links: &mut Links) {
+        let mut reason = super::chain(error);
+        if error.exit_kind() == ExitKind::Disk {
+            reason.push_str(
+                "; nothing was acknowledged after that; start again once the disk is in order",
+            );
+        }
+        self.fail(error.exit_kind().code(), &reason, links);
     }
 
     fn fail_with(&mut self, error: &LogError, links: &mut Links) {
@@ -238,7 +284,7 @@ impl Role for IssuerRole {
             telemetry::send(serving, due, &self.control, now, links);
             match turned {
                 Ok(again) => next = again,
-                Err(error) => self.fail_with(&error, links),
+                Err(error) => self.give_up_writing(&error, links),
             }
         }
         self.exit.map_or(next, Next::Exit)
@@ -258,7 +304,7 @@ struct Opener {
     dir: PathBuf,
     log: LogOptions,
     recovery: Recovery,
-    records: Arc<AtomicU64>,
+    progress: Arc<Progress>,
     waker: Arc<Waker>,
 }
 
@@ -266,10 +312,9 @@ impl Opener {
     /// Opens the log and replays it; waits a little for a dying predecessor to let go of it.
     fn open(self) -> Result<Opened, LogError> {
         let opening = self.begin()?;
-        let Self { mut recovery, records, .. } = self;
-        let (log, report) = ledger::replay(opening, &mut recovery, &mut || {
-            records.fetch_add(1, Ordering::Relaxed);
-        })?;
+        let Self { mut recovery, progress, .. } = self;
+        let (log, report) =
+            ledger::replay(opening, &mut recovery, &mut |replayed| progress.set(replayed))?;
         Ok(Opened { log, report, recovery })
     }
 

@@ -9,9 +9,11 @@ use crate::limits;
 use crate::scheduler::issuer::{Issuer, Options};
 use crate::scheduler::record::{Issued, Record};
 use crate::scheduler::recovery::Recovery;
+use crate::storage::reader;
 use crate::storage::salvage::{self, Skipped};
 use crate::storage::{
-    Hands, LogError, LogOptions, LogPlace, Logstore, Opening, OwnerState, RecordRef, Recovered,
+    self, Hands, IndexOutcome, LogError, LogOptions, LogPlace, Logstore, Opening, OwnerState,
+    RecordRef, Recovered,
 };
 use crate::timeline::Timeline;
 
@@ -39,13 +41,19 @@ pub struct Salvaged {
 pub fn repair(data_dir: &Path) -> Result<Recovered, LogError> {
     let mut opening = begin(data_dir, Trust::Nothing)?;
     opening.forget_index("it was to be made anew");
+    let lost_keys = storage::lost_keys(data_dir, &reader::scan(data_dir, &mut |_| {})?);
     let mut recovery = recovery();
-    let (log, recovered) = opening.replay(&mut |record| {
+    let (log, mut recovered) = opening.replay(&mut |record| {
         if let Ok(record) = Record::decode(record.kind, record.key, record.value) {
             recovery.replay(&record);
         }
     })?;
     close(log, recovery)?;
+    if let (IndexOutcome::Rebuilt { lost_keys: known, .. }, Some(lost)) =
+        (&mut recovered.index, lost_keys)
+    {
+        *known = lost;
+    }
     Ok(recovered)
 }
 
@@ -168,5 +176,5 @@ fn close(log: Logstore, recovery: Recovery) -> Result<(), LogError> {
         bytes: issuer.encode_state(&mark, lease, Time::ZERO),
         needed: Some(Issued::key(issuer.oldest_open())),
     };
-    log.close(owner, SystemClock.now())
+    log.close(owner, SystemClock.now()).map(drop)
 }

@@ -18,7 +18,7 @@ use crate::scheduler::issuer::{Assignment, Completion, Options, Request};
 use crate::scheduler::record::{Outcome, Record, Start};
 use crate::scheduler::recovery::Recovery;
 use crate::scheduler::verify::Verifier;
-use crate::storage::{Hands, LogError, LogOptions, LogPlace, Opening, reader};
+use crate::storage::{Hands, LogError, LogOptions, LogPlace, LogStats, Opening, reader};
 use crate::timeline::Timeline;
 
 const USERS: u32 = 6;
@@ -63,6 +63,8 @@ struct Read {
     tokens: BTreeSet<(u64, Token)>,
     run: u64,
     open: u64,
+    segments: u64,
+    bytes: u64,
 }
 
 struct World {
@@ -132,7 +134,8 @@ impl World {
         .unwrap();
         let verdict = verifier.finish(found.is_whole());
         assert!(verdict.problems.is_empty(), "{:?}", verdict.problems);
-        Read { open: verdict.open, ..read }
+        let (segments, bytes) = (found.segments.len() as u64, found.bytes());
+        Read { open: verdict.open, segments, bytes, ..read }
     }
 
     /// Starts the issuer.
@@ -149,8 +152,9 @@ impl World {
         let hands = Hands::Caller(Arc::new(move || disk.is_quick()));
         let opening = Opening::begin(&place, options, hands)?;
         let mut recovery = Recovery::new(OPTIONS, RunId(self.run), Timeline::default());
-        let (log, _) = ledger::replay(opening, &mut recovery, &mut || {})?;
+        let (log, _) = ledger::replay(opening, &mut recovery, &mut |_| {})?;
         let read = self.read_log();
+        check_size(&log.stats(), &read);
         self.in_log = read.ids;
         assert_eq!(recovery.open() as u64, read.open, "G5: open tickets are queued again");
         let start = Start {
@@ -332,8 +336,15 @@ fn check(seed: u64, policy: FsyncPolicy, index: Option<PathBuf>) {
         turns += 1;
         assert!(turns < 10_000, "G5: {} tickets are never served", ledger.core.open());
     }
-    ledger.close(world.now).unwrap();
-    assert_eq!(world.read_log().open, 0);
+    let stats = ledger.close(world.now).unwrap();
+    let read = world.read_log();
+    assert_eq!(read.open, 0);
+    check_size(&stats, &read);
+}
+
+/// Makes sure that the writer's figures are those of a reader.
+fn check_size(stats: &LogStats, read: &Read) {
+    assert_eq!((stats.segments, stats.log_bytes), (read.segments, read.bytes));
 }
 
 const POLICIES: [FsyncPolicy; 4] = [

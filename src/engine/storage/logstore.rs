@@ -24,18 +24,20 @@ use super::format::{
 };
 use super::helper::Helper;
 use super::index::{Index, Place};
-use super::indexer::{Advance, IndexJob, Indexer};
+use super::indexer::{Advance, Indexer};
 use super::segment::{Files, Room, segment_name};
 use super::shelf::Shelf;
 use super::{Hands, IoOp, LogError};
-use crate::clock::{Clock, SystemClock, Time};
+use crate::clock::Time;
 use crate::config::scenario::{Compression, FsyncPolicy};
 use crate::ids::Lsn;
 
 mod checkpoint;
+mod syncing;
 
 use checkpoint::Checkpoints;
 pub use checkpoint::OwnerState;
+use syncing::{SyncJob, Synced, carry_out};
 
 /// Room that is left at the end of a segment for a mark: the last word of a log that ends there.
 const MARK_ROOM: u64 = ALIGN + BATCH_HEADER_BYTES as u64;
@@ -45,6 +47,8 @@ const MARK_AFTER: Duration = Duration::from_millis(100);
 const RETRY_AFTER: Duration = Duration::from_secs(1);
 /// Latencies of syncs that wait to be asked for.
 const SYNC_TIMES_MAX: usize = 1024;
+/// Full segments that may wait for the disk; what comes then waits unwritten.
+const SEALING_MAX: usize = 8;
 
 /// How a log is written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -91,6 +95,8 @@ pub struct LogStats {
     pub batches: u64,
     /// Segments of the log.
     pub segments: u64,
+    /// Bytes of the log: from the first one that it has to the end of its last batch.
+    pub log_bytes: u64,
     /// Segments begun.
     pub rolls: u64,
     /// Syncs done.
@@ -111,31 +117,6 @@ pub struct LogStats {
     pub lmdb_bytes: u64,
     /// Old segments that were let go of.
     pub retired: u64,
-}
-
-/// What the syncing helper is told.
-enum SyncJob {
-    /// Make sure that a segment is on the disk up to its present end, which is this LSN.
-    Tail { file: Arc<dyn DirFile>, first: Lsn, end: Lsn },
-    /// A segment is full: cut the zeros off and sync it.
-    Seal { file: Arc<dyn DirFile>, first: Lsn, bytes: u64 },
-    /// A segment has begun: sync its head and its name.
-    Settle { file: Arc<dyn DirFile>, first: Lsn },
-}
-
-/// What the syncing helper has done: all up to `end` is on the disk.
-struct Synced {
-    end: Lsn,
-    what: What,
-}
-
-enum What {
-    /// What the policy wanted; it took this long.
-    Tail(Duration),
-    /// The full segment that begins there.
-    Segment(Lsn),
-    /// The head of a new segment.
-    Head,
 }
 
 type Prepared = Arc<dyn DirFile>;
@@ -164,6 +145,8 @@ pub struct Logstore {
     buf: Vec<u8>,
     batches: Vec<Gathered>,
     plan: CommitPlan,
+    /// Full segments that are not known to be on the disk.
+    sealing: usize,
     /// A sync has been handed out since the last write: the next batch begins on a border.
     is_covered: bool,
     last_write: Time,
@@ -240,6 +223,7 @@ impl Logstore {
             buf: Vec::new(),
             batches: Vec::new(),
             plan: CommitPlan::new(options.policy, end),
+            sealing: 0,
             is_covered: true,
             last_write: Time::ZERO,
             is_marked: true,
@@ -328,16 +312,17 @@ impl Logstore {
     /// [`LogError`] if the next segment can't be made or a write fails.
     pub fn wait_for_room(&mut self, now: Time) -> Result<(), LogError> {
         while self.is_blocked {
-            self.next = NextSegment::Ready(self.last_segment()?);
+            if self.sealing == SEALING_MAX {
+                let done = self.syncer.wait().unwrap_or(Err(LogError::ReadOnly));
+                let done = self.guard(done)?;
+                self.note_synced(done);
+            }
+            if !matches!(self.next, NextSegment::Ready(_)) {
+                self.next = NextSegment::Ready(self.last_segment()?);
+            }
             self.commit(now)?;
         }
         Ok(())
-    }
-
-    /// Returns what the disk refuses at present, if it does: the next segment or LMDB.
-    pub fn trouble(&self) -> Option<&str> {
-        let of_index = self.checkpoints.as_ref().and_then(|made| made.trouble.as_deref());
-        self.trouble.as_deref().or(of_index)
     }
 
     /// Takes the first batches out of the buffer.
@@ -426,6 +411,9 @@ impl Logstore {
 
     /// Seals the active segment and begins the next one, if there is one.
     fn roll(&mut self, now: Time) -> Result<bool, LogError> {
+        if self.sealing == SEALING_MAX {
+            return Ok(false);
+        }
         let prepared = match std::mem::replace(&mut self.next, NextSegment::Preparing) {
             NextSegment::Ready(prepared) => prepared,
             other => {
@@ -442,6 +430,7 @@ impl Logstore {
         let next = Active { file: Arc::clone(&prepared), first, salt: header.salt, end, room };
         self.shelf.push(first, Arc::clone(&prepared) as _);
         let Active { file, first: old, end: bytes, .. } = std::mem::replace(&mut self.active, next);
+        self.sealing += 1;
         self.syncer.give(SyncJob::Seal { file, first: old, bytes });
         self.syncer.give(SyncJob::Settle { file: prepared, first });
         self.collect_segment(now);
@@ -486,22 +475,8 @@ impl Logstore {
             return Err(LogError::ReadOnly);
         }
         while let Some(result) = self.syncer.next() {
-            let Synced { end, what } = self.guard(result.unwrap_or(Err(LogError::ReadOnly)))?;
-            match what {
-                What::Head => self.plan.sealed_to(end),
-                What::Segment(first) => {
-                    self.plan.sealed_to(end);
-                    self.shelf.sealed(first);
-                    self.pack(first);
-                }
-                What::Tail(latency) => {
-                    self.plan.synced_to(end);
-                    self.stats.syncs += 1;
-                    if self.sync_times.len() < SYNC_TIMES_MAX {
-                        self.sync_times.push_back(latency);
-                    }
-                }
-            }
+            let done = self.guard(result.unwrap_or(Err(LogError::ReadOnly)))?;
+            self.note_synced(done);
         }
         self.collect_segment(now);
         if self.mark_at() <= now {
@@ -533,22 +508,12 @@ impl Logstore {
         self.plan.deadline().min(self.mark_at()).min(retry_at).min(self.checkpoint_at())
     }
 
-    /// Has all that is written synced, whatever the policy says.
-    pub fn sync_now(&mut self, now: Time) {
-        self.plan.force();
-        self.start_sync(now);
-    }
-
-    /// Returns how long a sync took that [`Self::poll`] has collected.
-    pub fn next_sync_time(&mut self) -> Option<Duration> {
-        self.sync_times.pop_front()
-    }
-
     /// Returns what was done since the log was opened.
     pub fn stats(&self) -> LogStats {
         let written = self.plan.written().0;
         let indexed = self.checkpoints.as_ref().map_or(written, |made| made.indexed.0.0);
         LogStats {
+            log_bytes: written - self.shelf.first().0,
             unsynced_bytes: written - self.plan.synced().0,
             unindexed_bytes: written.saturating_sub(indexed),
             index_keys: self.index.keys() as u64,
@@ -558,14 +523,15 @@ impl Logstore {
     }
 
     /// Writes and syncs all that is left, says in the log that it is, and makes a last checkpoint
-    /// with the owner's state, which is as of all that was appended.
+    /// with the owner's state, which is as of all that was appended. Returns the last figures.
     ///
     /// # Errors
     /// [`LogError`] if that fails or anything failed earlier.
-    pub fn close(mut self, owner: OwnerState, now: Time) -> Result<(), LogError> {
+    pub fn close(mut self, owner: OwnerState, now: Time) -> Result<LogStats, LogError> {
         self.commit(now)?;
         // The last chance for what was appended.
         self.wait_for_room(now)?;
+        let mut stats = self.stats();
         let Self { files, syncer, active, mut prev_crc, plan, is_marked, checkpoints, .. } = self;
         for result in syncer.finish() {
             result?;
@@ -583,13 +549,14 @@ impl Logstore {
             prev_crc = crc;
             end = active.lsn(offset + BATCH_HEADER_BYTES as u64);
         }
-        if let Some(Checkpoints { mut helper, .. }) = checkpoints {
+        stats.log_bytes += end.0 - plan.written().0;
+        (stats.unsynced_bytes, stats.unindexed_bytes) = (0, 0);
+        if let Some(checkpoints) = checkpoints {
             let OwnerState { bytes: state, needed } = owner;
             let last = Advance { to: end, prev_crc, state, needed, is_clean: true };
-            helper.give(IndexJob::Advance(last));
-            helper.finish().pop().unwrap_or(Err(LogError::ReadOnly))?;
+            checkpoints.finish(last, &mut stats)?;
         }
-        Ok(())
+        Ok(stats)
     }
 
     /// Waits for a segment, trying once more to make it.
@@ -598,25 +565,6 @@ impl Logstore {
             self.maker.give(());
         }
         self.maker.wait().unwrap_or(Err(LogError::ReadOnly))
-    }
-
-    fn start_sync(&mut self, now: Time) {
-        if let Some(end) = self.plan.wants_sync(now) {
-            self.plan.handed_out(end);
-            self.is_covered = true;
-            let Active { file, first, .. } = &self.active;
-            self.syncer.give(SyncJob::Tail { file: Arc::clone(file), first: *first, end });
-        }
-    }
-
-    /// Takes back a sync that has not begun: what is written now goes into the same blocks and is
-    /// covered by the sync that is handed out next.
-    fn take_back_sync(&mut self) {
-        let is_tail = |job: &SyncJob| matches!(job, SyncJob::Tail { .. });
-        if self.plan.has_next() && self.syncer.take_back(is_tail).is_some() {
-            self.plan.took_back();
-            self.is_covered = false;
-        }
     }
 
     /// When what is known to be synced should be written down: nothing after the last batch
@@ -658,26 +606,6 @@ impl Logstore {
 /// Returns the header of a segment that begins at `first`.
 pub(super) fn new_header(log_id: [u8; 16], first: Lsn, prev_crc: u32) -> SegmentHeader {
     SegmentHeader { log_id, first, salt: u32::from_be_bytes(random()), prev_crc }
-}
-
-/// Does what the syncing helper is told.
-fn carry_out(files: &Files, job: SyncJob) -> Result<Synced, LogError> {
-    match job {
-        SyncJob::Tail { file, first, end } => {
-            let began = SystemClock.now();
-            files.sync_data(&*file, &segment_name(first))?;
-            Ok(Synced { end, what: What::Tail(SystemClock.now().since(began)) })
-        }
-        SyncJob::Seal { file, first, bytes } => {
-            files.seal(&*file, first, bytes)?;
-            Ok(Synced { end: Lsn(first.0 + bytes), what: What::Segment(first) })
-        }
-        SyncJob::Settle { file, first } => {
-            files.settle(&*file, first)?;
-            let end = Lsn(first.0 + SEGMENT_HEADER_BYTES as u64);
-            Ok(Synced { end, what: What::Head })
-        }
-    }
 }
 
 /// Takes note of where a row of whole records stands.

@@ -8,8 +8,11 @@
 
 use std::io;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use compress::PackedError;
+use dir::RealDir;
+use segment::Files;
 
 use crate::ids::Lsn;
 use crate::lock;
@@ -47,6 +50,34 @@ pub fn writer_of(data_dir: &Path) -> Result<Option<String>, LogError> {
     let path = reader::log_dir(data_dir).join(segment::LOCK_NAME);
     lock::holder(&path).map_err(|source| LogError::Io { op: IoOp::Lock, path, source })
 }
+
+/// Returns how many bytes the files of a log's segments have, packed or not: what `ls` shows.
+///
+/// # Errors
+/// [`LogError`] if they can't be read.
+pub fn file_bytes(data_dir: &Path) -> Result<u64, LogError> {
+    let files = Files::new(Arc::new(RealDir::new(reader::log_dir(data_dir))));
+    let mut looks = 0;
+    'look: loop {
+        looks += 1;
+        let mut bytes = 0;
+        for segment in files.segments()? {
+            let name = segment.name();
+            match std::fs::metadata(files.path(&name)) {
+                Ok(found) => bytes += found.len(),
+                // The writer has renamed, packed or removed it since it was listed.
+                Err(error) if error.kind() == io::ErrorKind::NotFound && looks < LOOKS_MAX => {
+                    continue 'look;
+                }
+                Err(error) => return Err(files.failed(IoOp::Read, &name)(error)),
+            }
+        }
+        return Ok(bytes);
+    }
+}
+
+/// Times that files are listed again because one of them is gone.
+const LOOKS_MAX: u32 = 8;
 
 /// How the index of a log that nobody writes is.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -88,6 +119,20 @@ pub fn index_health(data_dir: &Path) -> Result<IndexHealth, IndexError> {
             IndexHealth::Whole { rows: checkpoint.rows, indexed: checkpoint.indexed }
         }
     })
+}
+
+/// Returns how many records the index knows that stand behind the end of the log; `None` if there
+/// is no whole index that belongs to it. Nobody may be writing it.
+pub fn lost_keys(data_dir: &Path, found: &reader::ScanReport) -> Option<u64> {
+    let mut lost = 0;
+    let mut count = |row: &lmdb::Row| lost += u64::from(row.place.lsn >= found.end);
+    match lmdb::inspect(&index_dir(data_dir), &mut count) {
+        Ok(lmdb::Inspection::Whole(checkpoint)) => {
+            let is_own = found.last.as_ref().is_some_and(|last| last.log_id == checkpoint.log_id);
+            is_own.then_some(lost)
+        }
+        _ => None,
+    }
 }
 
 /// What was being done to a file.

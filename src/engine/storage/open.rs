@@ -5,6 +5,7 @@
 //! behind, all of it is, and the index is made anew beside. An index that was closed in order
 //! and is not what was written is never repaired silently: that is for a person to decide.
 
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -212,6 +213,25 @@ impl Opening {
     /// [`LogError`] if it is not there.
     pub fn read(&mut self, key: &Key, place: Place) -> Result<RecordRef<'_>, LogError> {
         self.shelf.read(key, place)
+    }
+
+    /// Returns between which positions [`Self::replay`] will read, zeros that follow the last
+    /// batch included.
+    ///
+    /// # Errors
+    /// [`LogError`] if the last segment can't be read.
+    pub fn unread(&self) -> Result<Range<Lsn>, LogError> {
+        let segments = self.files.segments()?;
+        let first = segments.first().map_or(Lsn(0), |first| first.first);
+        let start = self.warm.as_ref().map_or(first, |(_, checkpoint)| checkpoint.indexed);
+        let end = match segments.last() {
+            Some(last) => {
+                let bytes = self.files.open(last)?.bytes();
+                last.first.0 + bytes.map_err(self.files.failed(IoOp::Read, &last.name()))?
+            }
+            None => 0,
+        };
+        Ok(start..Lsn(end).max(start))
     }
 
     /// Visits every whole record that the index does not know and becomes the writer. A torn

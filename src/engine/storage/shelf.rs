@@ -42,6 +42,11 @@ impl Shelf {
         Self { files, books, open: 0, buf: Vec::new() }
     }
 
+    /// Returns where the first segment begins.
+    pub(super) fn first(&self) -> Lsn {
+        self.books.first().map_or(Lsn(0), |book| book.first)
+    }
+
     /// Adds a segment behind all others.
     pub(super) fn push(&mut self, first: Lsn, file: Arc<dyn ReadAt>) {
         self.open += 1;

@@ -4,8 +4,8 @@ use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 
 use super::draw_pieces;
-use crate::app::format;
 use crate::app::state::{AppState, Ending, Level, Phase};
+use crate::app::{format, recovery};
 use crate::ui::keymap::{self, REGISTRY};
 use crate::ui::theme::{Theme, Tone};
 use crate::ui::view::Scene;
@@ -33,8 +33,10 @@ pub(crate) fn phase_text(app: &AppState, theme: Theme) -> (String, Tone) {
     let symbol = |utf8, ascii| theme.pick(utf8, ascii);
     match &app.phase {
         Phase::Starting => (format!("{} STARTING", symbol("◌", "o")), Tone::Warning),
-        Phase::Recovering { records } => {
-            (format!("{} RECOVERING {}", symbol("◌", "o"), format::count(*records)), Tone::Warning)
+        Phase::Recovering(None) => (format!("{} RECOVERING", symbol("◌", "o")), Tone::Warning),
+        Phase::Recovering(Some(reading)) => {
+            let done = format::percent_done(reading.bytes, reading.bytes_total);
+            (format!("{} RECOVERING {done}", symbol("◌", "o")), Tone::Warning)
         }
         Phase::Running => (format!("{} RUN", symbol("▶", ">")), Tone::Good),
         Phase::Paused => (format!("{} PAUSED", symbol("‖", "=")), Tone::Warning),
@@ -125,13 +127,23 @@ fn fact_pieces(scene: Scene<'_>) -> Vec<(String, Tone)> {
         let tone = super::store::severity_tone(toast.severity);
         return vec![(format!(" {}", toast.text), tone)];
     }
+    if let Some(failure) = &app.failure {
+        return vec![(format!(" FAILED: {}", scene.shortened(failure)), Tone::Bad)];
+    }
     if let Some(trouble) = &app.store.trouble {
-        let intake =
-            if app.store.is_blocked { "intake is paused" } else { "room for a little more" };
-        return vec![
-            (format!(" DISK: {intake}, goes on by itself "), Tone::Bad),
-            (format!(" {trouble}"), Tone::Quiet),
-        ];
+        let intake = if app.store.is_blocked { "intake paused" } else { "little room left" };
+        let trouble = scene.shortened(trouble);
+        return vec![(format!(" DISK, {intake}: {trouble}; goes on by itself"), Tone::Bad)];
+    }
+    if let Some(trouble) = &app.store.index_trouble {
+        let trouble = scene.shortened(trouble);
+        let text = format!(" INDEX behind, tickets go on: {trouble}; goes on by itself");
+        return vec![(text, Tone::Warning)];
+    }
+    if let Phase::Recovering(reading) = app.phase {
+        let mut pieces = vec![(format!(" {}", recovery::progress(reading)), Tone::Plain)];
+        pieces.extend(promise_pieces(app));
+        return pieces;
     }
     let totals = &app.totals;
     let mut pieces = vec![
@@ -152,10 +164,17 @@ fn fact_pieces(scene: Scene<'_>) -> Vec<(String, Tone)> {
             pieces.push((format::count(count), Tone::Warning));
         }
     }
-    pieces.push(("  fsync ".to_owned(), Tone::Quiet));
-    pieces.push((app.run.fsync.clone(), Tone::Plain));
-    pieces.push((format!(": {}", app.run.fsync_promise), Tone::Quiet));
+    pieces.extend(promise_pieces(app));
     pieces
+}
+
+/// Returns the policy and what it can lose.
+fn promise_pieces(app: &AppState) -> [(String, Tone); 3] {
+    [
+        ("  fsync ".to_owned(), Tone::Quiet),
+        (app.run.fsync.clone(), Tone::Plain),
+        (format!(": a power loss takes {}", app.run.power_loss_takes), Tone::Quiet),
+    ]
 }
 
 fn bad_if(count: u64) -> Tone {

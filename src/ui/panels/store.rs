@@ -1,75 +1,200 @@
 //! The log on the disk, and what people should know.
 
-use std::time::Duration;
-
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 
 use super::{draw_pieces, draw_reason};
-use crate::app::format;
-use crate::app::state::Severity;
+use crate::app::state::{Phase, RunFacts, Severity, StoreRow};
+use crate::app::{format, recovery};
 use crate::ui::theme::Tone;
 use crate::ui::view::{Scene, bordered};
 use crate::ui::widgets::table::visible;
 
-/// Draws what the log did in this run.
+/// Cells for the names of lines.
+const NAME_WIDTH: usize = 11;
+/// The shortest beginning of a text that still says something.
+const TEXT_WIDTH_MIN: usize = 12;
+
+/// One line of the panel.
+struct Line {
+    name: &'static str,
+    tone: Tone,
+    /// The most important first; those that do not fit are left out.
+    facts: Vec<String>,
+    /// Whether the last fact is a text that may be cut short.
+    ends_in_text: bool,
+}
+
+impl Line {
+    fn new(name: &'static str, facts: Vec<String>) -> Self {
+        Self { name, tone: Tone::Plain, facts, ends_in_text: false }
+    }
+
+    fn text(name: &'static str, tone: Tone, text: String) -> Self {
+        Self { name, tone, facts: vec![text], ends_in_text: true }
+    }
+
+    /// Returns a text on two lines if one is too short for it.
+    fn wrapped(name: &'static str, tone: Tone, text: &str, width: usize) -> Vec<Self> {
+        let spaces = text.char_indices().take(width + 1).filter(|(_, char)| *char == ' ');
+        let space = spaces.last().map(|(at, _)| at);
+        match space.filter(|_| text.chars().count() > width) {
+            Some(at) => vec![
+                Self::text(name, tone, text[..at].to_owned()),
+                Self::text("", tone, text[at + 1..].to_owned()),
+            ],
+            None => vec![Self::text(name, tone, text.to_owned())],
+        }
+    }
+
+    /// Returns the facts as one text of at most `width` cells; no number is cut.
+    fn fit(&self, width: usize) -> String {
+        let mut shown = String::new();
+        for (index, fact) in self.facts.iter().enumerate() {
+            let gap = if shown.is_empty() { "" } else { ", " };
+            let room = width.saturating_sub(shown.chars().count() + gap.len());
+            let is_text = self.ends_in_text && index + 1 == self.facts.len();
+            if fact.chars().count() <= room || is_text && room >= TEXT_WIDTH_MIN {
+                shown.push_str(gap);
+                shown.push_str(&visible(fact, room));
+            }
+        }
+        shown
+    }
+}
+
+/// Draws the log as a whole, what this issuer did to it, and what a power loss would take; what
+/// is out of the ordinary comes first.
 pub(crate) fn draw(scene: Scene<'_>, area: Rect, buf: &mut Buffer) {
     let theme = scene.theme();
-    let store = &scene.app.store;
-    if store.segments == 0 {
+    let app = scene.app;
+    if let Phase::Recovering(reading) = app.phase {
+        return draw_reason(&recovery::progress(reading), theme, area, buf);
+    }
+    if app.store.segments == 0 {
         return draw_reason(scene.reason("the log is not open yet"), theme, area, buf);
     }
-    let syncs = match (store.syncs, &store.sync) {
-        (0, _) => "none yet".to_owned(),
-        (syncs, None) => format!("{}  (latency: metrics are compiled out)", format::count(syncs)),
-        (syncs, Some(spread)) => format!(
-            "{}  p50 {}  p99 {}  max {}",
-            format::count(syncs),
-            format::duration(spread.p50),
-            format::duration(spread.p99),
-            format::duration(spread.max)
-        ),
-    };
-    let batch = store.batch_records.map_or_else(|| format::ABSENT.to_owned(), format::rate);
-    let lines = [
-        ("records ", format!("{}  {} a batch", format::count(store.records), batch)),
-        (
-            "bytes   ",
-            format!(
-                "{} in {} segments  {} not synced",
-                format::bytes(store.bytes),
-                format::count(store.segments),
-                format::bytes(store.unsynced_bytes)
-            ),
-        ),
-        ("syncs   ", syncs),
-        ("start   ", recovery(scene)),
-        ("where   ", scene.app.run.data_dir.clone()),
-    ];
-    for (y, (name, value)) in (area.y..area.bottom()).zip(lines) {
-        let pieces = [(name.to_owned(), Tone::Quiet), (value, Tone::Plain)];
+    let width = usize::from(area.width).saturating_sub(NAME_WIDTH);
+    let lines = troubles(scene, width).into_iter().chain(figures(&app.store, &app.run, width));
+    for (y, line) in (area.y..area.bottom()).zip(lines) {
+        let name = format!("{:<NAME_WIDTH$}", line.name);
+        let pieces = [(name, Tone::Quiet), (line.fit(width), line.tone)];
         draw_pieces(&pieces, theme, Rect { y, height: 1, ..area }, buf);
     }
 }
 
-fn recovery(scene: Scene<'_>) -> String {
-    match &scene.app.store.recovery {
-        None => format::ABSENT.to_owned(),
-        Some(found) if found.records == 0 => "a new log".to_owned(),
-        Some(found) => {
-            let elapsed = found.elapsed.max(Duration::from_micros(1));
-            let mut text = format!(
-                "{} records read in {}, {} tickets open",
-                format::count(found.records),
-                format::duration(elapsed),
-                format::count(found.requeued)
-            );
-            if found.torn_bytes > 0 {
-                text.push_str(&format!(", {} torn", format::bytes(found.torn_bytes)));
-            }
-            text
+/// Returns lines about what is out of the ordinary.
+fn troubles(scene: Scene<'_>, width: usize) -> Vec<Line> {
+    let store = &scene.app.store;
+    let mut lines = Vec::new();
+    if let Some(failure) = &scene.app.failure {
+        lines.extend(Line::wrapped("FAILED", Tone::Bad, &scene.shortened(failure), width));
+    }
+    if let Some(trouble) = &store.trouble {
+        let intake = if store.is_blocked { "intake is paused" } else { "little room is left" };
+        let intake = format!("{intake}; goes on by itself once the log can grow");
+        lines.push(Line::text("DISK", Tone::Bad, intake));
+        lines.extend(Line::wrapped("", Tone::Bad, &scene.shortened(trouble), width));
+    }
+    if let Some(trouble) = &store.index_trouble {
+        lines.extend(Line::wrapped("INDEX", Tone::Warning, &scene.shortened(trouble), width));
+    }
+    if let Some(found) = store.recovery.as_ref().filter(|found| found.is_odd()) {
+        let tone = if found.lost_keys > 0 { Tone::Bad } else { Tone::Warning };
+        if found.lost_keys > 0 {
+            let lost = format::counted(found.lost_keys, "record");
+            let lost = format!("{lost} that the index knew");
+            lines.push(Line { tone, ..Line::new("LOST", vec![lost]) });
+        }
+        lines.push(Line { tone, ends_in_text: true, ..Line::new("start", found.facts()) });
+        if found.torn_bytes > 0 {
+            let bytes = format::bytes(found.torn_bytes);
+            let file = found.kept_aside.as_deref().map(|path| scene.shortened(path));
+            let kept = file.map(|file| format!("{bytes} kept in {file}"));
+            let kept = kept.filter(|kept| kept.chars().count() <= width);
+            let torn = kept.unwrap_or_else(|| format!("{bytes} cut off"));
+            lines.push(Line { tone, ..Line::new("torn tail", vec![torn]) });
         }
     }
+    lines
+}
+
+/// Returns the lines that are always there, the most important first.
+fn figures(store: &StoreRow, run: &RunFacts, width: usize) -> Vec<Line> {
+    let mut log = vec![format::counted(store.segments, "segment"), format::bytes(store.log_bytes)];
+    log.extend(store.file_bytes.map(|bytes| format!("files {}", format::bytes(bytes))));
+    if store.retired > 0 {
+        log.push(format!("{} retired", format::count(store.retired)));
+    }
+    let mut lines = vec![
+        Line::new("log", log),
+        Line::new("power loss", vec![power_loss(store, run, width)]),
+        Line::new("fsync", syncs(store, run)),
+        Line::new("issuer", written(store)),
+        Line::new("LMDB", lmdb(store)),
+    ];
+    if let Some(found) = store.recovery.as_ref().filter(|found| !found.is_odd()) {
+        lines.push(Line::new("start", found.facts()));
+    }
+    let index = &store.index;
+    let memory = vec![format::counted(index.keys, "key"), format::bytes(index.bytes)];
+    lines.push(Line::new("memory", memory));
+    lines.push(Line::text("where", Tone::Plain, run.data_dir.clone()));
+    lines
+}
+
+/// Returns what a power loss takes, in as many words as fit.
+fn power_loss(store: &StoreRow, run: &RunFacts, width: usize) -> String {
+    let (loss, unsynced) = (run.power_loss_takes, format::bytes(store.unsynced_bytes));
+    let texts = [
+        format!("takes {loss}; {unsynced} unsynced"),
+        format!("{loss}; {unsynced} unsynced"),
+        format!("takes {loss}"),
+    ];
+    let fits = |text: &String| text.chars().count() <= width;
+    texts.into_iter().find(fits).unwrap_or_else(|| loss.to_owned())
+}
+
+/// Returns the policy and what it costs.
+fn syncs(store: &StoreRow, run: &RunFacts) -> Vec<String> {
+    let mut facts = vec![run.fsync.clone()];
+    facts.push(match store.syncs {
+        0 => "no sync yet".to_owned(),
+        syncs => format::counted(syncs, "sync"),
+    });
+    if let Some(spread) = &store.sync {
+        for (name, span) in [("p50", spread.p50), ("p99", spread.p99), ("max", spread.max)] {
+            facts.push(format!("{name} {}", format::duration(span)));
+        }
+    } else if store.syncs > 0 {
+        facts.push("latency: metrics are compiled out".to_owned());
+    }
+    facts
+}
+
+/// Returns what this issuer has written.
+fn written(store: &StoreRow) -> Vec<String> {
+    let mut facts = vec![
+        format!("wrote {}", format::counted(store.records, "record")),
+        format::bytes(store.bytes),
+    ];
+    facts.extend(store.batch_records.map(|batch| format!("{} a batch", format::rate(batch))));
+    facts
+}
+
+/// Returns how far LMDB is behind the log.
+fn lmdb(store: &StoreRow) -> Vec<String> {
+    let index = &store.index;
+    let behind = match index.behind_bytes {
+        0 => "up to date".to_owned(),
+        bytes => format!("{} behind", format::bytes(bytes)),
+    };
+    vec![
+        format::counted(index.rows, "row"),
+        format::bytes(index.file_bytes),
+        behind,
+        format::counted(index.checkpoints, "checkpoint"),
+    ]
 }
 
 /// Draws the newest notices, the last at the top.

@@ -115,27 +115,57 @@ wire_struct! {
 
 wire_struct! {
     /// An issuer takes requests.
-    #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+    #[derive(Clone, Debug, Default, PartialEq, Eq)]
     pub struct IssuerReady {
         /// The number of this start.
         pub epoch: Epoch,
+        /// Segments that were there; none if the log is new.
+        pub segments: u64,
         /// Records read from the log.
         pub records: u64,
         /// Open tickets that were queued again.
         pub requeued: u64,
         /// Bytes of a torn tail that were set aside.
         pub torn_bytes: u64,
+        /// The file in which they are kept.
+        pub kept_aside: Option<String>,
+        /// Why the index was made anew; `None` if it was whole.
+        pub rebuilt: Option<IndexRebuilt>,
         /// How long reading took.
         pub elapsed: Duration,
     }
 }
 
 wire_struct! {
-    /// An issuer still reads its log.
+    /// An index that was made anew from the log.
+    #[derive(Clone, Debug, Default, PartialEq, Eq)]
+    pub struct IndexRebuilt {
+        /// Why.
+        pub reason: String,
+        /// Records that the old one knew and that the log no longer holds.
+        pub lost_keys: u64,
+    }
+}
+
+wire_struct! {
+    /// An issuer opens its log.
     #[derive(Clone, Copy, Debug, PartialEq, Eq)]
     pub struct Recovering {
+        /// How far it has read; `None` while it looks at the index.
+        pub reading: Option<LogReading>,
+    }
+}
+
+wire_struct! {
+    /// How far a log has been read.
+    #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+    pub struct LogReading {
         /// Records read so far.
         pub records: u64,
+        /// Bytes read so far.
+        pub bytes: u64,
+        /// Bytes to read, zeros at the end included.
+        pub bytes_total: u64,
     }
 }
 
@@ -205,27 +235,54 @@ wire_struct! {
 }
 
 wire_struct! {
-    /// What the log did in this life of the issuer.
+    /// The log as it is, and what was done to it in this life of the issuer.
     #[derive(Clone, Debug, Default, PartialEq, Eq)]
     pub struct StoreTotals {
-        /// Records appended.
-        pub records: u64,
-        /// Bytes appended.
-        pub bytes: u64,
-        /// Batches written.
-        pub batches: u64,
-        /// Segments on disk.
+        /// Segments of the log.
         pub segments: u64,
-        /// Syncs done.
+        /// Bytes of the log, from its first one to the end of its last batch.
+        pub log_bytes: u64,
+        /// Records appended in this life.
+        pub records: u64,
+        /// Bytes appended in this life.
+        pub bytes: u64,
+        /// Batches written in this life.
+        pub batches: u64,
+        /// Old segments let go of in this life.
+        pub retired: u64,
+        /// Syncs done in this life.
         pub syncs: u64,
         /// Bytes written and not known to be on the disk.
         pub unsynced_bytes: u64,
         /// Latency of a sync; `None` before the first, or with metrics compiled out.
         pub sync: Option<SpreadNs>,
+        /// The index.
+        pub index: IndexTotals,
         /// Why the next segment can't be made, if it can't.
         pub trouble: Option<String>,
-        /// Requests wait until it can.
+        /// Why the index can't follow the log, if it can't; the log goes on.
+        pub index_trouble: Option<String>,
+        /// Requests wait until the next segment can be made.
         pub is_blocked: bool,
+    }
+}
+
+wire_struct! {
+    /// Where records are found by key: the latest in memory, all in LMDB.
+    #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+    pub struct IndexTotals {
+        /// Keys in memory.
+        pub keys: u64,
+        /// Memory that they take.
+        pub bytes: u64,
+        /// Rows in LMDB.
+        pub rows: u64,
+        /// How large LMDB's file is.
+        pub file_bytes: u64,
+        /// Bytes of log that LMDB does not know yet.
+        pub behind_bytes: u64,
+        /// Checkpoints made in this life of the issuer.
+        pub checkpoints: u64,
     }
 }
 

@@ -9,7 +9,7 @@ use crate::scheduler::record::{Issued, Outcome, Record, Start};
 use crate::scheduler::recovery::Recovery;
 use crate::scheduler::state::RunMark;
 use crate::storage::index::{Key, Place};
-use crate::storage::{LogError, Logstore, Opening, OwnerState, RecordRef, Recovered};
+use crate::storage::{LogError, LogStats, Logstore, Opening, OwnerState, RecordRef, Recovered};
 
 /// What users and workers are told.
 pub(crate) trait Tell {
@@ -73,15 +73,26 @@ impl<T: Tell> Effects for Acting<'_, T> {
     }
 }
 
+/// How far a replay has got.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Replayed {
+    /// Records that were read.
+    pub(crate) records: u64,
+    /// Bytes that were read...
+    pub(crate) bytes: u64,
+    /// ...of so many, zeros that follow the last batch included.
+    pub(crate) bytes_total: u64,
+}
+
 /// Replays a log into `recovery`: from the state that was kept with its index, or all of it.
-/// `progress` is called for every record that is read.
+/// `progress` is told before the first record and after each.
 ///
 /// # Errors
 /// [`LogError`] if the log or its index is not sound, or the system refuses something.
 pub(crate) fn replay(
     mut opening: Opening,
     recovery: &mut Recovery,
-    progress: &mut dyn FnMut(),
+    progress: &mut dyn FnMut(Replayed),
 ) -> Result<(Logstore, Recovered), LogError> {
     if let Some(state) = opening.state() {
         if recovery.restore(state) {
@@ -90,8 +101,14 @@ pub(crate) fn replay(
             opening.forget_index("its state is of another version");
         }
     }
+    let unread = opening.unread()?;
+    let bytes_total = unread.end.0 - unread.start.0;
+    let mut replayed = Replayed { records: 0, bytes: 0, bytes_total };
+    progress(replayed);
     opening.replay(&mut |record: RecordRef<'_>| {
-        progress();
+        replayed.records += 1;
+        replayed.bytes = record.lsn.0.saturating_sub(unread.start.0).min(bytes_total);
+        progress(replayed);
         match Record::decode(record.kind, record.key, record.value) {
             Ok(record) => recovery.replay(&record),
             Err(error) => log::warn!("a record is passed over: lsn={} {error}", record.lsn),
@@ -163,8 +180,8 @@ impl Ledger {
         Ok(())
     }
 
-    /// Finishes the log.
-    pub(crate) fn close(self, now: Time) -> Result<(), LogError> {
+    /// Finishes the log and returns its last figures.
+    pub(crate) fn close(self, now: Time) -> Result<LogStats, LogError> {
         let owner = self.owner_state(now);
         self.log.close(owner, now)
     }

@@ -9,12 +9,12 @@ use super::peers::{Bounds, Peers, Telling};
 use crate::clock::{Time, WallTime};
 use crate::config::Scenario;
 use crate::ids::Epoch;
-use crate::net::message::{Carry, IssuerConfig, IssuerReady, Secret};
+use crate::net::message::{Carry, IndexRebuilt, IssuerConfig, IssuerReady, Secret};
 use crate::net::stream;
 use crate::perf::Meter;
 use crate::roles::event_loop::Next;
 use crate::scheduler::record::Start;
-use crate::storage::LogError;
+use crate::storage::{IndexOutcome, LogError, LogStats, Recovered};
 
 /// An issuer with an open log.
 pub(super) struct Serving {
@@ -59,9 +59,12 @@ impl Serving {
         ledger.core.carry_over(u128::from(*staffed_ns), (*recovered, *redelivered), rejected);
         let ready = IssuerReady {
             epoch,
+            segments: report.segments as u64,
             records: report.records,
             requeued,
             torn_bytes: report.torn_bytes,
+            kept_aside: report.kept_aside.as_ref().map(|path| path.display().to_string()),
+            rebuilt: rebuilt(report),
             elapsed: now.since(began),
         };
         Self {
@@ -94,12 +97,12 @@ impl Serving {
 
     /// Returns once what the director should know when requests are first taken.
     pub(super) fn take_ready(&mut self) -> Option<IssuerReady> {
-        match self.intake {
-            Intake::Opened(ready) => {
-                self.intake = Intake::Open;
-                Some(ready)
+        match std::mem::replace(&mut self.intake, Intake::Open) {
+            Intake::Opened(ready) => Some(ready),
+            other => {
+                self.intake = other;
+                None
             }
-            Intake::Closed(_) | Intake::Open => None,
         }
     }
 
@@ -108,8 +111,8 @@ impl Serving {
         self.ledger.log.deadline().min(self.peers.first_hello_deadline())
     }
 
-    /// Finishes the log.
-    pub(super) fn close(self, now: Time) -> Result<(), LogError> {
+    /// Finishes the log and returns its last figures.
+    pub(super) fn close(self, now: Time) -> Result<LogStats, LogError> {
         // A stale socket does no harm: the next issuer replaces it.
         let _ = std::fs::remove_file(&self.socket);
         self.ledger.close(now)
@@ -131,7 +134,7 @@ impl Serving {
 
     /// Opens the socket once ids may be given out.
     fn open_intake(&mut self, links: &mut Links) {
-        let Intake::Closed(ready) = self.intake else {
+        let Intake::Closed(ready) = &self.intake else {
             return;
         };
         if !self.ledger.core.can_issue() {
@@ -140,12 +143,20 @@ impl Serving {
         match stream::listen(&self.socket) {
             Ok(listener) => {
                 links.listen(listener, self.bounds.connection);
-                self.intake = Intake::Opened(ready);
+                self.intake = Intake::Opened(ready.clone());
             }
             Err(error) => {
                 log::error!("can not listen for users and workers: {error}");
             }
         }
+    }
+}
+
+/// Returns why the index was made anew, if it was.
+fn rebuilt(report: Recovered) -> Option<IndexRebuilt> {
+    match report.index {
+        IndexOutcome::Rebuilt { reason, lost_keys } => Some(IndexRebuilt { reason, lost_keys }),
+        IndexOutcome::Absent | IndexOutcome::Whole => None,
     }
 }
 

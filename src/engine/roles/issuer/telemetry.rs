@@ -6,9 +6,11 @@ use super::serving::Serving;
 use crate::clock::Time;
 use crate::ids::ServiceId;
 use crate::net::message::{
-    IssuerToDirector, IssuerTotals, ServiceLatencies, ServiceTotals, StoreTotals, TicketCounts,
+    IndexTotals, IssuerToDirector, IssuerTotals, ServiceLatencies, ServiceTotals, StoreTotals,
+    TicketCounts,
 };
 use crate::scheduler::stats::{Counts, ServiceStats};
+use crate::storage::LogStats;
 use crate::timeline::Timeline;
 
 /// Sends the telemetry that is due.
@@ -23,10 +25,19 @@ pub(super) fn send(serving: &Serving, due: Due, control: &Control, now: Time, li
     }
 }
 
-fn totals(serving: &Serving, now: Time) -> IssuerTotals {
+/// Returns all that was counted.
+pub(super) fn totals(serving: &Serving, now: Time) -> IssuerTotals {
     let stats = serving.ledger.core.stats();
     let line = stats.timeline();
-    let log = serving.ledger.log.stats();
+    let log = &serving.ledger.log;
+    let mut store = StoreTotals {
+        sync: serving.sync_times.spread().map(Into::into),
+        trouble: log.trouble().map(str::to_owned),
+        index_trouble: log.index_trouble().map(str::to_owned),
+        is_blocked: log.is_blocked(),
+        ..StoreTotals::default()
+    };
+    take_log_stats(&mut store, &log.stats());
     IssuerTotals {
         at: now,
         services: stats.services().iter().map(|service| of_service(service, now, line)).collect(),
@@ -36,18 +47,24 @@ fn totals(serving: &Serving, now: Time) -> IssuerTotals {
         recovered: stats.recovered,
         redelivered: stats.redelivered,
         bad_peers: serving.peers.refused,
-        store: StoreTotals {
-            records: log.records,
-            bytes: log.bytes,
-            batches: log.batches,
-            segments: log.segments,
-            syncs: log.syncs,
-            unsynced_bytes: log.unsynced_bytes,
-            sync: serving.sync_times.spread().map(Into::into),
-            trouble: serving.ledger.log.trouble().map(str::to_owned),
-            is_blocked: serving.ledger.log.is_blocked(),
-        },
+        store,
     }
+}
+
+/// Takes over what the log has counted.
+pub(super) fn take_log_stats(store: &mut StoreTotals, log: &LogStats) {
+    let LogStats { records, bytes, batches, segments, log_bytes, syncs, .. } = *log;
+    (store.records, store.bytes, store.batches, store.syncs) = (records, bytes, batches, syncs);
+    (store.segments, store.log_bytes, store.retired) = (segments, log_bytes, log.retired);
+    store.unsynced_bytes = log.unsynced_bytes;
+    store.index = IndexTotals {
+        keys: log.index_keys,
+        bytes: log.index_bytes,
+        rows: log.lmdb_rows,
+        file_bytes: log.lmdb_bytes,
+        behind_bytes: log.unindexed_bytes,
+        checkpoints: log.checkpoints,
+    };
 }
 
 fn of_service(stats: &ServiceStats, now: Time, line: &Timeline) -> ServiceTotals {

@@ -3,14 +3,14 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::Logstore;
+use super::{LogStats, Logstore};
 use crate::clock::Time;
 use crate::config::scenario::Compression;
 use crate::ids::Lsn;
 use crate::storage::format::RecordRef;
 use crate::storage::helper::{Gone, Helper};
 use crate::storage::index::{Key, Place};
-use crate::storage::indexer::{self, Advance, IndexJob, IndexNews, Indexer};
+use crate::storage::indexer::{self, Advance, Advanced, IndexJob, IndexNews, Indexer};
 use crate::storage::lmdb::Lmdb;
 use crate::storage::{Hands, IndexError, LogError};
 
@@ -51,7 +51,47 @@ pub(super) struct Checkpoints {
     pub(super) trouble: Option<String>,
 }
 
+impl Checkpoints {
+    /// Makes a last checkpoint after those that are under way.
+    pub(super) fn finish(mut self, last: Advance, stats: &mut LogStats) -> Result<(), LogError> {
+        let end = last.to;
+        self.helper.give(IndexJob::Advance(last));
+        let mut done = Err(LogError::ReadOnly);
+        for result in self.helper.finish() {
+            if let Ok(IndexNews::Advanced(advanced)) = &result {
+                stats.advanced(advanced);
+                if advanced.retired > 0 {
+                    stats.log_bytes = end.0 - advanced.first.0;
+                }
+            }
+            done = result;
+        }
+        done.map(drop)
+    }
+}
+
+impl LogStats {
+    /// Takes note of a checkpoint.
+    fn advanced(&mut self, advanced: &Advanced) {
+        self.checkpoints += 1;
+        self.lmdb_rows = advanced.rows;
+        self.lmdb_bytes = advanced.bytes;
+        self.retired += advanced.retired;
+        self.segments -= advanced.retired;
+    }
+}
+
 impl Logstore {
+    /// Returns why the next segment can't be made at present, if it can't.
+    pub fn trouble(&self) -> Option<&str> {
+        self.trouble.as_deref()
+    }
+
+    /// Returns why LMDB can't follow the log at present, if it can't. The log goes on without.
+    pub fn index_trouble(&self) -> Option<&str> {
+        self.checkpoints.as_ref().and_then(|made| made.trouble.as_deref())
+    }
+
     pub(super) fn follow(
         &mut self,
         mut indexer: Indexer,
@@ -180,11 +220,7 @@ impl Logstore {
                 made.first = advanced.first;
                 made.last = now;
                 self.index.cover(advanced.indexed);
-                self.stats.checkpoints += 1;
-                self.stats.lmdb_rows = advanced.rows;
-                self.stats.lmdb_bytes = advanced.bytes;
-                self.stats.retired += advanced.retired;
-                self.stats.segments -= advanced.retired;
+                self.stats.advanced(&advanced);
                 if advanced.retired > 0 {
                     self.shelf.retire(advanced.first);
                 }

@@ -1,13 +1,14 @@
 //! The log against crashes: cuts, flips, kills between any two commits.
 
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc;
 
 use proptest::prelude::*;
 
 use super::*;
 use crate::storage::dir::RealDir;
-use crate::storage::format::ALIGN;
+use crate::storage::format::{ALIGN, RECORD_HEADER_BYTES};
 use crate::storage::open::{LogPlace, Opening, Recovered};
 use crate::storage::reader::{self, log_dir};
 
@@ -166,6 +167,77 @@ fn each_batch_is_acknowledged_when_it_is_synced_and_begins_on_a_border() {
     for batch in 1..4 {
         assert_eq!(&bytes[batch * usize::try_from(ALIGN).unwrap()..][..4], b"PBAT");
     }
+}
+
+/// Opens a log whose helpers work only while the flag is set.
+fn open_held(dir: &Path, options: LogOptions) -> (Logstore, Arc<AtomicBool>) {
+    let works = Arc::new(AtomicBool::new(false));
+    let flag = Arc::clone(&works);
+    let hands = Hands::Caller(Arc::new(move || flag.load(Ordering::Relaxed)));
+    let mut place = LogPlace::in_data_dir(dir);
+    place.index = None;
+    let opening = Opening::begin(&place, options, hands).unwrap();
+    (opening.replay(&mut |_| {}).unwrap().0, works)
+}
+
+#[test]
+fn what_comes_during_a_sync_shares_blocks_and_the_next_sync() {
+    let dir = tempfile::tempdir().unwrap();
+    let options = LogOptions { policy: FsyncPolicy::EachBatch, ..OPTIONS };
+    let (mut log, works) = open_held(dir.path(), options);
+    let mut ends = Vec::new();
+    for number in 0..4 {
+        append(&mut log, number);
+        ends.push(log.commit(Time(1)).unwrap().unwrap());
+    }
+    // The first sync is under way; the second began on a border and was taken back twice.
+    let batch = (BATCH_HEADER_BYTES + RECORD_HEADER_BYTES) as u64;
+    let second = 2 * ALIGN + batch + 1;
+    let wanted = [ALIGN + batch, second, second + batch + 2, second + 2 * batch + 5].map(Lsn);
+    assert_eq!(ends, wanted);
+    assert!(log.poll(Time(1)).unwrap().acknowledged < ends[0]);
+    works.store(true, Ordering::Relaxed);
+    while log.poll(Time(1)).unwrap().acknowledged < ends[3] {}
+    assert_eq!((log.stats().syncs, log.stats().unsynced_bytes), (2, 0));
+    drop(log);
+    assert_eq!(open(dir.path()).2, numbers(0..4));
+}
+
+#[test]
+fn a_disk_that_is_behind_with_full_segments_holds_up_the_writer() {
+    let dir = tempfile::tempdir().unwrap();
+    let (mut log, works) = open_held(dir.path(), OPTIONS);
+    let mut number = 0;
+    while !log.is_blocked() {
+        append(&mut log, number);
+        log.commit(Time(1)).unwrap();
+        number += 1;
+        // Segments are made at once; only syncs are slow.
+        log.next =
+            NextSegment::Ready(log.files.prepare(OPTIONS.segment_bytes, Room::Reserved).unwrap());
+    }
+    assert_eq!(log.sealing, SEALING_MAX);
+    works.store(true, Ordering::Relaxed);
+    log.poll(Time(2)).unwrap();
+    log.commit(Time(2)).unwrap();
+    assert!(!log.is_blocked() && log.sealing < SEALING_MAX);
+    log.close(OwnerState::default(), Time(3)).unwrap();
+    assert_eq!(open(dir.path()).2, numbers(0..number));
+}
+
+#[test]
+fn a_writer_that_is_held_up_by_the_disk_can_wait_for_it() {
+    let dir = tempfile::tempdir().unwrap();
+    let (mut log, _) = open_held(dir.path(), OPTIONS);
+    // One commit of more than all segments that may wait.
+    let number = 4 * SEALING_MAX as u64 * OPTIONS.segment_bytes / 100;
+    for number in 0..number {
+        append(&mut log, number);
+    }
+    log.commit(Time(1)).unwrap();
+    log.wait_for_room(Time(1)).unwrap();
+    log.close(OwnerState::default(), Time(3)).unwrap();
+    assert_eq!(open(dir.path()).2, numbers(0..number));
 }
 
 #[test]
@@ -348,6 +420,36 @@ fn a_log_that_can_not_grow_keeps_what_was_appended_and_goes_on_by_itself() {
     assert_eq!((log.trouble(), log.has_uncommitted()), (None, false));
     log.close(OwnerState::default(), Time(4) + RETRY_AFTER).unwrap();
     assert_eq!(open(dir.path()).2, numbers(0..number + 1));
+}
+
+#[test]
+fn how_much_is_to_be_read_is_known_before() {
+    let dir = tempfile::tempdir().unwrap();
+    let place = LogPlace {
+        log: Arc::new(RealDir::new(log_dir(dir.path()))),
+        index: Some(dir.path().join("index")),
+    };
+    let begin = || Opening::begin(&place, OPTIONS, Hands::Threads(Arc::new(|| {}))).unwrap();
+    assert_eq!(begin().unread().unwrap(), Lsn(0)..Lsn(0), "there is nothing yet");
+    // All is read without an index, and only what came later with one.
+    let mut indexed = Lsn(0);
+    for round in 0..3 {
+        let opening = begin();
+        let unread = opening.unread().unwrap();
+        assert_eq!(unread.start, indexed, "round {round}");
+        let mut last = unread.start;
+        let (mut log, _) = opening.replay(&mut |record| last = record.lsn).unwrap();
+        assert!(unread.contains(&last) || unread.is_empty(), "{last} is not in {unread:?}");
+        for number in 0..3000 {
+            append(&mut log, number);
+            commit(&mut log, Time(1));
+        }
+        if round == 1 {
+            let stats = log.close(OwnerState::default(), Time(1)).unwrap();
+            indexed = Lsn(stats.log_bytes);
+        }
+    }
+    assert_eq!(begin().unread().unwrap().start, indexed);
 }
 
 #[test]
