@@ -10,7 +10,7 @@ use std::sync::Arc;
 use super::compress::codec;
 use super::format::{SEGMENT_HEADER_BYTES, SegmentHeader};
 use super::index::{Key, Place};
-use super::lmdb::{Checkpoint, Durability, IndexError, Lmdb, Row};
+use super::lmdb::{Checkpoint, Durability, Entry, IndexError, Lmdb, Row};
 use super::recovery::{self, Bytes, Cursor, Window};
 use super::retention::{self, Sealed};
 use super::segment::{Files, read_head};
@@ -87,20 +87,32 @@ impl Indexer {
         }
     }
 
-    /// Brings LMDB forward.
+    /// Brings LMDB forward. If there is much to learn, it is told in several transactions, of which
+    /// the last moves the checkpoint.
     fn advance(&mut self, advance: Advance) -> Result<Advanced, LogError> {
         let Advance { to, prev_crc, state, needed, is_clean } = advance;
-        let from = (self.checkpoint.indexed, self.checkpoint.prev_crc);
-        let mut rows = rows_between(&self.files, from, to)?;
-        let mut checkpoint = Checkpoint {
+        let Self { lmdb, checkpoint, files, .. } = self;
+        let from = (checkpoint.indexed, checkpoint.prev_crc);
+        let mut rows = Vec::new();
+        let mut added = Ok(());
+        visit_between(files, from, to, &mut |row| {
+            rows.push(Entry::new(&row));
+            if rows.len() == ADVANCE_ROWS && added.is_ok() {
+                checkpoint.is_clean = false;
+                added = lmdb.add(&mut rows, checkpoint);
+                rows.clear();
+            }
+        })?;
+        added?;
+        let mut moved = Checkpoint {
             indexed: to,
             prev_crc,
             is_clean,
             state: Some(state),
-            ..self.checkpoint.clone()
+            ..checkpoint.clone()
         };
-        self.lmdb.add(&mut rows, &mut checkpoint)?;
-        self.checkpoint = checkpoint;
+        lmdb.add(&mut rows, &mut moved)?;
+        self.checkpoint = moved;
         let retired = self.retire(needed)?;
         Ok(Advanced {
             indexed: to,
@@ -145,10 +157,14 @@ impl Indexer {
     }
 }
 
-/// Returns the rows of all records between two ends of batches. Of the first the header CRC is
-/// given too.
-pub(super) fn rows_between(files: &Files, from: (Lsn, u32), to: Lsn) -> Result<Vec<Row>, LogError> {
-    let mut rows = Vec::new();
+/// Visits the rows of all records between two ends of batches, in order. Of the first the header
+/// CRC is given too.
+pub(super) fn visit_between(
+    files: &Files,
+    from: (Lsn, u32),
+    to: Lsn,
+    visit: &mut dyn FnMut(Row),
+) -> Result<(), LogError> {
     let segments = files.segments()?;
     let mut at = from;
     for (index, listed) in segments.iter().enumerate() {
@@ -167,7 +183,7 @@ pub(super) fn rows_between(files: &Files, from: (Lsn, u32), to: Lsn) -> Result<V
         let from = Cursor { offset, prev_crc: at.1 };
         let mut bytes = Until { window: Window::new(&*file), end: to.0 - listed.first.0 };
         let found = recovery::scan(&mut bytes, &header, from, &mut |record| {
-            rows.push(row(record.key, record.lsn, record.value));
+            visit(row(record.key, record.lsn, record.value));
         })
         .map_err(failed)?;
         let end = next.unwrap_or(to).min(to);
@@ -176,7 +192,7 @@ pub(super) fn rows_between(files: &Files, from: (Lsn, u32), to: Lsn) -> Result<V
         }
         at = (end, found.last_crc);
     }
-    Ok(rows)
+    Ok(())
 }
 
 /// Returns the row of a record.
@@ -201,16 +217,20 @@ impl Bytes for Until<'_> {
     }
 }
 
+/// Rows that one transaction adds to an index that is in use.
+const ADVANCE_ROWS: usize = 1 << 16;
 /// Rows that one transaction of a rebuild adds: LMDB looks for every page among those that the
 /// transaction has changed, so few are faster.
 const BUILD_ROWS: usize = 1 << 14;
 /// Transactions' worth of rows that may wait for LMDB.
 const BUILD_AHEAD: usize = 16;
+/// Transactions of a rebuild after which what they wrote begins to go to the disk.
+const BUILD_FLUSH: usize = 64;
 
 /// Builds an index anew beside the old one, while the log is being read, on a thread of its own.
 pub(super) struct Builder {
-    rows: Vec<Row>,
-    sender: std::sync::mpsc::SyncSender<Vec<Row>>,
+    rows: Vec<Entry>,
+    sender: std::sync::mpsc::SyncSender<Vec<Entry>>,
     thread: std::thread::JoinHandle<Result<(Lmdb, Checkpoint), IndexError>>,
 }
 
@@ -225,14 +245,8 @@ impl Builder {
             _ => {}
         }
         let lmdb = Lmdb::open(dir, Durability::Building)?;
-        let (sender, receiver) = std::sync::mpsc::sync_channel::<Vec<Row>>(BUILD_AHEAD);
-        let build = move || {
-            let mut checkpoint = Checkpoint::empty([0; 16]);
-            for mut rows in receiver {
-                lmdb.add(&mut rows, &mut checkpoint)?;
-            }
-            Ok((lmdb, checkpoint))
-        };
+        let (sender, receiver) = std::sync::mpsc::sync_channel(BUILD_AHEAD);
+        let build = move || build(&lmdb, receiver).map(|checkpoint| (lmdb, checkpoint));
         let thread = std::thread::Builder::new()
             .name("index-build".to_owned())
             .spawn(build)
@@ -241,8 +255,9 @@ impl Builder {
     }
 
     /// Adds a row.
-    pub(super) fn add(&mut self, row: Row) {
-        self.rows.push(row);
+    pub(super) fn add(&mut self, row: &Row) {
+        // Encoded here: LMDB's thread has more to do than the one that reads.
+        self.rows.push(Entry::new(row));
         if self.rows.len() == BUILD_ROWS {
             let full = std::mem::replace(&mut self.rows, Vec::with_capacity(BUILD_ROWS));
             // A builder that has failed says why when it is asked to finish.
@@ -280,4 +295,25 @@ impl Builder {
             .map_err(failed(IoOp::Sync, parent))?;
         Ok(checkpoint)
     }
+}
+
+/// Adds rows as they come, while a thread of its own takes what is written to the disk.
+fn build(
+    lmdb: &Lmdb,
+    rows: std::sync::mpsc::Receiver<Vec<Entry>>,
+) -> Result<Checkpoint, IndexError> {
+    std::thread::scope(|scope| {
+        let (flush, due) = std::sync::mpsc::sync_channel(1);
+        let flusher = scope.spawn(move || due.iter().try_for_each(|()| lmdb.flush_building()));
+        let mut checkpoint = Checkpoint::empty([0; 16]);
+        for (count, mut rows) in (1..).zip(rows) {
+            lmdb.add(&mut rows, &mut checkpoint)?;
+            if count % BUILD_FLUSH == 0 {
+                // One that is under way will do, and one that has failed is reported below.
+                let _ = flush.try_send(());
+            }
+        }
+        drop(flush);
+        flusher.join().expect("a flush does not panic").map(|()| checkpoint)
+    })
 }

@@ -16,7 +16,7 @@
 use std::io;
 use std::ops::Bound;
 use std::path::{Path, PathBuf};
-use std::sync::{PoisonError, RwLock};
+use std::sync::{Mutex, MutexGuard, PoisonError, RwLock};
 
 use heed::types::Bytes;
 use heed::{
@@ -78,6 +78,20 @@ pub(super) struct Row {
     pub(super) place: Place,
 }
 
+/// A row as LMDB holds it, and its part of the sum.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Entry {
+    key: Key,
+    value: [u8; ROW_BYTES],
+    hash: u128,
+}
+
+impl Entry {
+    pub(super) fn new(row: &Row) -> Self {
+        Self { key: row.key, value: encode_place(&row.key, row.place), hash: hash(row) }
+    }
+}
+
 /// What the index knows about itself.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Checkpoint {
@@ -103,6 +117,9 @@ pub(super) struct Lmdb {
     path: PathBuf,
     /// Held for reading while a transaction lives, for writing while the map grows.
     map: RwLock<()>,
+    /// The latest state, for single keys: beginning a transaction costs as much as looking up a
+    /// key. Given up at every change, so it never keeps old pages from being used again.
+    reader: Mutex<Option<RoTxn<'static, WithoutTls>>>,
 }
 
 /// Whether each commit waits for the disk.
@@ -145,15 +162,25 @@ impl Lmdb {
             })
             .map_err(lmdb(&path))?
             .unwrap_commit();
-        Ok(Self { env, db, path, map: RwLock::new(()) })
+        Ok(Self { env, db, path, map: RwLock::new(()), reader: Mutex::new(None) })
     }
 
     /// Returns where a key's latest record stands.
     pub(super) fn get(&self, key: &Key) -> Result<Option<Place>, IndexError> {
-        let _alive = self.map.read().unwrap_or_else(PoisonError::into_inner);
-        let txn = self.read()?;
-        let value = self.db.get(&txn, key).map_err(lmdb(&self.path))?;
+        let mut reader = self.reader();
+        let txn = match &mut *reader {
+            Some(txn) => txn,
+            none => {
+                let txn = self.env.clone().static_read_txn();
+                none.insert(txn.map_err(|error| lmdb(&self.path)(error))?)
+            }
+        };
+        let value = self.db.get(txn, key).map_err(|error| lmdb(&self.path)(error))?;
         value.map(|value| self.place(key, value)).transpose()
+    }
+
+    fn reader(&self) -> MutexGuard<'_, Option<RoTxn<'static, WithoutTls>>> {
+        self.reader.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Visits the rows from a key on, in order, until `visit` returns false.
@@ -179,7 +206,7 @@ impl Lmdb {
     /// grows as needed. `rows` is sorted on the way.
     pub(super) fn add(
         &self,
-        rows: &mut [Row],
+        rows: &mut [Entry],
         checkpoint: &mut Checkpoint,
     ) -> Result<(), IndexError> {
         rows.sort_by_key(|row| row.key);
@@ -213,10 +240,17 @@ impl Lmdb {
         })
     }
 
+    /// Begins to make safe what was built without syncs.
+    pub(super) fn flush_building(&self) -> Result<(), IndexError> {
+        self.env.force_sync().map_err(lmdb(&self.path))
+    }
+
     /// Makes what was built without syncs safe and closes it.
     pub(super) fn finish_building(self) -> Result<(), IndexError> {
-        self.env.force_sync().map_err(lmdb(&self.path))?;
-        self.env.prepare_for_closing().wait();
+        let Self { env, path, reader, .. } = self;
+        drop(reader);
+        env.force_sync().map_err(lmdb(&path))?;
+        env.prepare_for_closing().wait();
         Ok(())
     }
 
@@ -248,6 +282,7 @@ impl Lmdb {
             match committed {
                 Ok(()) => {
                     *checkpoint = changed;
+                    *self.reader() = None;
                     return Ok(());
                 }
                 Err(heed::Error::Mdb(MdbError::MapFull)) => self.grow()?,
@@ -258,6 +293,8 @@ impl Lmdb {
 
     fn grow(&self) -> Result<(), IndexError> {
         let _alone = self.map.write().unwrap_or_else(PoisonError::into_inner);
+        let mut reader = self.reader();
+        *reader = None;
         let bytes = self.env.info().map_size.saturating_mul(2);
         log::info!("the index's map grows: bytes={bytes}");
         // SAFETY: no transaction of this process lives while the lock is held, and no other
@@ -268,28 +305,27 @@ impl Lmdb {
     fn put_rows(
         &self,
         txn: &mut RwTxn<'_>,
-        rows: &[Row],
+        rows: &[Entry],
         changed: &mut Checkpoint,
     ) -> Result<(), heed::Error> {
         let mut last: Option<Key> = self.db.last(txn)?.and_then(|(key, _)| key.try_into().ok());
-        for (index, row) in rows.iter().enumerate() {
-            if rows.get(index + 1).is_some_and(|next| next.key == row.key) {
+        for (index, Entry { key, value, hash }) in rows.iter().enumerate() {
+            if rows.get(index + 1).is_some_and(|next| next.key == *key) {
                 continue;
             }
-            let value = encode_place(&row.key, row.place);
-            if last.is_none_or(|last| row.key > last) {
+            if last.is_none_or(|last| *key > last) {
                 // Behind all others it needs no search and leaves full pages.
-                self.db.put_with_flags(txn, PutFlags::APPEND, &row.key, &value)?;
-                last = Some(row.key);
-            } else if let Some(before) = self.db.get_or_put(txn, &row.key, &value)? {
-                let before = decode_place(&row.key, before).ok_or(MdbError::Corrupted)?;
-                changed.hash =
-                    changed.hash.wrapping_sub(hash(&Row { key: row.key, place: before }));
+                self.db.put_with_flags(txn, PutFlags::APPEND, key, value)?;
+                last = Some(*key);
+            } else if let Some(before) = self.db.get_or_put(txn, key, value)? {
+                let place = decode_place(key, before).ok_or(MdbError::Corrupted)?;
+                let before = self::hash(&Row { key: *key, place });
+                changed.hash = changed.hash.wrapping_sub(before);
                 changed.rows -= 1;
-                self.db.put(txn, &row.key, &value)?;
+                self.db.put(txn, key, value)?;
             }
             changed.rows += 1;
-            changed.hash = changed.hash.wrapping_add(hash(row));
+            changed.hash = changed.hash.wrapping_add(*hash);
         }
         Ok(())
     }

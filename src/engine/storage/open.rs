@@ -13,7 +13,7 @@ use super::dir::{Dir, Lock, RealDir};
 use super::format::{RecordRef, SegmentHeader};
 use super::index::{Index, Key, Place};
 use super::indexer::{Builder, Indexer, row};
-use super::lmdb::{self, Checkpoint, Durability, Inspection, Lmdb};
+use super::lmdb::{self, Checkpoint, Durability, Inspection, Lmdb, Row};
 use super::logstore::{self, Active, LogOptions, Logstore};
 use super::reader::{self, ScanReport, Start, TornTail};
 use super::segment::{Files, Form};
@@ -101,10 +101,14 @@ impl Opening {
     pub fn begin(place: &LogPlace, options: LogOptions, hands: Hands) -> Result<Self, LogError> {
         let mut opening = Self::begin_cold(place, options, hands)?;
         if let Some(dir) = &place.index {
-            match lmdb::inspect(dir, &mut |_| {})? {
+            let mut known = Lsn(0);
+            let visit = &mut |row: &Row| {
+                known = known.max(Lsn(row.place.lsn.0 + u64::from(row.place.len)));
+            };
+            match lmdb::inspect(dir, visit)? {
                 Inspection::Missing => opening.cold = "there was none".to_owned(),
                 Inspection::Torn(reason) => opening.cold = format!("a crash left it: {reason}"),
-                Inspection::Whole(checkpoint) => opening.judge(dir, checkpoint)?,
+                Inspection::Whole(checkpoint) => opening.judge(dir, checkpoint, known)?,
             }
         }
         Ok(opening)
@@ -138,13 +142,16 @@ impl Opening {
         })
     }
 
-    /// Decides whether a whole index belongs to the log as it is now.
-    fn judge(&mut self, dir: &Path, checkpoint: Checkpoint) -> Result<(), LogError> {
+    /// Decides whether a whole index, which knows of no record behind `known`, belongs to the log
+    /// as it is now.
+    fn judge(&mut self, dir: &Path, checkpoint: Checkpoint, known: Lsn) -> Result<(), LogError> {
+        // LMDB is told nothing that is not on the disk, and may know more than its checkpoint.
+        let known = known.max(checkpoint.indexed);
         let segments = self.files.segments()?;
-        let holds = segments.iter().rev().find(|segment| segment.first <= checkpoint.indexed);
+        let holds = segments.iter().rev().find(|segment| segment.first <= known);
         let reason = match (holds, segments.first()) {
             (None, _) | (_, None) => {
-                self.known_synced = checkpoint.indexed;
+                self.known_synced = known;
                 "the log has lost all that it knew"
             }
             (_, Some(first)) if first.first > checkpoint.first => {
@@ -158,11 +165,11 @@ impl Opening {
                 let head = super::segment::read_head(&*file).map_err(failed)?;
                 let is_other = SegmentHeader::decode(&head)
                     .is_ok_and(|header| header.log_id != checkpoint.log_id);
-                self.known_synced = checkpoint.indexed;
+                self.known_synced = known;
                 if is_other {
                     self.known_synced = Lsn(0);
                     "it belongs to another log"
-                } else if segment.first.0 + bytes < checkpoint.indexed.0 {
+                } else if segment.first.0 + bytes < known.0 {
                     "the log has lost its end"
                 } else if checkpoint.state.is_none() {
                     "it was never finished"
@@ -198,9 +205,12 @@ impl Opening {
         from: &Key,
         visit: &mut dyn FnMut(&Key, Place),
     ) -> Result<(), LogError> {
-        if let Some((lmdb, _)) = &self.warm {
+        if let Some((lmdb, checkpoint)) = &self.warm {
             lmdb.visit_from(from, &mut |row| {
-                visit(&row.key, row.place);
+                // LMDB may know more than the state that is kept with it.
+                if row.place.lsn < checkpoint.indexed {
+                    visit(&row.key, row.place);
+                }
                 true
             })?;
         }
@@ -258,7 +268,7 @@ impl Opening {
         let found = reader::scan_files(&self.files, start, self.known_synced, &mut |record| {
             let row = row(record.key, record.lsn, record.value);
             match &mut builder {
-                Some(builder) => builder.add(row),
+                Some(builder) => builder.add(&row),
                 None => index.insert(&row.key, row.place),
             }
             visit(record);

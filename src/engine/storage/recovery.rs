@@ -41,44 +41,54 @@ impl Bytes for &[u8] {
 /// The bytes of a file, read ahead.
 pub(super) struct Window<'a> {
     file: &'a dyn ReadAt,
+    /// As long as the longest read so far; it is never cleared.
     buf: Vec<u8>,
+    /// How many of its bytes are the file's.
+    filled: usize,
     /// Where the buffer's first byte stands in the file.
     start: u64,
 }
 
 impl<'a> Window<'a> {
     pub(super) fn new(file: &'a dyn ReadAt) -> Self {
-        Self { file, buf: Vec::new(), start: 0 }
+        Self { file, buf: Vec::new(), filled: 0, start: 0 }
     }
 
     /// Drops what was read ahead: a writer may have changed it.
     pub(super) fn forget(&mut self) {
-        self.buf.clear();
+        self.filled = 0;
+    }
+
+    /// Reads on so that the buffer begins at `offset` and has `count` bytes, fewer only at the end.
+    fn read_on(&mut self, offset: u64, count: usize) -> io::Result<()> {
+        let wanted = count.max(READ_BYTES);
+        let known = match usize::try_from(offset.wrapping_sub(self.start)) {
+            Ok(at) if offset >= self.start && at < self.filled => {
+                self.buf.copy_within(at..self.filled, 0);
+                self.filled - at
+            }
+            _ => 0,
+        };
+        (self.start, self.filled) = (offset, known);
+        if self.buf.len() < wanted {
+            self.buf.resize(wanted, 0);
+        }
+        self.filled += self.file.read_at(&mut self.buf[known..wanted], offset + known as u64)?;
+        Ok(())
     }
 }
 
 impl Bytes for Window<'_> {
     type Error = io::Error;
 
+    #[inline]
     fn at(&mut self, offset: u64, count: usize) -> io::Result<&[u8]> {
-        let end = self.start + self.buf.len() as u64;
+        let end = self.start + self.filled as u64;
         if offset < self.start || offset + count as u64 > end {
-            let wanted = count.max(READ_BYTES);
-            let known = match usize::try_from(offset.wrapping_sub(self.start)) {
-                Ok(at) if offset >= self.start && at < self.buf.len() => {
-                    self.buf.copy_within(at.., 0);
-                    self.buf.len() - at
-                }
-                _ => 0,
-            };
-            self.start = offset;
-            self.buf.resize(wanted.max(known), 0);
-            let read = self.file.read_at(&mut self.buf[known..], offset + known as u64);
-            self.buf.truncate(known + *read.as_ref().unwrap_or(&0));
-            read?;
+            self.read_on(offset, count)?;
         }
-        let at = usize::try_from(offset - self.start).unwrap_or(usize::MAX).min(self.buf.len());
-        let rest = &self.buf[at..];
+        let at = usize::try_from(offset - self.start).unwrap_or(usize::MAX).min(self.filled);
+        let rest = &self.buf[at..self.filled];
         Ok(&rest[..count.min(rest.len())])
     }
 }

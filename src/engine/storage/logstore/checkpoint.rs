@@ -142,8 +142,13 @@ impl Logstore {
     /// Looks for a key in the part of the log that LMDB does not know.
     fn search(&self, key: &Key, made: &Checkpoints) -> Result<Option<Place>, LogError> {
         let (from, prev_crc) = made.indexed;
-        let rows = indexer::rows_between(&self.files, (from, prev_crc), self.plan.written())?;
-        Ok(rows.iter().rev().find(|row| row.key == *key).map(|row| row.place))
+        let mut place = None;
+        indexer::visit_between(&self.files, (from, prev_crc), self.plan.written(), &mut |row| {
+            if row.key == *key {
+                place = Some(row.place);
+            }
+        })?;
+        Ok(place)
     }
 
     /// Returns whether the owner should hand over its state now ([`Self::checkpoint`]).

@@ -7,8 +7,11 @@ use std::sync::mpsc;
 use proptest::prelude::*;
 
 use super::*;
+use crate::storage::IndexOutcome;
 use crate::storage::dir::RealDir;
 use crate::storage::format::{ALIGN, RECORD_HEADER_BYTES};
+use crate::storage::indexer;
+use crate::storage::lmdb::{self, Durability, Entry, Lmdb};
 use crate::storage::open::{LogPlace, Opening, Recovered};
 use crate::storage::reader::{self, log_dir};
 
@@ -450,6 +453,61 @@ fn how_much_is_to_be_read_is_known_before() {
         }
     }
     assert_eq!(begin().unread().unwrap().start, indexed);
+}
+
+#[test]
+fn lmdb_may_know_more_than_the_state_that_is_kept_with_it() {
+    let dir = tempfile::tempdir().unwrap();
+    let index = dir.path().join("index");
+    let place =
+        LogPlace { log: Arc::new(RealDir::new(log_dir(dir.path()))), index: Some(index.clone()) };
+    let begin = || Opening::begin(&place, OPTIONS, Hands::Threads(Arc::new(|| {}))).unwrap();
+    let mut write = |numbers: std::ops::Range<u64>| {
+        let (mut log, _) = begin().replay(&mut |_| {}).unwrap();
+        numbers.for_each(|number| append(&mut log, number));
+        commit(&mut log, Time(1));
+        log
+    };
+    write(1..11).close(OwnerState { bytes: b"state".to_vec(), needed: None }, Time(1)).unwrap();
+    drop(write(11..21));
+    // A crash in the middle of a checkpoint of several transactions.
+    let mut rows = Vec::new();
+    reader::scan(dir.path(), &mut |record| {
+        rows.push(indexer::row(record.key, record.lsn, record.value));
+    })
+    .unwrap();
+    let lmdb::Inspection::Whole(mut checkpoint) = lmdb::inspect(&index, &mut |_| {}).unwrap()
+    else {
+        panic!("it was closed in order")
+    };
+    checkpoint.is_clean = false;
+    let mut later: Vec<Entry> = rows[10..].iter().map(Entry::new).collect();
+    let lmdb = Lmdb::open(&index, Durability::Synced).unwrap();
+    lmdb.add(&mut later, &mut checkpoint).unwrap();
+    drop(lmdb);
+
+    let opening = begin();
+    let mut known = 0;
+    opening.visit_keys(&[0; 16], &mut |_, _| known += 1).unwrap();
+    assert_eq!((opening.state(), known), (Some(&b"state"[..]), 10));
+    let mut replayed = Vec::new();
+    let (mut log, _) = opening.replay(&mut |record| replayed.push(record.lsn)).unwrap();
+    assert_eq!(replayed, rows[10..].iter().map(|row| row.place.lsn).collect::<Vec<_>>());
+    for number in 1..21 {
+        let (_, key, value) = record(number);
+        assert_eq!(log.get(&key).unwrap().unwrap().value, value);
+    }
+    drop(log);
+
+    // What LMDB knows was on the disk, whatever its checkpoint says.
+    let file = std::fs::File::options().write(true).open(path_of(dir.path(), Lsn(0))).unwrap();
+    file.set_len(rows[15].place.lsn.0).unwrap();
+    let (_, recovered) = begin().replay(&mut |_| {}).unwrap();
+    assert!(
+        matches!(recovered.index, IndexOutcome::Rebuilt { lost_keys: 5, .. }),
+        "{:?}",
+        recovered.index
+    );
 }
 
 #[test]
