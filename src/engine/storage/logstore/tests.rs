@@ -462,7 +462,7 @@ fn lmdb_may_know_more_than_the_state_that_is_kept_with_it() {
     let place =
         LogPlace { log: Arc::new(RealDir::new(log_dir(dir.path()))), index: Some(index.clone()) };
     let begin = || Opening::begin(&place, OPTIONS, Hands::Threads(Arc::new(|| {}))).unwrap();
-    let mut write = |numbers: std::ops::Range<u64>| {
+    let write = |numbers: std::ops::Range<u64>| {
         let (mut log, _) = begin().replay(&mut |_| {}).unwrap();
         numbers.for_each(|number| append(&mut log, number));
         commit(&mut log, Time(1));
