@@ -78,6 +78,7 @@ fn describe_issued(lsn: u64, issued: &Issued<'_>) -> Value {
         "seq": issued.token.seq, "service": issued.service.0, "demand_ns": issued.demand_ns,
         "scheduled_ns": issued.scheduled.0, "submitted_ns": issued.submitted.0,
         "arrived_ns": issued.arrived.0, "waiting_seen": issued.waiting_seen,
+        "delayed": issued.is_delayed,
         "payload_bytes": issued.payload.len(),
     })
 }

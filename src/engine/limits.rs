@@ -120,6 +120,11 @@ pub const ABORT_GRACE: Duration = Duration::from_secs(1);
 /// Requests of one user process that may wait for an answer; more are dropped and counted.
 pub const ASKS_WAITING_MAX: usize = 1_000_000;
 
+// --- log ------------------------------------------------------------------------------------
+
+/// LMDB follows once a second if it is at least this far behind the log.
+pub const CHECKPOINT_BYTES_MIN: u64 = 256 << 10;
+
 // --- tickets --------------------------------------------------------------------------------
 
 /// Ticket ids that one durable lease covers.

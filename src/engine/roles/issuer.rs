@@ -142,6 +142,7 @@ impl IssuerRole {
                 retain_bytes: scenario.storage.retain_bytes,
                 index_bytes: scenario.storage.index_bytes,
                 compression: scenario.storage.compression,
+                checkpoint_bytes: limits::CHECKPOINT_BYTES_MIN,
             },
             recovery: Recovery::new(options(&scenario), config.run, config.timeline.clone()),
             progress: Arc::clone(&progress),

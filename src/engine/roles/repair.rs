@@ -149,6 +149,7 @@ fn begin(data_dir: &Path, trust: Trust) -> Result<Opening, LogError> {
         retain_bytes: None,
         index_bytes: 1 << 20,
         compression: Compression::None,
+        checkpoint_bytes: limits::CHECKPOINT_BYTES_MIN,
     };
     let place = LogPlace::in_data_dir(data_dir);
     let hands = Hands::Threads(std::sync::Arc::new(|| {}));

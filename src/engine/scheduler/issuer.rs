@@ -243,8 +243,16 @@ impl Issuer {
                 integrals[1] = integrals[1].saturating_sub(served);
             }
         }
+        // The log says that these have ended, though their users are not told yet.
+        let untold = self.untold.iter().filter_map(|untold| match *untold {
+            Untold::Done { token, id, outcome, is_foreign: false } => Some((token, id, outcome)),
+            Untold::Done { .. } | Untold::Accepted(_) => None,
+        });
+        let finished: Vec<_> = self.tokens.finished().chain(untold).collect();
+        let next_seqs = self.tokens.next_seqs();
         let mut out = Vec::new();
-        state::encode(&mut out, mark, (lease, self.oldest_open()), &services, &self.tokens);
+        let ids = (lease, self.oldest_open());
+        state::encode(&mut out, mark, ids, &services, next_seqs, &finished);
         out
     }
 
@@ -343,6 +351,7 @@ impl Issuer {
         let id = TicketId(self.next_id);
         self.next_id += 1;
         let waiting_seen = self.queues.len();
+        let is_delayed = self.free_seats.len() <= waiting_seen as usize;
         effects.record(&Record::Issued(Issued {
             id,
             token: request.token,
@@ -352,12 +361,12 @@ impl Issuer {
             submitted: request.submitted,
             arrived: now,
             waiting_seen,
+            is_delayed,
             payload: request.payload,
         }));
         let handle = self.take_entry();
         let place = self.queues.push(request.service, handle);
         self.tokens.open(request.token, handle);
-        let is_delayed = self.free_seats.len() <= waiting_seen as usize;
         self.stats.issued(request.service, now, is_delayed);
         let ticket = &mut self.tickets[handle as usize];
         ticket.state = State::Waiting;

@@ -11,7 +11,7 @@
 //! kind 3 issued     key: ticket u64, 0 u64
 //!                   value: user u32 | seq u64 | service u8 | class u8 | priority u8
 //!                          | demand ns u64 | scheduled u64 | submitted u64 | arrived u64
-//!                          | waiting seen u32 | payload
+//!                          | waiting seen u32, highest bit: no seat was free | payload
 //! kind 4 completed  key: ticket u64, 1 u64
 //!                   value: outcome u8 | worker u16 | attempts u8
 //!                          | durable u64 | started u64 | last started u64 | ended u64
@@ -19,6 +19,11 @@
 
 use crate::clock::{Time, WallTime};
 use crate::ids::{Epoch, RunId, ServiceId, TicketId, Token, UserId, WorkerId};
+use crate::limits;
+
+/// The bit of the waiting tickets that says that no seat was free.
+const DELAYED_SHIFT: u32 = 31;
+const _: () = assert!(limits::ROOM_MAX < 1 << DELAYED_SHIFT, "no room for the bit");
 
 /// The bytes of a record's key.
 pub type Key = [u8; 16];
@@ -68,6 +73,8 @@ pub struct Issued<'a> {
     pub arrived: Time,
     /// Tickets that waited at that moment.
     pub waiting_seen: u32,
+    /// No seat was free for it at that moment.
+    pub is_delayed: bool,
     /// What the ticket carries.
     pub payload: &'a [u8],
 }
@@ -238,7 +245,8 @@ impl<'a> Issued<'a> {
         fixed[23..31].copy_from_slice(&self.scheduled.0.to_be_bytes());
         fixed[31..39].copy_from_slice(&self.submitted.0.to_be_bytes());
         fixed[39..47].copy_from_slice(&self.arrived.0.to_be_bytes());
-        fixed[47..51].copy_from_slice(&self.waiting_seen.to_be_bytes());
+        let seen = self.waiting_seen | u32::from(self.is_delayed) << DELAYED_SHIFT;
+        fixed[47..51].copy_from_slice(&seen.to_be_bytes());
         out.extend_from_slice(&fixed);
         out.extend_from_slice(self.payload);
     }
@@ -246,15 +254,19 @@ impl<'a> Issued<'a> {
     fn take(id: TicketId, fields: &mut Fields<'a>) -> Option<Self> {
         let token = Token { user: UserId(fields.u32()?), seq: fields.u64()? };
         let [service, _class, _priority] = fields.bytes()?;
+        let demand_ns = fields.u64()?;
+        let (scheduled, submitted, arrived) = (fields.time()?, fields.time()?, fields.time()?);
+        let seen = fields.u32()?;
         Some(Self {
             id,
             token,
             service: ServiceId(service),
-            demand_ns: fields.u64()?,
-            scheduled: fields.time()?,
-            submitted: fields.time()?,
-            arrived: fields.time()?,
-            waiting_seen: fields.u32()?,
+            demand_ns,
+            scheduled,
+            submitted,
+            arrived,
+            waiting_seen: seen & !(1 << DELAYED_SHIFT),
+            is_delayed: seen >> DELAYED_SHIFT == 1,
             payload: fields.rest(),
         })
     }
@@ -368,6 +380,7 @@ mod tests {
             submitted: Time(2),
             arrived: Time(3),
             waiting_seen: 4,
+            is_delayed: true,
             payload: b"a parcel",
         }));
         check(&Record::Completed(Completed {
@@ -394,6 +407,7 @@ mod tests {
                 submitted: Time(0),
                 arrived: Time(0),
                 waiting_seen: 0,
+                is_delayed: false,
                 payload: b"",
             })
             .key()

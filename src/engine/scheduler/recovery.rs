@@ -103,6 +103,24 @@ impl Recovery {
         Epoch(self.last_epoch.0 + 1)
     }
 
+    /// Returns what was found, to be compared; without time averages, see [`super::state`].
+    #[cfg(test)]
+    pub(crate) fn found(&self) -> String {
+        let service = |stats: &super::stats::ServiceStats| {
+            let latencies = &stats.latencies;
+            let latencies =
+                [&latencies.wait, &latencies.service, &latencies.sojourn, &latencies.overhead]
+                    .map(crate::perf::Histogram::to_bytes);
+            (stats.totals, stats.measured, stats.delayed, stats.window_completions, latencies)
+        };
+        let services: Vec<_> = self.stats.services().iter().map(service).collect();
+        let open: Vec<_> = self.open.values().map(|open| (open.id, open.token)).collect();
+        let finished: Vec<_> = self.tokens.finished().collect();
+        let next_seqs = self.tokens.next_seqs();
+        let (mark, next_id) = (self.mark(), self.next_id);
+        format!("{mark:?} {next_id} {open:?} {finished:?} {next_seqs:?} {services:?}")
+    }
+
     /// Returns the first id that was never leased.
     pub fn next_id(&self) -> TicketId {
         self.next_id
@@ -139,8 +157,7 @@ impl Recovery {
         let open = self.open_ticket(issued);
         if !open.is_foreign {
             self.tokens.open(issued.token, 0);
-            let is_delayed = issued.waiting_seen > 0;
-            self.stats.replay_issued(open.service, issued.arrived, is_delayed);
+            self.stats.replay_issued(open.service, issued.arrived, issued.is_delayed);
         }
         self.open.insert(issued.id, open);
     }

@@ -2,8 +2,10 @@
 //! read the whole log for.
 //!
 //! It holds only what the log says up to that position, so that a restart which finds no state
-//! and reads all of the log comes to the same. Open tickets are not in it: the index finds them,
-//! and the log has them. What no log holds (rejections, staffed time) the director carries over.
+//! and reads all of the log comes to the same counts, latencies and tokens. (Time averages then lack
+//! their maxima, a second wait of tickets whose worker died, and tickets of earlier runs.) Open
+//! tickets are not in it: the index finds them, and the log has them. What no log holds
+//! (rejections, staffed time) the director carries over.
 //!
 //! ```text
 //! version u8 | run u64 | first ticket of the run u64 | epoch u32 | lease u64 | oldest open u64
@@ -49,7 +51,8 @@ pub(super) fn encode(
     mark: &RunMark,
     (lease, oldest_open): (TicketId, TicketId),
     services: &[(ServiceStats, [u128; 2])],
-    tokens: &Tokens,
+    next_seqs: &[Vec<u64>],
+    finished: &[(Token, TicketId, Outcome)],
 ) {
     out.push(VERSION);
     out.extend_from_slice(&mark.run.0.to_be_bytes());
@@ -61,16 +64,15 @@ pub(super) fn encode(
     for (service, integrals) in services {
         put_service(out, service, *integrals);
     }
-    let next_seq = tokens.next_seqs();
-    put_u16(out, next_seq.len());
-    for users in next_seq {
+    put_u16(out, next_seqs.len());
+    for users in next_seqs {
         put_u32(out, users.len());
         for seq in users {
             out.extend_from_slice(&seq.to_be_bytes());
         }
     }
-    put_u32(out, tokens.finished().len());
-    for (token, id, outcome) in tokens.finished() {
+    put_u32(out, finished.len());
+    for (token, id, outcome) in finished {
         out.extend_from_slice(&token.user.0.to_be_bytes());
         out.extend_from_slice(&token.seq.to_be_bytes());
         out.extend_from_slice(&id.0.to_be_bytes());

@@ -161,6 +161,7 @@ mod tests {
             submitted: Time(0),
             arrived: Time(0),
             waiting_seen: 0,
+            is_delayed: false,
             payload: b"",
         })
     }

@@ -10,6 +10,7 @@ use rand_chacha::rand_core::{Rng, SeedableRng};
 
 use crate::clock::Time;
 use crate::config::scenario::{Compression, FsyncPolicy};
+use crate::limits;
 use crate::storage::{
     Hands, IndexOutcome, LogError, LogOptions, LogPlace, Logstore, Opening, OwnerState, Recovered,
 };
@@ -23,6 +24,7 @@ fn open(dir: &Path) -> Result<(Logstore, Recovered, u64), LogError> {
         retain_bytes: None,
         index_bytes: 1 << 20,
         compression: Compression::None,
+        checkpoint_bytes: limits::CHECKPOINT_BYTES_MIN,
     };
     let opening =
         Opening::begin(&LogPlace::in_data_dir(dir), options, Hands::Caller(Arc::new(|| true)))?;

@@ -9,6 +9,7 @@ use super::disk::SimDisk;
 use crate::clock::Time;
 use crate::config::scenario::{Compression, FsyncPolicy};
 use crate::ids::Lsn;
+use crate::limits;
 use crate::storage::dir::Dir;
 use crate::storage::{
     Hands, LogError, LogOptions, LogPlace, Logstore, Opening, OwnerState, RecordRef, reader,
@@ -37,6 +38,7 @@ fn open(disk: &SimDisk, policy: FsyncPolicy) -> Result<(Logstore, Vec<Logged>), 
         retain_bytes: None,
         index_bytes: 1 << 20,
         compression: Compression::None,
+        checkpoint_bytes: limits::CHECKPOINT_BYTES_MIN,
     };
     let place = LogPlace { log: Arc::new(disk.clone()), index: None };
     let opening = Opening::begin(&place, options, Hands::Caller(Arc::new(|| true)))?;

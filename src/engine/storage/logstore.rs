@@ -33,10 +33,12 @@ use crate::config::scenario::{Compression, FsyncPolicy};
 use crate::ids::Lsn;
 
 mod checkpoint;
+mod preamble;
 mod syncing;
 
 use checkpoint::Checkpoints;
 pub use checkpoint::OwnerState;
+pub use preamble::Preamble;
 use syncing::{SyncJob, Synced, carry_out};
 
 /// Room that is left at the end of a segment for a mark: the last word of a log that ends there.
@@ -63,6 +65,8 @@ pub struct LogOptions {
     pub index_bytes: u64,
     /// How sealed segments are packed, where there is an index.
     pub compression: Compression,
+    /// LMDB follows once a second if it is at least this many bytes behind.
+    pub checkpoint_bytes: u64,
 }
 
 impl LogOptions {
@@ -144,6 +148,8 @@ pub struct Logstore {
     /// Batches that are not written: for each, a gap for its header and then its records.
     buf: Vec<u8>,
     batches: Vec<Gathered>,
+    /// What each new segment begins with.
+    preamble: Vec<Preamble>,
     plan: CommitPlan,
     /// Full segments that are not known to be on the disk.
     sealing: usize,
@@ -222,6 +228,7 @@ impl Logstore {
             prev_crc,
             buf: Vec::new(),
             batches: Vec::new(),
+            preamble: Vec::new(),
             plan: CommitPlan::new(options.policy, end),
             sealing: 0,
             is_covered: true,
@@ -241,7 +248,7 @@ impl Logstore {
             _lock: lock,
         };
         if let Some(indexer) = indexer {
-            log.checkpoints = Some(log.follow(indexer, hands)?);
+            log.checkpoints = Some(log.follow(indexer, options.checkpoint_bytes, hands)?);
         }
         Ok(log)
     }
@@ -354,14 +361,7 @@ impl Logstore {
             }
             let place = self.active.lsn(offset);
             move_records(&mut self.buf[start + BATCH_HEADER_BYTES..end], lsn, place);
-            let header = BatchHeader {
-                payload_bytes: u32::try_from(end - start - BATCH_HEADER_BYTES)
-                    .expect("a batch takes no records beyond its bound"),
-                records,
-                lsn: place,
-                synced: self.plan.synced(),
-                prev_crc: self.prev_crc,
-            };
+            let header = self.batch_header(end - start - BATCH_HEADER_BYTES, records, place);
             let head = self.buf[start..].first_chunk_mut().expect("a gap was left for the header");
             self.prev_crc = header.encode(self.active.salt, head);
             offset += bytes;
@@ -386,9 +386,7 @@ impl Logstore {
         };
         let bytes = &self.buf[first.start..last.end];
         let offset = end - bytes.len() as u64;
-        self.active.file.write_at(bytes, offset).map_err(|error| {
-            self.files.failed(IoOp::Write, &segment_name(self.active.first))(error)
-        })?;
+        self.write_at(bytes, offset)?;
         let mut records = 0;
         for batch in batches {
             let lsn = self.active.lsn(offset + (batch.start - first.start) as u64);
@@ -396,13 +394,36 @@ impl Logstore {
             insert_records(&mut self.index, payload, Lsn(lsn.0 + BATCH_HEADER_BYTES as u64));
             records += u64::from(batch.records);
         }
-        self.stats.bytes += bytes.len() as u64;
-        self.stats.batches += batches.len() as u64;
+        let batches = batches.len() as u64;
+        self.note_written(batches, records, end, now);
+        self.stats.bytes += end - offset;
+        Ok(())
+    }
+
+    fn write_at(&self, bytes: &[u8], offset: u64) -> Result<(), LogError> {
+        self.active.file.write_at(bytes, offset).map_err(|error| {
+            self.files.failed(IoOp::Write, &segment_name(self.active.first))(error)
+        })
+    }
+
+    /// Takes note that batches were written and end at an offset of the segment.
+    fn note_written(&mut self, batches: u64, records: u64, end: u64, now: Time) {
+        self.stats.batches += batches;
         self.stats.records += records;
         self.active.end = end;
         self.plan.wrote(self.active.lsn(end), records, now);
         self.is_covered = false;
-        Ok(())
+    }
+
+    fn batch_header(&self, payload_bytes: usize, records: u16, lsn: Lsn) -> BatchHeader {
+        BatchHeader {
+            payload_bytes: u32::try_from(payload_bytes)
+                .expect("a batch takes no records beyond its bound"),
+            records,
+            lsn,
+            synced: self.plan.synced(),
+            prev_crc: self.prev_crc,
+        }
     }
 
     fn next_offset(&self) -> u64 {
@@ -436,6 +457,7 @@ impl Logstore {
         self.collect_segment(now);
         self.stats.segments += 1;
         self.stats.rolls += 1;
+        self.write_preamble(now)?;
         Ok(true)
     }
 
@@ -587,12 +609,9 @@ impl Logstore {
             return Ok(());
         }
         let (mark, crc) = mark(&self.active, offset, self.plan.synced(), self.prev_crc);
-        let name = segment_name(self.active.first);
-        self.active.file.write_at(&mark, offset).map_err(self.files.failed(IoOp::Write, &name))?;
+        self.write_at(&mark, offset)?;
         self.prev_crc = crc;
-        self.active.end = end;
-        self.is_covered = false;
-        self.plan.wrote(self.active.lsn(end), 0, now);
+        self.note_written(0, 0, end, now);
         Ok(())
     }
 

@@ -39,7 +39,7 @@ mod shelf;
 pub use format::RecordRef;
 pub use helper::Hands;
 pub use lmdb::IndexError;
-pub use logstore::{LogOptions, LogStats, Logstore, OwnerState, Progress};
+pub use logstore::{LogOptions, LogStats, Logstore, OwnerState, Preamble, Progress};
 pub use open::{IndexOutcome, LogPlace, Opening, Recovered, index_dir};
 
 /// Returns the process that writes the log in a data directory, if one does.

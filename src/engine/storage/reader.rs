@@ -190,7 +190,9 @@ impl<'a> Reading<'a> {
             if file_bytes < segment.bytes {
                 return Err(self.damaged(listed, file_bytes, "it ends before the next one begins"));
             }
-            self.follow(segment, header, 0);
+            // Nobody has read how it ends; where reading begins right behind it, that is known.
+            let last_crc = if next == start.lsn { start.prev_crc } else { 0 };
+            self.follow(segment, header, last_crc);
             return Ok(true);
         }
         // The segment in which reading begins is read whole: that costs little, and what was

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use engine::config::scenario::{Compression, FsyncPolicy};
 use engine::ids::Lsn;
+use engine::limits;
 use engine::storage::{Hands, LogOptions, LogPlace, Logstore, Opening, OwnerState};
 
 use crate::{SEGMENT_BYTES, VALUE_BYTES, key, now, seconds_since};
@@ -38,6 +39,7 @@ pub(crate) fn options(policy: FsyncPolicy) -> LogOptions {
         retain_bytes: None,
         index_bytes: INDEX_BYTES,
         compression: Compression::None,
+        checkpoint_bytes: limits::CHECKPOINT_BYTES_MIN,
     }
 }
 

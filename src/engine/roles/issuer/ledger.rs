@@ -9,7 +9,9 @@ use crate::scheduler::record::{Issued, Outcome, Record, Start};
 use crate::scheduler::recovery::Recovery;
 use crate::scheduler::state::RunMark;
 use crate::storage::index::{Key, Place};
-use crate::storage::{LogError, LogStats, Logstore, Opening, OwnerState, RecordRef, Recovered};
+use crate::storage::{
+    LogError, LogStats, Logstore, Opening, OwnerState, Preamble, RecordRef, Recovered,
+};
 
 /// What users and workers are told.
 pub(crate) trait Tell {
@@ -29,9 +31,8 @@ pub(crate) struct Ledger {
     pub(crate) log: Logstore,
     lease: Lease,
     mark: RunMark,
-    /// The start of this life, to be repeated in each segment.
+    /// The start of this life, which each segment repeats.
     start: Start,
-    rolls: u64,
 }
 
 /// The durable lease of ids that is under way.
@@ -144,7 +145,9 @@ impl Ledger {
         let mark = recovery.mark();
         let core = recovery.finish(now);
         append(&mut log, &Record::Start(start));
-        Self { core, log, lease: Lease::Enough, mark, start, rolls: 0 }
+        let mut ledger = Self { core, log, lease: Lease::Enough, mark, start };
+        ledger.repeat_in_segments();
+        ledger
     }
 
     /// Lends the core and what its decisions act on.
@@ -163,7 +166,6 @@ impl Ledger {
         let (core, mut acting) = self.split(tell);
         core.dispatch(now, &mut acting);
         self.append_lease();
-        self.repeat_start();
         if let Some(end) = self.log.commit(now)? {
             self.core.written(end);
             if let Lease::Appended(until) = self.lease {
@@ -171,9 +173,7 @@ impl Ledger {
                 self.log.sync_now(now);
             }
         }
-        // Nothing is let go of before the new segment says what the old ones said.
-        let is_repeated = self.log.stats().rolls == self.rolls;
-        if is_repeated && self.log.wants_checkpoint(now) {
+        if self.log.wants_checkpoint(now) {
             self.log.checkpoint(self.owner_state(now), now);
         }
         self.release(self.log.acknowledged(), now, tell);
@@ -193,13 +193,17 @@ impl Ledger {
 
     /// Returns what a restart needs beside the log behind this moment.
     fn owner_state(&self, now: Time) -> OwnerState {
-        let lease = match self.lease {
+        OwnerState {
+            bytes: self.core.encode_state(&self.mark, self.lease_until(), now),
+            needed: Some(Issued::key(self.core.oldest_open())),
+        }
+    }
+
+    /// Returns up to where ids are leased, durably or not.
+    fn lease_until(&self) -> TicketId {
+        match self.lease {
             Lease::Enough => self.core.leased_until(),
             Lease::Appended(until) | Lease::Written(until, _) => until,
-        };
-        OwnerState {
-            bytes: self.core.encode_state(&self.mark, lease, now),
-            needed: Some(Issued::key(self.core.oldest_open())),
         }
     }
 
@@ -209,6 +213,7 @@ impl Ledger {
         {
             append(&mut self.log, &Record::Lease(until));
             self.lease = Lease::Appended(until);
+            self.repeat_in_segments();
         }
     }
 
@@ -222,15 +227,16 @@ impl Ledger {
         }
     }
 
-    /// Repeats, at the beginning of each segment, what a log that begins there must say: older
-    /// segments may be let go of.
-    fn repeat_start(&mut self) {
-        let rolls = self.log.stats().rolls;
-        if rolls != self.rolls {
-            self.rolls = rolls;
-            append(&mut self.log, &Record::Start(self.start));
-            append(&mut self.log, &Record::Lease(self.core.leased_until()));
-        }
+    /// Has each segment begin with what a log that begins there must say: older segments may be
+    /// let go of.
+    fn repeat_in_segments(&mut self) {
+        let records = [Record::Start(self.start), Record::Lease(self.lease_until())];
+        let preamble = records.iter().map(|record| {
+            let mut value = Vec::new();
+            record.put_value(&mut value);
+            Preamble { kind: record.kind(), key: record.key(), value }
+        });
+        self.log.set_preamble(preamble.collect());
     }
 }
 

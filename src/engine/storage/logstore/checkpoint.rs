@@ -17,9 +17,9 @@ use crate::storage::{Hands, IndexError, LogError};
 /// Bytes of log that LMDB does not know after which a checkpoint is due...
 const CHECKPOINT_BYTES: u64 = 32 << 20;
 /// ...or this long after the last one, if as many bytes came as the owner's state has, and at
-/// least [`CHECKPOINT_BYTES_MIN`]: an idle log is not written over and over.
+/// least [`LogOptions::checkpoint_bytes`](super::LogOptions): an idle log is not written over and
+/// over.
 const CHECKPOINT_AFTER: Duration = Duration::from_secs(1);
-const CHECKPOINT_BYTES_MIN: u64 = 256 << 10;
 
 /// What the log's owner wants back when the log is opened again, as of all that is written.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -45,6 +45,7 @@ pub(super) struct Checkpoints {
     making: Option<(Lsn, u32)>,
     last: Time,
     state_bytes: u64,
+    bytes_min: u64,
     /// Whether LMDB has a state; without one it can't be opened warm.
     has_state: bool,
     /// Why the last one failed, until one succeeds.
@@ -95,6 +96,7 @@ impl Logstore {
     pub(super) fn follow(
         &mut self,
         mut indexer: Indexer,
+        bytes_min: u64,
         hands: &Hands,
     ) -> Result<Checkpoints, LogError> {
         let checkpoint = &indexer.checkpoint;
@@ -111,6 +113,7 @@ impl Logstore {
             last: Time::ZERO,
             compression: indexer.compression,
             state_bytes: state_bytes.unwrap_or(0),
+            bytes_min,
             has_state: state_bytes.is_some(),
             trouble: None,
             helper: Helper::start("log-index", hands, move |job| indexer.work(job))?,
@@ -165,7 +168,7 @@ impl Logstore {
             return Time::NEVER;
         }
         let behind = self.plan.written().0.saturating_sub(made.indexed.0.0);
-        let enough = made.state_bytes.max(CHECKPOINT_BYTES_MIN);
+        let enough = made.state_bytes.max(made.bytes_min);
         let is_failing = made.trouble.is_some();
         if !is_failing && behind >= enough.max(CHECKPOINT_BYTES) {
             Time::ZERO

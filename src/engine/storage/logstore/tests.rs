@@ -7,6 +7,7 @@ use std::sync::mpsc;
 use proptest::prelude::*;
 
 use super::*;
+use crate::limits;
 use crate::storage::IndexOutcome;
 use crate::storage::dir::RealDir;
 use crate::storage::format::{ALIGN, RECORD_HEADER_BYTES};
@@ -21,6 +22,7 @@ const OPTIONS: LogOptions = LogOptions {
     retain_bytes: None,
     index_bytes: 1 << 20,
     compression: Compression::None,
+    checkpoint_bytes: limits::CHECKPOINT_BYTES_MIN,
 };
 
 type Owned = (u8, [u8; 16], Vec<u8>);
