@@ -77,6 +77,7 @@ struct World {
     index: Option<PathBuf>,
     /// Old segments are let go of.
     retains: bool,
+    compression: Compression,
     policy: FsyncPolicy,
     run: u64,
     now: Time,
@@ -106,6 +107,7 @@ impl World {
             rng: ChaCha8Rng::seed_from_u64(seed),
             disk: SimDisk::new(seed ^ 0xd15c),
             retains: index.is_some() && seed.is_multiple_of(3),
+            compression: if seed.is_multiple_of(5) { Compression::Lz4 } else { Compression::None },
             index,
             policy,
             run: 1,
@@ -153,7 +155,7 @@ impl World {
             policy: self.policy,
             retain_bytes: self.retains.then_some(64 << 10),
             index_bytes: 1 << 20,
-            compression: Compression::None,
+            compression: self.compression,
             checkpoint_bytes: 1 << 10,
         };
         let place = LogPlace { log: Arc::new(self.disk.clone()), index: self.index.clone() };
