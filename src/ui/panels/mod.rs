@@ -22,7 +22,12 @@ pub(crate) fn draw_pieces(pieces: &[(String, Tone)], theme: Theme, area: Rect, b
     for (index, (text, tone)) in pieces.iter().enumerate() {
         let room = usize::from(area.right().saturating_sub(x));
         let width = text.chars().count();
-        if width > room && index > 0 {
+        // A name is of no use without its value.
+        let value = match pieces.get(index + 1) {
+            Some((value, _)) if text.ends_with(' ') => value.chars().count(),
+            _ => 0,
+        };
+        if width + value > room && index > 0 {
             return;
         }
         buf.set_stringn(x, area.y, visible(text, room), room, theme.style(*tone));
