@@ -12,6 +12,10 @@ use super::exit::Exit;
 /// The longest path that a socket's address holds.
 const SOCKET_PATH_BYTES_MAX: usize = 107;
 
+/// What may be in a data directory that has no log: what a run that never opened left, and what
+/// the root of a file system has.
+const OWN_NAMES: [&str; 4] = ["run", "index", "index.new", "lost+found"];
+
 /// A data directory that this process alone directs.
 #[derive(Debug)]
 pub(crate) struct DataDir {
@@ -39,6 +43,12 @@ pub(crate) enum DataDirError {
     Io { action: &'static str, path: PathBuf, source: io::Error },
     #[error("{} is not private: it belongs to user {owner}; remove it", path.display())]
     Foreign { path: PathBuf, owner: u32 },
+    #[error(
+        "{} is not a data directory: {found} is in it; \
+         choose one with --data-dir that is empty or does not exist yet",
+        path.display()
+    )]
+    Occupied { path: PathBuf, found: String },
     #[error("there is no home directory to keep data in; choose a place with --data-dir")]
     NoHome,
 }
@@ -49,7 +59,7 @@ impl DataDirError {
         match self {
             Self::InUse { .. } => Exit::InUse,
             Self::Io { .. } => Exit::Disk,
-            Self::Foreign { .. } | Self::NoHome => Exit::Usage,
+            Self::Foreign { .. } | Self::Occupied { .. } | Self::NoHome => Exit::Usage,
         }
     }
 }
@@ -73,6 +83,7 @@ impl DataDir {
     /// If it can't be made or written, or another director holds it.
     pub(crate) fn open(path: &Path) -> Result<Self, DataDirError> {
         make_dir(path)?;
+        refuse_occupied(path)?;
         let path = path.canonicalize().map_err(io_error("find", path))?;
         let run = path.join("run");
         make_private_dir(&run)?;
@@ -121,6 +132,21 @@ impl DataDir {
         make_private_dir(&notes)?;
         Ok(notes)
     }
+}
+
+/// Refuses a directory that somebody uses for something else.
+fn refuse_occupied(path: &Path) -> Result<(), DataDirError> {
+    if path.join("log").is_dir() {
+        return Ok(());
+    }
+    for entry in path.read_dir().map_err(io_error("read", path))? {
+        let found = entry.map_err(io_error("read", path))?.file_name();
+        let found = found.to_string_lossy().into_owned();
+        if !OWN_NAMES.contains(&found.as_str()) {
+            return Err(DataDirError::Occupied { path: path.to_owned(), found });
+        }
+    }
+    Ok(())
 }
 
 impl Drop for DataDir {

@@ -55,6 +55,9 @@ fn a_place_that_can_not_hold_data_is_named() {
     let data_dir = office.data_dir().display().to_string();
     let args = ["--headless", "-d", "1s", "--data-dir", &data_dir, "--export", &full];
     check(&args, 2, &[&full, "is not empty"]);
+    let occupied = ["--headless", "-d", "1s", "--data-dir", &full];
+    check(&occupied, 2, &[&full, "is not a data directory: x is in it"]);
+    assert!(!office.path("full").join("run").exists(), "nothing was made in it");
     assert!(!office.data_dir().exists(), "nothing was started");
     check(&["verify", "--data-dir", &data_dir], 2, &["there is no log in", &data_dir]);
 }

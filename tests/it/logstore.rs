@@ -1,7 +1,8 @@
 //! What a run, `log stats`, `verify`, `repair` and the file system say about the log agree.
 
+use std::collections::BTreeMap;
 use std::fs::OpenOptions;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use nix::sys::signal::{Signal, kill};
 use serde_json::Value;
@@ -140,4 +141,100 @@ fn records_that_the_log_lost_are_counted_and_named() {
     let words = format!("LOST: {lost} records that the index knew");
     assert!(said.replace(' ', "").contains(&words.replace(' ', "")), "{words:?}: {said}");
     assert_eq!(ask(&office, &["repair", "--dry-run"])["lost_keys"], 0, "it is told once");
+}
+
+/// Copies a data directory's log and index.
+fn copy(from: &Path, to: &Path) {
+    for part in ["log", "index"] {
+        std::fs::create_dir_all(to.join(part)).unwrap();
+        for entry in from.join(part).read_dir().unwrap() {
+            let path = entry.unwrap().path();
+            std::fs::copy(&path, to.join(part).join(path.file_name().unwrap())).unwrap();
+        }
+    }
+}
+
+/// Returns the names and bytes of all files in a data directory's log.
+fn content(office: &Office) -> BTreeMap<PathBuf, Vec<u8>> {
+    let entries = office.data_dir().join("log").read_dir().unwrap();
+    let paths = entries.map(|entry| entry.unwrap().path());
+    paths.map(|path| (path.clone(), std::fs::read(path).unwrap())).collect()
+}
+
+fn change(path: &Path, change: impl FnOnce(&mut Vec<u8>)) {
+    let mut bytes = std::fs::read(path).unwrap();
+    change(&mut bytes);
+    std::fs::write(path, bytes).unwrap();
+}
+
+/// Makes a segment or an index one that another program or machine wrote.
+fn set_version(head: &mut [u8]) {
+    head[9] = 9;
+    let sum = crc_fast::checksum(crc_fast::CrcAlgorithm::Crc32Iscsi, &head[..44]);
+    head[44..48].copy_from_slice(&u32::try_from(sum).unwrap().to_be_bytes());
+}
+
+fn swap_bytes(index: &mut [u8]) {
+    for page in [0, 4096] {
+        for field in [16, 20] {
+            index[page + field..page + field + 4].reverse();
+        }
+    }
+}
+
+#[test]
+fn what_can_not_be_trusted_is_refused_by_name_and_nothing_is_changed() {
+    let (sound, _) = check_agreement("retain = unlimited\n");
+    let scenario = sound.scenario(BUSY);
+    type Damage = fn(&Path, &[PathBuf]);
+    let cases: [(i32, &[&str], Damage); 7] = [
+        (5, &["notes.txt is not part of the log", "move it elsewhere"], |dir, _| {
+            std::fs::write(dir.join("log/notes.txt"), "x").unwrap();
+        }),
+        (5, &["has a gap", "restore the segment"], |_, segments| {
+            std::fs::remove_file(&segments[1]).unwrap();
+        }),
+        (5, &["format version 9, this program knows 1"], |_, segments| {
+            change(&segments[0], |bytes| set_version(bytes));
+        }),
+        (5, &["damaged at byte", "nothing was changed", "--salvage"], |dir, segments| {
+            change(&segments[1], |bytes| bytes[500_000..500_100].fill(0xff));
+            std::fs::remove_dir_all(dir.join("index")).unwrap();
+        }),
+        (8, &["data.mdb is corrupt", "another kind", "postoffice-tui repair"], |dir, _| {
+            change(&dir.join("index/data.mdb"), |bytes| swap_bytes(bytes));
+        }),
+        (8, &["data.mdb is corrupt", "postoffice-tui repair"], |dir, _| {
+            let flip = |bytes: &mut Vec<u8>| {
+                // Free pages may hold anything; of the others one bit each.
+                bytes.iter_mut().skip(2 * 4096 + 3000).step_by(4096).for_each(|byte| *byte ^= 1);
+            };
+            change(&dir.join("index/data.mdb"), flip);
+        }),
+        (8, &["data.mdb is corrupt", "bytes and needs"], |dir, _| {
+            change(&dir.join("index/data.mdb"), |bytes| bytes.truncate(5 * 4096 + 7));
+        }),
+    ];
+    for (code, words, damage) in cases {
+        let office = Office::new();
+        copy(&sound.data_dir(), &office.data_dir());
+        damage(&office.data_dir(), &segments(&office));
+        let before = content(&office);
+        let data_dir = office.data_dir().display().to_string();
+        let args = ["--headless", "-s", &scenario, "-d", "300ms", "--data-dir", &data_dir];
+        let output = run(&args);
+        let said = stderr(&output) + &String::from_utf8_lossy(&output.stdout);
+        assert_eq!(output.status.code(), Some(code), "{words:?}: {said}");
+        for word in words {
+            assert!(said.contains(word), "it should say {word:?}: {said}");
+        }
+        let is_log = |(path, _): &(&PathBuf, &Vec<u8>)| !path.ends_with("writer.lock");
+        let after = content(&office);
+        assert!(before.iter().filter(is_log).eq(after.iter().filter(is_log)), "{words:?}");
+        if code == 8 {
+            ask(&office, &["repair"]);
+            assert_eq!(office.run(&["-s", &scenario, "-d", "300ms"]).0, 0);
+            assert_eq!(office.verify()["open"], 0);
+        }
+    }
 }

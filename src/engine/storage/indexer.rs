@@ -230,8 +230,28 @@ const BUILD_FLUSH: usize = 64;
 /// Builds an index anew beside the old one, while the log is being read, on a thread of its own.
 pub(super) struct Builder {
     rows: Vec<Entry>,
+    /// `None` once the thread has been waited for.
+    work: Option<Work>,
+}
+
+struct Work {
     sender: std::sync::mpsc::SyncSender<Vec<Entry>>,
     thread: std::thread::JoinHandle<Result<(Lmdb, Checkpoint), IndexError>>,
+}
+
+impl Work {
+    /// Waits until all rows are added; `None` if the thread has panicked.
+    fn end(self) -> Option<Result<(Lmdb, Checkpoint), IndexError>> {
+        drop(self.sender);
+        self.thread.join().ok()
+    }
+}
+
+impl Drop for Builder {
+    /// What is given up is closed before anybody else opens it.
+    fn drop(&mut self) {
+        self.work.take().map(Work::end);
+    }
 }
 
 impl Builder {
@@ -251,7 +271,8 @@ impl Builder {
             .name("index-build".to_owned())
             .spawn(build)
             .map_err(|source| failed(IoOp::Create, source))?;
-        Ok(Self { rows: Vec::with_capacity(BUILD_ROWS), sender, thread })
+        let work = Some(Work { sender, thread });
+        Ok(Self { rows: Vec::with_capacity(BUILD_ROWS), work })
     }
 
     /// Adds a row.
@@ -260,23 +281,24 @@ impl Builder {
         self.rows.push(Entry::new(row));
         if self.rows.len() == BUILD_ROWS {
             let full = std::mem::replace(&mut self.rows, Vec::with_capacity(BUILD_ROWS));
-            // A builder that has failed says why when it is asked to finish.
-            let _ = self.sender.send(full);
+            if let Some(work) = &self.work {
+                // A builder that has failed says why when it is asked to finish.
+                let _ = work.sender.send(full);
+            }
         }
     }
 
     /// Puts the index where the old one was; `fill` completes the checkpoint.
     pub(super) fn finish(
-        self,
+        mut self,
         dir: &Path,
         built: &Path,
         fill: impl FnOnce(&mut Checkpoint),
     ) -> Result<Checkpoint, LogError> {
-        let Self { mut rows, sender, thread } = self;
-        drop(sender);
-        let (lmdb, mut checkpoint) = thread.join().map_err(|_| LogError::ReadOnly)??;
+        let ended = self.work.take().and_then(Work::end);
+        let (lmdb, mut checkpoint) = ended.ok_or(LogError::ReadOnly)??;
         fill(&mut checkpoint);
-        lmdb.add(&mut rows, &mut checkpoint)?;
+        lmdb.add(&mut self.rows, &mut checkpoint)?;
         lmdb.finish_building()?;
         let failed = |op, path: &Path| {
             let path = path.to_owned();

@@ -198,7 +198,8 @@ pub enum LogError {
     /// Something that was known to be on the disk is not what was written.
     #[error(
         "{} is damaged at byte {offset}, before its synced end: {reason}; \
-         nothing was changed; keep a copy of the data directory",
+         nothing was changed; restore it from a copy, \
+         or save the rest with `postoffice-tui repair --salvage DIR`",
         path.display()
     )]
     Damaged {
@@ -224,7 +225,11 @@ pub enum LogError {
         path: PathBuf,
     },
     /// Segments do not follow one another.
-    #[error("the log has a gap before {}: position {wanted} is missing; restore the segment", path.display())]
+    #[error(
+        "the log has a gap before {}: position {wanted} is missing; restore the segment, \
+         or save the rest with `postoffice-tui repair --salvage DIR`",
+        path.display()
+    )]
     Gap {
         /// The segment behind the gap.
         path: PathBuf,
@@ -232,7 +237,7 @@ pub enum LogError {
         wanted: u64,
     },
     /// A packed segment is not what was written.
-    #[error("{}: {source}; restore the segment, or save the rest with repair --salvage", path.display())]
+    #[error("{}: {source}; restore the segment, or save the rest with `postoffice-tui repair --salvage DIR`", path.display())]
     Packed {
         /// The segment.
         path: PathBuf,

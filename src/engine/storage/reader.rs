@@ -6,7 +6,7 @@ use std::sync::Arc;
 use super::dir::{Dir, ReadAt, RealDir};
 use super::format::{HeaderError, RecordRef, SEGMENT_HEADER_BYTES, SegmentHeader};
 use super::recovery::{self, Cursor, Scan, Window};
-use super::segment::{Files, Form, Listed, read_head};
+use super::segment::{Files, Form, Listed, read_head, segment_name};
 use super::{IoOp, LogError};
 use crate::ids::Lsn;
 
@@ -188,7 +188,8 @@ impl<'a> Reading<'a> {
         {
             segment.bytes = next.0 - listed.first.0;
             if file_bytes < segment.bytes {
-                return Err(self.damaged(listed, file_bytes, "it ends before the next one begins"));
+                let wanted = listed.first.0 + file_bytes;
+                return Err(LogError::Gap { path: self.files.path(&segment_name(next)), wanted });
             }
             // Nobody has read how it ends; where reading begins right behind it, that is known.
             let last_crc = if next == start.lsn { start.prev_crc } else { 0 };
