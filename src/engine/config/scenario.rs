@@ -234,8 +234,8 @@ impl FsyncPolicy {
         match self {
             Self::None => "what the kernel had not written, up to about 35 s",
             Self::EachBatch => "nothing that was acknowledged",
-            Self::Every(_) => "about that many records",
-            Self::Interval(_) => "what came in that time",
+            Self::Every(_) => "about that many records, and what came during a sync",
+            Self::Interval(_) => "what came in that time and during a sync",
         }
     }
 }
