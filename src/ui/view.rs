@@ -172,6 +172,8 @@ mod tests {
     use crate::ui::testing;
     use crate::ui::update::{Overlay, Question};
     use engine::clock::Time;
+    use engine::config::scenario::FsyncPolicy;
+    use std::time::Duration;
 
     /// Returns a screen as text.
     fn screen(ui: &UiState, app: &AppState, width: u16, height: u16) -> String {
@@ -312,13 +314,16 @@ mod tests {
 
     #[test]
     fn what_a_power_loss_takes_is_never_cut_short() {
-        for (fsync, takes) in [
-            ("none", "what the kernel had not written, up to about 35 s"),
-            ("interval 50ms", "what came in that time"),
+        for policy in [
+            FsyncPolicy::None,
+            FsyncPolicy::EachBatch,
+            FsyncPolicy::Every(8),
+            FsyncPolicy::Interval(Duration::from_millis(50)),
         ] {
+            let (fsync, takes) = (format!("{policy:?}"), policy.power_loss_takes());
             let (mut ui, mut app) = (testing::ui(), testing::app());
             ui.focus = Panel::Store;
-            (app.run.fsync, app.run.power_loss_takes) = (fsync.to_owned(), takes);
+            (app.run.fsync, app.run.power_loss_takes) = (fsync.clone(), takes);
             for (width, height) in [(160, 45), (120, 40), (80, 24)] {
                 let screen = screen(&ui, &app, width, height);
                 let is_whole = |line: &str| line.contains("│power loss ") && line.contains(takes);
