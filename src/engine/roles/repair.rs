@@ -101,6 +101,9 @@ struct Copy {
 
 impl Copy {
     fn take(&mut self, record: &RecordRef<'_>) {
+        if self.result.is_err() {
+            return;
+        }
         let Ok(record) = Record::decode(record.kind, record.key, record.value) else {
             return;
         };
@@ -118,7 +121,7 @@ impl Copy {
         }
         self.append(&record);
         self.salvaged.records += 1;
-        if self.salvaged.records.is_multiple_of(SALVAGE_BATCH) && self.result.is_ok() {
+        if self.salvaged.records.is_multiple_of(SALVAGE_BATCH) {
             self.result = self.commit();
         }
     }

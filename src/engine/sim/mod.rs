@@ -5,5 +5,6 @@
 
 pub(crate) mod disk;
 mod drill;
+mod faults;
 mod log;
 mod office;

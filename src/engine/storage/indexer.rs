@@ -47,6 +47,8 @@ pub(super) enum IndexNews {
     Advanced(Advanced),
     /// The segment that begins there is packed.
     Packed(Lsn),
+    /// A segment stays as it is.
+    NotPacked,
 }
 
 /// How far LMDB has got.
@@ -79,10 +81,17 @@ impl Indexer {
         match job {
             IndexJob::Advance(advance) => self.advance(advance).map(IndexNews::Advanced),
             IndexJob::Pack(first) => {
-                if first >= self.checkpoint.first {
-                    self.files.pack(first, codec(self.compression))?;
+                if first < self.checkpoint.first {
+                    return Ok(IndexNews::NotPacked);
                 }
-                Ok(IndexNews::Packed(first))
+                match self.files.pack(first, codec(self.compression)) {
+                    Ok(_) => Ok(IndexNews::Packed(first)),
+                    // It stays as it is, which is as good and only larger.
+                    Err(error) => {
+                        log::warn!("a segment is not packed: first={first} {error}");
+                        Ok(IndexNews::NotPacked)
+                    }
+                }
             }
         }
     }

@@ -41,6 +41,8 @@ const ROW_BYTES: usize = 16;
 const MAP_BYTES: usize = 64 << 20;
 /// Rows that stay, one after another, after which no more rows to retire are looked for.
 const ROWS_STAYED_MAX: u32 = 100_000;
+/// Rows that one transaction retires.
+const RETIRE_ROWS: usize = 1 << 16;
 /// Room for readers; LMDB's own default has been too small for others.
 const READERS_MAX: u32 = 1024;
 
@@ -217,27 +219,34 @@ impl Lmdb {
     /// with the log, so looking stops where many rows in a row stay; what is left over is harmless
     /// and goes another time.
     pub(super) fn retire(&self, first: Lsn, checkpoint: &mut Checkpoint) -> Result<(), IndexError> {
-        let mut retired = Vec::new();
-        let mut stayed = 0;
-        self.visit_from(&[0; 16], &mut |row| {
-            if row.place.lsn < first {
-                retired.push(*row);
-                stayed = 0;
-            } else {
-                stayed += 1;
-            }
-            stayed < ROWS_STAYED_MAX
-        })?;
-        self.change(checkpoint, |txn, changed| {
-            for row in &retired {
-                if self.db.delete(txn, &row.key)? {
-                    changed.rows -= 1;
-                    changed.hash = changed.hash.wrapping_sub(hash(row));
+        let (mut from, mut has_more) = ([0; 16], true);
+        while has_more {
+            let mut retired = Vec::new();
+            let mut stayed = 0;
+            has_more = false;
+            self.visit_from(&from, &mut |row| {
+                if row.place.lsn < first {
+                    retired.push(*row);
+                    stayed = 0;
+                } else {
+                    stayed += 1;
                 }
-            }
-            changed.first = first;
-            Ok(())
-        })
+                has_more = retired.len() == RETIRE_ROWS;
+                !has_more && stayed < ROWS_STAYED_MAX
+            })?;
+            from = retired.last().map_or(from, |row| row.key);
+            self.change(checkpoint, |txn, changed| {
+                for row in &retired {
+                    if self.db.delete(txn, &row.key)? {
+                        changed.rows -= 1;
+                        changed.hash = changed.hash.wrapping_sub(hash(row));
+                    }
+                }
+                changed.first = first;
+                Ok(())
+            })?;
+        }
+        Ok(())
     }
 
     /// Begins to make safe what was built without syncs.
@@ -526,6 +535,10 @@ fn lmdb(path: &Path) -> impl FnOnce(heed::Error) -> IndexError {
     let path = path.to_owned();
     move |error| match error {
         heed::Error::Io(source) => IndexError::Io { op: IoOp::Write, path, source },
+        // The system refused to write its meta page; nothing says that the file is damaged.
+        heed::Error::Mdb(MdbError::Panic) => {
+            IndexError::Io { op: IoOp::Sync, path, source: io::Error::other(MdbError::Panic) }
+        }
         other => IndexError::Corrupt { path, reason: other.to_string() },
     }
 }

@@ -39,7 +39,7 @@ mod syncing;
 use checkpoint::Checkpoints;
 pub use checkpoint::OwnerState;
 pub use preamble::Preamble;
-use syncing::{SyncJob, Synced, carry_out};
+use syncing::{SyncJob, Synced};
 
 /// Room that is left at the end of a segment for a mark: the last word of a log that ends there.
 const MARK_ROOM: u64 = ALIGN + BATCH_HEADER_BYTES as u64;
@@ -215,7 +215,7 @@ impl Logstore {
         let Parts { files, lock, options, log_id, active, prev_crc, shelf, indexer, index } = parts;
         let end = active.lsn(active.end);
         let sync_files = files.clone();
-        let syncer = Helper::start("log-sync", hands, move |job| carry_out(&sync_files, job))?;
+        let syncer = Helper::start("log-sync", hands, syncing::worker(sync_files))?;
         let (make_files, bytes, room) = (files.clone(), options.segment_bytes, options.room());
         let prepare = move |()| make_files.prepare(bytes, room);
         let mut maker = Helper::start("log-prepare", hands, prepare)?;

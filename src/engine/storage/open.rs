@@ -16,6 +16,7 @@ use super::indexer::{Builder, Indexer, row};
 use super::lmdb::{self, Checkpoint, Durability, Inspection, Lmdb, Row};
 use super::logstore::{self, Active, LogOptions, Logstore};
 use super::reader::{self, ScanReport, Start, TornTail};
+use super::recovery::{self, Window};
 use super::segment::{Files, Form};
 use super::shelf::Shelf;
 use super::{Hands, IoOp, LogError};
@@ -130,7 +131,7 @@ impl Opening {
             LockError::Io(source) => files.failed(IoOp::Lock, "")(source),
         })?;
         Ok(Self {
-            shelf: Shelf::new(files.clone(), &files.segments()?),
+            shelf: Shelf::of_unread(files.clone(), &files.segments()?),
             files,
             lock,
             index_dir: place.index.clone(),
@@ -347,6 +348,7 @@ impl Opening {
     /// Does what a killed process did not get round to: cuts the zeros off full segments and
     /// gives those their name that have a head.
     fn tidy(&self, found: &ScanReport) -> Result<(), LogError> {
+        self.files.drop_packing();
         for (index, segment) in found.segments.iter().enumerate() {
             let is_full = index + 1 < found.segments.len() && segment.bytes < segment.file_bytes;
             let is_new = segment.listed.form == Form::New;
@@ -372,9 +374,10 @@ impl Opening {
     ) -> Result<(), LogError> {
         for later in &torn.later {
             let file = self.files.open(later)?;
-            let bytes = file.bytes().map_err(self.files.failed(IoOp::Read, &later.name()))?;
-            recovered.torn_bytes += bytes;
-            self.files.put_aside(later)?;
+            recovered.torn_bytes += recovery::bytes_used(&mut Window::new(&*file), 0)
+                .map_err(self.files.failed(IoOp::Read, &later.name()))?;
+            let kept = self.files.put_aside(later)?;
+            recovered.kept_aside.get_or_insert(self.files.path(&kept));
         }
         let name = match torn.listed.form {
             // It has got its name by now, unless it has no head.

@@ -1,5 +1,6 @@
 //! Reading a log from its first segment to its last, beside a writer or before becoming one.
 
+use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -165,7 +166,17 @@ impl<'a> Reading<'a> {
         later: &[Listed],
         visit: &mut dyn FnMut(RecordRef<'_>),
     ) -> Result<bool, LogError> {
-        let file = self.files.open(listed)?;
+        let file = match self.files.open(listed) {
+            // A writer beside lets go of the oldest segments.
+            Err(LogError::Io { source, .. })
+                if source.kind() == io::ErrorKind::NotFound
+                    && self.report.segments.is_empty()
+                    && !later.is_empty() =>
+            {
+                return Ok(true);
+            }
+            other => other?,
+        };
         let failed = |error| self.files.failed(IoOp::Read, &listed.name())(error);
         let file_bytes = file.bytes().map_err(failed)?;
         let head = read_head(&*file).map_err(failed)?;

@@ -6,7 +6,7 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use super::dir::RealDir;
+use super::dir::{ReadAt, RealDir};
 use super::format::{
     BATCH_HEADER_BYTES, BatchHeader, RecordRef, SEGMENT_HEADER_BYTES, SegmentHeader, take_record,
 };
@@ -17,6 +17,8 @@ use crate::ids::Lsn;
 
 /// How much is read at a time: a packed block.
 const PIECE_BYTES: usize = super::compress::BLOCK_BYTES as usize;
+/// How much is read at a time around a place that can't be read.
+const ALIGN_BYTES: usize = 4096;
 
 /// A place that was passed over.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -41,28 +43,48 @@ pub fn salvage(
     let files = Files::new(Arc::new(RealDir::new(log_dir(data_dir))));
     let mut skipped = Vec::new();
     for listed in files.segments()? {
-        let file = files.open(&listed)?;
-        let failed = |error| files.failed(IoOp::Read, &listed.name())(error);
-        let bytes = usize::try_from(file.bytes().map_err(failed)?).unwrap_or(usize::MAX);
-        let mut image = vec![0; bytes];
-        for (piece, offset) in image.chunks_mut(PIECE_BYTES).zip((0..).step_by(PIECE_BYTES)) {
-            // A packed block that is damaged stays zero; the others are whole.
-            match file.read_at(piece, offset) {
-                Err(error) if error.kind() != std::io::ErrorKind::InvalidData => {
-                    return Err(failed(error));
-                }
-                _ => {}
-            }
-        }
         let path = files.path(&listed.name());
-        let ranges = salvage_segment(&image, listed.first, visit);
-        skipped.extend(ranges.into_iter().map(|(offset, bytes)| Skipped {
+        let skip = |(offset, bytes): (usize, usize)| Skipped {
             path: path.clone(),
             offset: offset as u64,
             bytes: bytes as u64,
-        }));
+        };
+        let file = match files.open(&listed) {
+            // Without a whole head nothing in it can be found.
+            Err(LogError::Packed { .. }) => {
+                let bytes = std::fs::metadata(&path).map_or(0, |metadata| metadata.len());
+                skipped.push(Skipped { path, offset: 0, bytes });
+                continue;
+            }
+            other => other?,
+        };
+        let bytes = file.bytes().map_err(files.failed(IoOp::Read, &listed.name()))?;
+        let mut image = vec![0; usize::try_from(bytes).unwrap_or(usize::MAX)];
+        let unread = read_what_can_be(&*file, &mut image);
+        skipped.extend(unread.into_iter().map(skip));
+        let ranges = salvage_segment(&image, listed.first, visit);
+        skipped.extend(ranges.into_iter().map(skip));
     }
     Ok(skipped)
+}
+
+/// Fills `image` with a file's bytes and returns offset and length of what the disk can't read, or
+/// what was packed and is damaged; zeros stand there.
+fn read_what_can_be(file: &dyn ReadAt, image: &mut [u8]) -> Vec<(usize, usize)> {
+    let mut unread = Vec::new();
+    for (piece, offset) in image.chunks_mut(PIECE_BYTES).zip((0..).step_by(PIECE_BYTES)) {
+        if file.read_at(piece, offset as u64).is_ok() {
+            continue;
+        }
+        // What is around a bad place may be read.
+        for (block, at) in piece.chunks_mut(ALIGN_BYTES).zip((offset..).step_by(ALIGN_BYTES)) {
+            if file.read_at(block, at as u64).is_err() {
+                block.fill(0);
+                unread.push((at, block.len()));
+            }
+        }
+    }
+    unread
 }
 
 /// Visits the whole records of a segment's bytes; returns offset and length of what is none.

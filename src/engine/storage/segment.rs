@@ -184,23 +184,35 @@ impl Files {
     /// Puts the packed form of a sealed segment in its place and returns how long that is. What
     /// was packed goes only when the packed form was read back and is on the disk.
     pub(super) fn pack(&self, first: Lsn, codec: &dyn Codec) -> Result<u64, LogError> {
-        let (from, to) = (segment_name(first), packed_name(first));
+        let from = segment_name(first);
         let source = self.0.open(&from, Access::Read).map_err(self.failed(IoOp::Open, &from))?;
-        let out = self.0.create(PACKING_NAME).map_err(self.failed(IoOp::Create, PACKING_NAME))?;
-        let packed = compress::pack(&*source, codec, &*out)
-            .map_err(self.failed(IoOp::Write, PACKING_NAME))?;
-        self.sync(&*out, PACKING_NAME)?;
-        let image = Packed::open(out)
-            .map_err(|source| LogError::Packed { path: self.path(PACKING_NAME), source })?;
-        if !is_same(&*source, &image).map_err(self.failed(IoOp::Read, PACKING_NAME))? {
-            let source = PackedError::Unfinished;
-            return Err(LogError::Packed { path: self.path(PACKING_NAME), source });
-        }
-        self.rename(PACKING_NAME, &to)?;
+        let packed = self.write_packed(&*source, codec).inspect_err(|_| self.drop_packing())?;
+        self.rename(PACKING_NAME, &packed_name(first))?;
         self.sync_names()?;
         self.remove(&from)?;
         self.sync_names()?;
         Ok(packed)
+    }
+
+    /// Packs a segment into a file of its own, reads it back and makes sure that it is on the disk.
+    fn write_packed(&self, source: &dyn ReadAt, codec: &dyn Codec) -> Result<u64, LogError> {
+        let out = self.0.create(PACKING_NAME).map_err(self.failed(IoOp::Create, PACKING_NAME))?;
+        let packed =
+            compress::pack(source, codec, &*out).map_err(self.failed(IoOp::Write, PACKING_NAME))?;
+        self.sync(&*out, PACKING_NAME)?;
+        let image = Packed::open(out)
+            .map_err(|source| LogError::Packed { path: self.path(PACKING_NAME), source })?;
+        if !is_same(source, &image).map_err(self.failed(IoOp::Read, PACKING_NAME))? {
+            let source = PackedError::Unfinished;
+            return Err(LogError::Packed { path: self.path(PACKING_NAME), source });
+        }
+        Ok(packed)
+    }
+
+    /// Removes what an attempt to pack has left, if it did: its room may be what others need.
+    pub(super) fn drop_packing(&self) {
+        // It is overwritten by the next attempt.
+        let _ = self.0.remove(PACKING_NAME);
     }
 
     /// Removes a segment in whatever forms it has.
@@ -299,9 +311,13 @@ impl Files {
     pub(super) fn keep(&self, lsn: Lsn, bytes: &[u8]) -> Result<String, LogError> {
         let name = self.torn_name(lsn)?;
         let file = self.0.create(&name).map_err(self.failed(IoOp::Create, &name))?;
-        file.write_at(bytes, 0).map_err(self.failed(IoOp::Write, &name))?;
-        file.sync_all().map_err(self.failed(IoOp::Sync, &name))?;
-        Ok(name)
+        let written = file.write_at(bytes, 0).map_err(self.failed(IoOp::Write, &name));
+        let kept = written.and_then(|()| self.sync(&*file, &name));
+        if kept.is_err() {
+            // Every start would leave another part of it.
+            let _ = self.0.remove(&name);
+        }
+        kept.map(|()| name)
     }
 
     /// Takes a whole segment out of the log, keeping its file.

@@ -47,6 +47,13 @@ impl Shelf {
         self.books.first().map_or(Lsn(0), |book| book.first)
     }
 
+    /// Returns a shelf of segments of which none is trusted to be whole.
+    pub(super) fn of_unread(files: Files, segments: &[Listed]) -> Self {
+        let mut shelf = Self::new(files, segments);
+        shelf.books.iter_mut().for_each(|book| book.is_sealed = false);
+        shelf
+    }
+
     /// Adds a segment behind all others.
     pub(super) fn push(&mut self, first: Lsn, file: Arc<dyn ReadAt>) {
         self.open += 1;

@@ -156,7 +156,7 @@ impl Logstore {
 
     /// Returns whether the owner should hand over its state now ([`Self::checkpoint`]).
     pub fn wants_checkpoint(&self, now: Time) -> bool {
-        !self.has_uncommitted() && self.checkpoint_at() <= now
+        self.checkpoint_at() <= now
     }
 
     /// When LMDB should follow the log, if nothing more is written.
@@ -164,7 +164,8 @@ impl Logstore {
         let Some(made) = &self.checkpoints else {
             return Time::NEVER;
         };
-        if made.waiting.is_some() || made.making.is_some() {
+        // The owner's state is as of all that is written: what waits for room is not.
+        if made.waiting.is_some() || made.making.is_some() || self.has_uncommitted() {
             return Time::NEVER;
         }
         let behind = self.plan.written().0.saturating_sub(made.indexed.0.0);
@@ -220,6 +221,7 @@ impl Logstore {
         match made.helper.next() {
             None => return Ok(()),
             Some(Ok(Ok(IndexNews::Packed(first)))) => self.shelf.sealed(first),
+            Some(Ok(Ok(IndexNews::NotPacked))) => {}
             Some(Err(Gone)) => return Err(LogError::ReadOnly),
             Some(Ok(Ok(IndexNews::Advanced(advanced)))) => {
                 made.trouble = None;

@@ -36,8 +36,21 @@ enum What {
     Head,
 }
 
-/// Does what the syncing helper is told.
-pub(super) fn carry_out(files: &Files, job: SyncJob) -> Result<Synced, LogError> {
+/// Returns what does the syncing helper's jobs. After a failure it does none: the name of a later
+/// segment says that all before it is on the disk.
+pub(super) fn worker(files: Files) -> impl FnMut(SyncJob) -> Result<Synced, LogError> + Send {
+    let mut has_failed = false;
+    move |job| {
+        if has_failed {
+            return Err(LogError::ReadOnly);
+        }
+        let done = carry_out(&files, job);
+        has_failed = done.is_err();
+        done
+    }
+}
+
+fn carry_out(files: &Files, job: SyncJob) -> Result<Synced, LogError> {
     match job {
         SyncJob::Tail { file, first, end } => {
             let began = SystemClock.now();
