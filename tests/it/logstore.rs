@@ -170,8 +170,8 @@ fn change(path: &Path, change: impl FnOnce(&mut Vec<u8>)) {
 /// Makes a segment or an index one that another program or machine wrote.
 fn set_version(head: &mut [u8]) {
     head[9] = 9;
-    let sum = crc_fast::checksum(crc_fast::CrcAlgorithm::Crc32Iscsi, &head[..44]);
-    head[44..48].copy_from_slice(&u32::try_from(sum).unwrap().to_be_bytes());
+    let sum = crc_fast::crc32_iscsi(&head[..44]);
+    head[44..48].copy_from_slice(&sum.to_be_bytes());
 }
 
 fn swap_bytes(index: &mut [u8]) {

@@ -40,8 +40,6 @@
 //! beforehand ends where they begin. The last batch of a segment may be cut short by a recovery;
 //! then the next segment begins where its last whole record ends.
 
-use crc_fast::CrcAlgorithm;
-
 use crate::ids::Lsn;
 
 /// The format's version.
@@ -283,10 +281,9 @@ fn fold(lsn: Lsn) -> u32 {
     u32::from_be_bytes([a, b, c, d]) ^ u32::from_be_bytes([e, f, g, h])
 }
 
-#[expect(clippy::cast_possible_truncation, reason = "CRC-32C is 32 bits in a 64-bit return type")]
 #[inline]
 pub(super) fn crc(bytes: &[u8]) -> u32 {
-    crc_fast::checksum(CrcAlgorithm::Crc32Iscsi, bytes) as u32
+    crc_fast::crc32_iscsi(bytes)
 }
 
 pub(super) fn u32_at(bytes: &[u8], at: usize) -> u32 {

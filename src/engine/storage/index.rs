@@ -112,7 +112,8 @@ impl Index {
     #[inline]
     pub fn insert(&mut self, key: &Key, place: Place) {
         if let Some((number, event)) = dense(key)
-            && let Some(chunk) = self.chunk_for(number / CHUNK_NUMBERS as u64, place.lsn)
+            && let Some(at) = self.chunk_for(number / CHUNK_NUMBERS as u64, place.lsn)
+            && let Some(chunk) = &mut self.chunks[at]
         {
             let before = chunk.keys;
             let fits = chunk.insert(number, event, place);
@@ -133,15 +134,26 @@ impl Index {
     }
 
     fn chunk(&self, number: u64) -> Option<&Chunk> {
-        let at = usize::try_from(number.checked_sub(self.base)?).ok()?;
-        self.chunks.get(at)?.as_ref()
+        self.chunks.get(self.position(number)?)?.as_ref()
     }
 
-    /// Returns the chunk of a number, which is made if it is not there; `None` if it is too far
-    /// from the others.
+    fn position(&self, number: u64) -> Option<usize> {
+        usize::try_from(number.checked_sub(self.base)?).ok()
+    }
+
+    /// Returns where the chunk of a number is, which is made if it is not there; `None` if it is too
+    /// far from the others.
     #[inline]
-    fn chunk_for(&mut self, number: u64, lsn: Lsn) -> Option<&mut Chunk> {
-        if self.chunk(number).is_none() && self.chunks_live == self.chunks_max {
+    fn chunk_for(&mut self, number: u64, lsn: Lsn) -> Option<usize> {
+        match self.position(number) {
+            Some(at) if matches!(self.chunks.get(at), Some(Some(_))) => Some(at),
+            _ => self.make_chunk(number, lsn),
+        }
+    }
+
+    #[cold]
+    fn make_chunk(&mut self, number: u64, lsn: Lsn) -> Option<usize> {
+        if self.chunks_live == self.chunks_max {
             self.evict();
         }
         if self.chunks.is_empty() {
@@ -156,11 +168,9 @@ impl Index {
         while self.chunks.len() <= at {
             self.chunks.push_back(None);
         }
-        let live = &mut self.chunks_live;
-        Some(self.chunks[at].get_or_insert_with(|| {
-            *live += 1;
-            Chunk::new(lsn)
-        }))
+        self.chunks[at] = Some(Chunk::new(lsn));
+        self.chunks_live += 1;
+        Some(at)
     }
 
     /// Lets go of the lowest chunk.
