@@ -125,7 +125,8 @@ fn run_office(dir: &Path, duration: Duration) -> Value {
     let duration = format!("{}ms", duration.as_millis());
     let office = ["--headless", "-q", "--json", "-s", "durable", "--data-dir", &data_dir];
     let load = ["load.clerks.users=256", "load.clerks.think=0s", "office.seats=256"];
-    let sets = load.iter().chain(&["users.max_processes=16", "storage.fsync=each_batch"]);
+    let rest = ["users.max_processes=16", "storage.fsync=each_batch", "run.warmup=200ms"];
+    let sets = load.iter().chain(&rest);
     let output = Command::new(env!("CARGO_BIN_EXE_postoffice-tui"))
         .args(office)
         .args(["-d", &duration])
