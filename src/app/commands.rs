@@ -128,6 +128,14 @@ fn verify(data_dir: &Path, is_json: bool) -> Result<Exit> {
             0
         }
     };
+    if let (Ok(report), false) = (&scanned, is_written)
+        && let Some(lost @ 1..) = storage::lost_keys(data_dir, report)
+    {
+        problems.push(format!(
+            "the log has lost {lost} records that its index knows; \
+             restore the data directory from a copy, or go on without them by starting a run"
+        ));
+    }
     let is_ok = problems.is_empty();
     if is_json {
         let json = json!({
@@ -165,6 +173,13 @@ fn verify(data_dir: &Path, is_json: bool) -> Result<Exit> {
 }
 
 fn repair(data_dir: &Path, args: &RepairArgs) -> Result<Exit> {
+    if let Some(holder) = DataDir::director_of(data_dir)? {
+        // Its issuer, which writes the log, would only be replaced if it were ended.
+        let path = data_dir.to_owned();
+        let in_use = DataDirError::InUse { path, holder };
+        usage(&in_use);
+        return Ok(in_use.exit());
+    }
     match &args.salvage {
         Some(out) => salvage(data_dir, out, args.log.json),
         None if args.dry_run => dry_repair(data_dir, args.log.json),

@@ -9,6 +9,8 @@ use engine::lock::{self, LockError};
 
 use super::exit::Exit;
 
+/// Held by the process that directs an office there.
+const LOCK_NAME: &str = "director.lock";
 /// The longest path that a socket's address holds.
 const SOCKET_PATH_BYTES_MAX: usize = 107;
 
@@ -87,7 +89,7 @@ impl DataDir {
         let path = path.canonicalize().map_err(io_error("find", path))?;
         let run = path.join("run");
         make_private_dir(&run)?;
-        let lock = lock(&path, &run.join("director.lock"))?;
+        let lock = lock(&path, &run.join(LOCK_NAME))?;
         let (sockets, short) = if run.as_os_str().len() + 32 <= SOCKET_PATH_BYTES_MAX {
             (run, None)
         } else {
@@ -100,6 +102,15 @@ impl DataDir {
             (short.clone(), Some(short))
         };
         Ok(Self { path, sockets, short, _lock: lock })
+    }
+
+    /// Returns the process that directs an office in a directory, if one does.
+    ///
+    /// # Errors
+    /// If that can't be found out.
+    pub(crate) fn director_of(path: &Path) -> Result<Option<String>, DataDirError> {
+        let lock = path.join("run").join(LOCK_NAME);
+        lock::holder(&lock).map_err(io_error("lock", &lock))
     }
 
     /// Returns the directory.

@@ -5,7 +5,7 @@ use std::io::{self, Write};
 use std::path::Path;
 
 use color_eyre::eyre::Result;
-use engine::ids::TicketId;
+use engine::ids::{Epoch, TicketId};
 use engine::scheduler::record::{Issued, Record, Start};
 use engine::storage::{self, RecordRef, reader};
 use serde_json::{Value, json};
@@ -144,14 +144,21 @@ fn dump(data_dir: &Path, out: &Out) -> Result<Exit> {
 
 fn stats(data_dir: &Path, out: &Out) -> Result<Exit> {
     let (mut starts, mut leases, mut issued, mut completed) = (0_u64, 0_u64, 0_u64, 0_u64);
-    let mut last_id = TicketId(0);
+    let (mut epoch, mut lease, mut last_id) = (Epoch(0), TicketId(0), TicketId(0));
     let report = reader::scan(data_dir, &mut |record| match Record::decode(
         record.kind,
         record.key,
         record.value,
     ) {
-        Ok(Record::Start(_)) => starts += 1,
-        Ok(Record::Lease(_)) => leases += 1,
+        // Each segment repeats the latest of both.
+        Ok(Record::Start(start)) => {
+            starts += u64::from(start.epoch > epoch);
+            epoch = epoch.max(start.epoch);
+        }
+        Ok(Record::Lease(until)) => {
+            leases += u64::from(until > lease);
+            lease = lease.max(until);
+        }
         Ok(Record::Issued(record)) => {
             issued += 1;
             last_id = last_id.max(record.id);

@@ -41,6 +41,7 @@ pub struct IssuerRole {
     control: Control,
     waker: Arc<Waker>,
     state: State,
+    progress: Arc<Progress>,
     /// The next [`Next`] when the role has decided to end.
     exit: Option<u8>,
 }
@@ -58,7 +59,6 @@ enum State {
 struct Opening {
     config: IssuerConfig,
     scenario: Scenario,
-    progress: Arc<Progress>,
     opened: Receiver<Result<Opened, LogError>>,
     began: Time,
 }
@@ -101,7 +101,7 @@ impl IssuerRole {
     /// Returns an issuer that waits for its configuration on `control`.
     pub fn new(control: LinkId, waker: Arc<Waker>, links: &mut Links) -> Self {
         let control = Control::greet(control, 0, links);
-        Self { control, waker, state: State::Idle, exit: None }
+        Self { control, waker, state: State::Idle, progress: Arc::default(), exit: None }
     }
 
     fn on_control(
@@ -132,7 +132,6 @@ impl IssuerRole {
             Ok(scenario) => scenario,
             Err(error) => return self.fail(super::EXIT_USAGE, &error.to_string(), links),
         };
-        let progress = Arc::new(Progress::default());
         let (sender, opened) = channel();
         let opener = Opener {
             dir: PathBuf::from(&config.data_dir),
@@ -145,7 +144,7 @@ impl IssuerRole {
                 checkpoint_bytes: limits::CHECKPOINT_BYTES_MIN,
             },
             recovery: Recovery::new(options(&scenario), config.run, config.timeline.clone()),
-            progress: Arc::clone(&progress),
+            progress: Arc::clone(&self.progress),
             waker: Arc::clone(&self.waker),
         };
         let spawned = std::thread::Builder::new().name("log-open".to_owned()).spawn(move || {
@@ -156,13 +155,8 @@ impl IssuerRole {
         });
         match spawned {
             Ok(_) => {
-                self.state = State::Opening(Box::new(Opening {
-                    config,
-                    scenario,
-                    progress,
-                    opened,
-                    began: now,
-                }));
+                self.state =
+                    State::Opening(Box::new(Opening { config, scenario, opened, began: now }));
             }
             Err(error) => {
                 self.fail(super::EXIT_FAILED, &format!("cannot start a thread: {error}"), links);
@@ -187,7 +181,7 @@ impl IssuerRole {
             }
             Ok(Err(error)) => self.fail_with(&error, links),
             Err(TryRecvError::Empty) if due.totals => {
-                let recovering = opening.progress.get();
+                let recovering = self.progress.get();
                 self.control.send(&IssuerToDirector::Recovering(recovering), links);
             }
             Err(TryRecvError::Empty) => {}
@@ -283,6 +277,11 @@ impl Role for IssuerRole {
                 self.control.send(&IssuerToDirector::Ready(ready), links);
             }
             telemetry::send(serving, due, &self.control, now, links);
+            if due.totals && !serving.is_open() {
+                // The first lease waits for a slow or full disk, which is no reason to be replaced.
+                let recovering = self.progress.get();
+                self.control.send(&IssuerToDirector::Recovering(recovering), links);
+            }
             match turned {
                 Ok(again) => next = again,
                 Err(error) => self.give_up_writing(&error, links),

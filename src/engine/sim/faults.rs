@@ -1,5 +1,6 @@
 //! Single faults at the worst moment, each with what must then hold.
 
+use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -166,4 +167,38 @@ fn a_packed_segment_that_can_not_be_opened_is_passed_over_and_the_others_are_sav
         assert_eq!(skipped.len(), 1, "{skipped:?}");
         assert_eq!((&skipped[0].path, skipped[0].bytes), (&path, bytes.len() as u64));
     }
+}
+
+#[test]
+fn a_log_that_grows_fast_stays_near_what_is_to_be_kept() {
+    let dir = tempfile::tempdir().unwrap();
+    let index = Some(dir.path().join("index"));
+    let place = LogPlace { log: Arc::new(SimDisk::new(1)), index };
+    let segment_bytes = 64 << 10;
+    let retain_bytes = Some(4 * segment_bytes);
+    let options = LogOptions { retain_bytes, ..options(FsyncPolicy::None, Compression::None) };
+    let (mut log, _) = open(&place, options).unwrap();
+    // All within a thousandth of a second, and with every ticket ended.
+    for number in 1..10_000 {
+        append(&mut log, number, &[7; 200]);
+        let now = Time(number * 100);
+        log.commit(now).unwrap();
+        if log.wants_checkpoint(now) {
+            log.checkpoint(OwnerState::default(), now);
+        }
+        log.poll(now).unwrap();
+        assert!(log.stats().log_bytes < 8 * segment_bytes, "{:?}", log.stats());
+    }
+    assert!(log.stats().retired > 20, "{:?}", log.stats());
+}
+
+#[test]
+fn lmdb_finds_room_for_all_that_it_maps() {
+    let dir = tempfile::tempdir().unwrap();
+    let index = dir.path().join("index");
+    let place = LogPlace { log: Arc::new(SimDisk::new(1)), index: Some(index.clone()) };
+    let (log, _) = open(&place, options(FsyncPolicy::None, Compression::None)).unwrap();
+    let readers = std::fs::metadata(index.join("lock.mdb")).unwrap();
+    assert!(readers.len() > 1 << 16 && readers.blocks() * 512 >= readers.len(), "{readers:?}");
+    drop(log);
 }

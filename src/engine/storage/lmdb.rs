@@ -13,6 +13,7 @@
 //! are counted and their hashes summed, and every hit is compared with the record that it points
 //! to. Rows and checkpoint change in one transaction, which LMDB syncs.
 
+use std::fs::File;
 use std::io;
 use std::ops::Bound;
 use std::path::{Path, PathBuf};
@@ -25,12 +26,16 @@ use heed::{
 };
 
 use super::IoOp;
+use super::dir::DirFile;
 use super::format::crc;
 use super::index::{Key, Place};
 use super::lmdb_check::{self, CheckError};
 use crate::ids::Lsn;
 
 const FILE_NAME: &str = "data.mdb";
+const LOCK_NAME: &str = "lock.mdb";
+/// More than LMDB needs for [`READERS_MAX`].
+const LOCK_BYTES: usize = 128 << 10;
 const CHECKPOINT_KEY: &[u8] = b"\0";
 const FORMAT: u16 = 1;
 const FLAG_CLEAN: u16 = 1;
@@ -52,8 +57,9 @@ pub enum IndexError {
     /// It is not what was written.
     #[error(
         "the index {} is corrupt: {reason}; the log is untouched; \
-         run `postoffice-tui repair` to make the index anew from it",
-        path.display()
+         run `postoffice-tui repair --data-dir {}` to make the index anew from it",
+        path.display(),
+        super::data_dir_of(path).display()
     )]
     Corrupt {
         /// The index's file.
@@ -143,6 +149,7 @@ impl Lmdb {
     fn open_sized(dir: &Path, durability: Durability, map: usize) -> Result<Self, IndexError> {
         let path = dir.join(FILE_NAME);
         std::fs::create_dir_all(dir).map_err(failed(IoOp::Create, dir))?;
+        reserve_lock(dir)?;
         let bytes = std::fs::metadata(&path).map_or(0, |metadata| metadata.len());
         let map = usize::try_from(bytes).unwrap_or(usize::MAX).saturating_mul(2).max(map);
         let mut options = EnvOpenOptions::new().read_txn_without_tls();
@@ -346,6 +353,22 @@ impl Lmdb {
     fn place(&self, key: &Key, value: &[u8]) -> Result<Place, IndexError> {
         decode_place(key, value).ok_or_else(|| corrupt(&self.path, "a row's checksum is wrong"))
     }
+}
+
+/// Makes sure that there is room for LMDB's file of readers. LMDB maps it and writes to the map:
+/// on a full disk that ends the process by SIGBUS.
+fn reserve_lock(dir: &Path) -> Result<(), IndexError> {
+    let path = dir.join(LOCK_NAME);
+    let file = File::options().read(true).write(true).create(true).truncate(false).open(&path);
+    let file = file.map_err(failed(IoOp::Create, &path))?;
+    match DirFile::reserve(&file, LOCK_BYTES as u64) {
+        Err(error) if error.kind() == io::ErrorKind::Unsupported => {
+            // Nobody else has it open, and LMDB sets it up anew.
+            file.write_at(&[0; LOCK_BYTES], 0)
+        }
+        other => other,
+    }
+    .map_err(failed(IoOp::Write, &path))
 }
 
 /// What is on the disk where the index should be.

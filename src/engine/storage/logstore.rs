@@ -248,7 +248,7 @@ impl Logstore {
             _lock: lock,
         };
         if let Some(indexer) = indexer {
-            log.checkpoints = Some(log.follow(indexer, options.checkpoint_bytes, hands)?);
+            log.checkpoints = Some(log.follow(indexer, &options, hands)?);
         }
         Ok(log)
     }

@@ -121,18 +121,22 @@ pub fn index_health(data_dir: &Path) -> Result<IndexHealth, IndexError> {
     })
 }
 
-/// Returns how many records the index knows that stand behind the end of the log; `None` if there
-/// is no whole index that belongs to it. Nobody may be writing it.
+/// Returns how many records the index knows that the log no longer has, at its beginning or its
+/// end; `None` if there is no whole index that belongs to it. Nobody may be writing it.
 pub fn lost_keys(data_dir: &Path, found: &reader::ScanReport) -> Option<u64> {
+    let dir = index_dir(data_dir);
+    let Ok(lmdb::Inspection::Whole(checkpoint)) = lmdb::inspect(&dir, &mut |_| {}) else {
+        return None;
+    };
+    let is_own = found.last.as_ref().is_some_and(|last| last.log_id == checkpoint.log_id);
+    let first = found.segments.first().map_or(Lsn(0), |segment| segment.first);
     let mut lost = 0;
-    let mut count = |row: &lmdb::Row| lost += u64::from(row.place.lsn >= found.end);
-    match lmdb::inspect(&index_dir(data_dir), &mut count) {
-        Ok(lmdb::Inspection::Whole(checkpoint)) => {
-            let is_own = found.last.as_ref().is_some_and(|last| last.log_id == checkpoint.log_id);
-            is_own.then_some(lost)
-        }
-        _ => None,
-    }
+    // Rows before the beginning that it knows may be left over from retention.
+    let inspected = lmdb::inspect(&dir, &mut |row| {
+        let is_before = row.place.lsn < first && row.place.lsn >= checkpoint.first;
+        lost += u64::from(is_before || row.place.lsn >= found.end);
+    });
+    inspected.is_ok_and(|_| is_own).then_some(lost)
 }
 
 /// What was being done to a file.
@@ -199,8 +203,9 @@ pub enum LogError {
     #[error(
         "{} is damaged at byte {offset}, before its synced end: {reason}; \
          nothing was changed; restore it from a copy, \
-         or save the rest with `postoffice-tui repair --salvage DIR`",
-        path.display()
+         or save the rest with `postoffice-tui repair --data-dir {} --salvage NEW_DIR`",
+        path.display(),
+        data_dir_of(path).display()
     )]
     Damaged {
         /// The segment.
@@ -227,8 +232,9 @@ pub enum LogError {
     /// Segments do not follow one another.
     #[error(
         "the log has a gap before {}: position {wanted} is missing; restore the segment, \
-         or save the rest with `postoffice-tui repair --salvage DIR`",
-        path.display()
+         or save the rest with `postoffice-tui repair --data-dir {} --salvage NEW_DIR`",
+        path.display(),
+        data_dir_of(path).display()
     )]
     Gap {
         /// The segment behind the gap.
@@ -237,7 +243,12 @@ pub enum LogError {
         wanted: u64,
     },
     /// A packed segment is not what was written.
-    #[error("{}: {source}; restore the segment, or save the rest with `postoffice-tui repair --salvage DIR`", path.display())]
+    #[error(
+        "{}: {source}; restore the segment, \
+         or save the rest with `postoffice-tui repair --data-dir {} --salvage NEW_DIR`",
+        path.display(),
+        data_dir_of(path).display()
+    )]
     Packed {
         /// The segment.
         path: PathBuf,
@@ -250,6 +261,11 @@ pub enum LogError {
     /// An earlier write or sync failed; nothing more is acknowledged.
     #[error("the log is read-only since an earlier failure")]
     ReadOnly,
+}
+
+/// Returns the data directory in which a file of the log or the index lies.
+fn data_dir_of(path: &Path) -> &Path {
+    path.parent().and_then(Path::parent).unwrap_or(path)
 }
 
 /// What a [`LogError`] means for the program.

@@ -95,6 +95,11 @@ impl Serving {
         Ok(if has_more { Next::Again } else { Next::Wait })
     }
 
+    /// Returns whether requests are taken.
+    pub(super) fn is_open(&self) -> bool {
+        !matches!(self.intake, Intake::Closed(_))
+    }
+
     /// Returns once what the director should know when requests are first taken.
     pub(super) fn take_ready(&mut self) -> Option<IssuerReady> {
         match std::mem::replace(&mut self.intake, Intake::Open) {

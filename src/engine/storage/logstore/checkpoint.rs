@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::{LogStats, Logstore};
+use super::{LogOptions, LogStats, Logstore};
 use crate::clock::Time;
 use crate::config::scenario::Compression;
 use crate::ids::Lsn;
@@ -46,6 +46,8 @@ pub(super) struct Checkpoints {
     last: Time,
     state_bytes: u64,
     bytes_min: u64,
+    segment_bytes: u64,
+    retain: Option<u64>,
     /// Whether LMDB has a state; without one it can't be opened warm.
     has_state: bool,
     /// Why the last one failed, until one succeeds.
@@ -96,7 +98,7 @@ impl Logstore {
     pub(super) fn follow(
         &mut self,
         mut indexer: Indexer,
-        bytes_min: u64,
+        options: &LogOptions,
         hands: &Hands,
     ) -> Result<Checkpoints, LogError> {
         let checkpoint = &indexer.checkpoint;
@@ -113,7 +115,9 @@ impl Logstore {
             last: Time::ZERO,
             compression: indexer.compression,
             state_bytes: state_bytes.unwrap_or(0),
-            bytes_min,
+            bytes_min: options.checkpoint_bytes,
+            segment_bytes: options.segment_bytes,
+            retain: options.retain_bytes,
             has_state: state_bytes.is_some(),
             trouble: None,
             helper: Helper::start("log-index", hands, move |job| indexer.work(job))?,
@@ -171,7 +175,11 @@ impl Logstore {
         let behind = self.plan.written().0.saturating_sub(made.indexed.0.0);
         let enough = made.state_bytes.max(made.bytes_min);
         let is_failing = made.trouble.is_some();
-        if !is_failing && behind >= enough.max(CHECKPOINT_BYTES) {
+        // Old segments go with a checkpoint.
+        let is_large = self.plan.written().0 - made.first.0 > made.retain.unwrap_or(u64::MAX);
+        let is_due = behind >= enough.max(CHECKPOINT_BYTES)
+            || is_large && behind >= made.state_bytes.max(made.segment_bytes);
+        if !is_failing && is_due {
             Time::ZERO
         } else if is_failing || behind >= enough || !made.has_state {
             made.last + CHECKPOINT_AFTER
