@@ -228,3 +228,28 @@ fn a_thousand_ways_to_damage_the_log() {
     }
     assert!(ends.right > 100 && ends.refused > 300, "{ends:?}");
 }
+
+#[test]
+fn a_lost_index_is_made_anew_and_an_old_one_catches_up() {
+    let (dir, image, stale) = office();
+    let all_are_right = |log: &mut Logstore| {
+        for number in 1..=RECORDS {
+            let record = log.get(&key(number)).unwrap().unwrap();
+            assert_eq!(record.value, value(number), "record {number}");
+        }
+    };
+    image.put(dir.path());
+    std::fs::remove_dir_all(dir.path().join("index")).unwrap();
+    let (mut log, recovered, visited) = open(dir.path()).unwrap();
+    assert!(matches!(recovered.index, IndexOutcome::Rebuilt { lost_keys: 0, .. }));
+    assert_eq!(visited, RECORDS);
+    all_are_right(&mut log);
+    drop(log);
+
+    image.put(dir.path());
+    std::fs::write(dir.path().join("index/data.mdb"), stale.file("data.mdb")).unwrap();
+    let (mut log, recovered, visited) = open(dir.path()).unwrap();
+    assert_eq!(recovered.index, IndexOutcome::Whole);
+    assert_eq!(visited, RECORDS / 2, "only what the old one does not know is read");
+    all_are_right(&mut log);
+}

@@ -565,3 +565,53 @@ fn lmdb(path: &Path) -> impl FnOnce(heed::Error) -> IndexError {
         other => IndexError::Corrupt { path, reason: other.to_string() },
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn row(number: u64) -> Row {
+        let key = (u128::from(number) << 64).to_be_bytes();
+        Row { key, place: Place { lsn: Lsn(number * 100), len: 100 } }
+    }
+
+    fn add(lmdb: &Lmdb, numbers: std::ops::Range<u64>, checkpoint: &mut Checkpoint) {
+        let mut rows: Vec<Entry> = numbers.map(|number| Entry::new(&row(number))).collect();
+        lmdb.add(&mut rows, checkpoint).unwrap();
+    }
+
+    #[test]
+    fn a_full_map_grows_and_what_was_to_be_added_is_there() {
+        let dir = tempfile::tempdir().unwrap();
+        let lmdb = Lmdb::open_sized(dir.path(), Durability::Synced, 64 << 10).unwrap();
+        let mut checkpoint = Checkpoint::empty([7; 16]);
+        add(&lmdb, 1..10, &mut checkpoint);
+        // A reader that is kept must not be in the way.
+        assert_eq!(lmdb.get(&row(3).key).unwrap(), Some(row(3).place));
+        add(&lmdb, 10..20_000, &mut checkpoint);
+        assert!(lmdb.env.info().map_size >= 20_000 * 32, "{}", lmdb.env.info().map_size);
+        for number in [3, 10, 19_999] {
+            assert_eq!(lmdb.get(&row(number).key).unwrap(), Some(row(number).place));
+        }
+        drop(lmdb);
+        let found = inspect(dir.path(), &mut |_| {}).unwrap();
+        assert!(matches!(found, Inspection::Whole(whole) if whole.rows == 19_999));
+    }
+
+    #[test]
+    fn rows_are_retired_in_several_transactions_and_the_rest_stays() {
+        let dir = tempfile::tempdir().unwrap();
+        let lmdb = Lmdb::open(dir.path(), Durability::Synced).unwrap();
+        let mut checkpoint = Checkpoint::empty([7; 16]);
+        let count = 2 * RETIRE_ROWS as u64 + 100;
+        add(&lmdb, 1..count + 1, &mut checkpoint);
+        let first = row(count - 10).place.lsn;
+        lmdb.retire(first, &mut checkpoint).unwrap();
+        assert_eq!((checkpoint.rows, checkpoint.first), (11, first));
+        assert_eq!(lmdb.get(&row(count - 11).key).unwrap(), None);
+        assert_eq!(lmdb.get(&row(count - 10).key).unwrap(), Some(row(count - 10).place));
+        drop(lmdb);
+        let found = inspect(dir.path(), &mut |_| {}).unwrap();
+        assert!(matches!(found, Inspection::Whole(whole) if whole == checkpoint));
+    }
+}
