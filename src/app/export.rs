@@ -7,7 +7,7 @@
 
 use std::collections::{BTreeMap, HashMap};
 use std::fs::File;
-use std::io::BufWriter;
+use std::io::{self, BufWriter, Write};
 use std::path::{Path, PathBuf};
 
 use color_eyre::eyre::{Context, Result};
@@ -31,7 +31,7 @@ pub(crate) enum ExportError {
     #[error("the export directory {} has no name; choose another with --export", .0.display())]
     NoName(PathBuf),
     #[error("cannot make {}: {source}; choose another place with --export", path.display())]
-    Parent { path: PathBuf, source: std::io::Error },
+    Parent { path: PathBuf, source: io::Error },
 }
 
 /// Makes sure, before the run, that its tables can be written at the end.
@@ -164,10 +164,14 @@ impl Table<'_> {
     fn write_tickets(&mut self, data_dir: &Path, notified: &HashMap<TicketId, Time>) -> Result<()> {
         let mut tickets: BTreeMap<TicketId, Ticket> = BTreeMap::new();
         let (mut is_own_run, mut failure) = (false, None);
-        reader::scan(data_dir, &mut |record| {
+        let mut first_run = None;
+        let found = reader::scan(data_dir, &mut |record| {
             let Ok(record) = Record::decode(record.kind, record.key, record.value) else { return };
             match record {
-                Record::Start(start) => is_own_run = start.run == self.orders.run,
+                Record::Start(start) => {
+                    first_run.get_or_insert(start.run);
+                    is_own_run = start.run == self.orders.run;
+                }
                 Record::Issued(issued) if is_own_run => {
                     let ticket = Ticket {
                         token: issued.token,
@@ -201,6 +205,14 @@ impl Table<'_> {
         }
         for (id, ticket) in tickets {
             self.write_ticket(id, &ticket, notified)?;
+        }
+        if !found.is_whole() && first_run == Some(self.orders.run) {
+            // Nobody may be there to read it.
+            let _ = writeln!(
+                io::stderr(),
+                "tickets.csv lacks the tickets whose part of the log was let go of; \
+                 storage.retain=unlimited keeps all"
+            );
         }
         Ok(())
     }
