@@ -105,8 +105,11 @@ impl Indexer {
         let mut rows = Vec::new();
         let mut added = Ok(());
         visit_between(files, from, to, &mut |row| {
+            if added.is_err() {
+                return;
+            }
             rows.push(Entry::new(&row));
-            if rows.len() == ADVANCE_ROWS && added.is_ok() {
+            if rows.len() == ADVANCE_ROWS {
                 checkpoint.is_clean = false;
                 added = lmdb.add(&mut rows, checkpoint);
                 rows.clear();
