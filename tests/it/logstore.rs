@@ -135,12 +135,29 @@ fn records_that_the_log_lost_are_counted_and_named() {
     assert!(lost > 0);
     let dry = ask(&office, &["repair", "--dry-run"]);
     assert_eq!(dry["lost_keys"], lost, "{dry}");
+    check_lost(&office, &format!("the log has lost {lost} records"));
     let data_dir = office.data_dir().display().to_string();
     let output = run(&["repair", "--data-dir", &data_dir]);
     let said = String::from_utf8(output.stdout).unwrap();
     let words = format!("LOST: {lost} records that the index knew");
     assert!(said.replace(' ', "").contains(&words.replace(' ', "")), "{words:?}: {said}");
     assert_eq!(ask(&office, &["repair", "--dry-run"])["lost_keys"], 0, "it is told once");
+}
+
+/// Makes sure that `verify` finds the log unsound and says these words.
+fn check_lost(office: &Office, words: &str) {
+    let data_dir = office.data_dir().display().to_string();
+    let output = run(&["verify", "--data-dir", &data_dir]);
+    let said = String::from_utf8(output.stdout).unwrap();
+    assert_eq!(output.status.code(), Some(5), "{said}");
+    assert!(said.contains(words), "{words:?}: {said}");
+}
+
+#[test]
+fn a_first_segment_that_is_gone_is_not_taken_for_retention() {
+    let (office, _) = check_agreement("retain = unlimited\n");
+    std::fs::remove_file(&segments(&office)[0]).unwrap();
+    check_lost(&office, "the log has lost ");
 }
 
 /// Copies a data directory's log and index.
