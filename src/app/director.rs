@@ -63,8 +63,6 @@ pub(crate) struct Orders {
     pub(crate) ack_log: Option<PathBuf>,
     /// Where users note what they were told, for the export.
     pub(crate) notes_dir: Option<PathBuf>,
-    /// Whether somebody looks at processes.
-    pub(crate) watches_processes: bool,
 }
 
 /// The director's side of the event loop.
@@ -126,9 +124,9 @@ impl Director {
         }
     }
 
-    /// Returns what the run counted and how it ended.
-    pub(crate) fn into_results(self) -> (Results, Run) {
-        (self.results, self.run)
+    /// Returns the run as it ended.
+    pub(crate) fn into_run(self) -> Run {
+        self.run
     }
 
     // --- people -----------------------------------------------------------------------------

@@ -94,7 +94,7 @@ impl Shown {
     }
 
     fn is_due(&mut self, state: &AppState, is_terminal: bool) -> bool {
-        let phase = phase_name(&state.phase);
+        let phase = state.phase.name();
         let is_new = self.phase != Some(phase);
         let interval = Duration::from_secs(5);
         // While the log is being read the office's time stands still.
@@ -109,21 +109,10 @@ impl Shown {
     }
 }
 
-fn phase_name(phase: &Phase) -> &'static str {
-    match phase {
-        Phase::Starting => "starting",
-        Phase::Recovering(_) => "recovering",
-        Phase::Running => "running",
-        Phase::Paused => "paused",
-        Phase::Draining { .. } => "draining",
-        Phase::Stopped(_) => "stopped",
-    }
-}
-
 const BAR_CELLS: u32 = 24;
 
 fn line(state: &AppState) -> String {
-    let phase = phase_name(&state.phase);
+    let phase = state.phase.name();
     let detail = match &state.phase {
         Phase::Running if state.store.is_blocked => {
             let trouble = state.store.trouble.as_deref().unwrap_or("it can not at present");

@@ -12,7 +12,6 @@ use color_eyre::eyre::Result;
 use engine::config::Effective;
 use engine::ids::RunId;
 use engine::roles::event_loop::EventLoop;
-use engine::storage;
 use engine::supervisor::signals::{self, Listen};
 
 pub(crate) mod action;
@@ -22,9 +21,11 @@ pub(crate) mod datadir;
 pub(crate) mod director;
 pub(crate) mod exit;
 pub(crate) mod export;
+pub(crate) mod figures;
 pub(crate) mod format;
 pub(crate) mod handle;
 pub(crate) mod headless;
+pub(crate) mod history;
 mod log_commands;
 pub(crate) mod logging;
 mod procs;
@@ -39,8 +40,6 @@ mod update;
 use datadir::{DataDir, DataDirError};
 use director::{Director, Orders};
 use handle::Office;
-use results::Results;
-use state::Ending;
 use summary::Summary;
 use update::Run;
 
@@ -53,8 +52,6 @@ pub(crate) struct Wishes {
     pub(crate) export: Option<PathBuf>,
     /// Where users append acknowledged ids.
     pub(crate) ack_log: Option<PathBuf>,
-    /// Whether somebody looks at processes.
-    pub(crate) watches_processes: bool,
 }
 
 /// A running office.
@@ -63,7 +60,7 @@ pub(crate) struct App {
     orders: Orders,
     export: Option<PathBuf>,
     data: DataDir,
-    director: JoinHandle<Result<(Results, Run)>>,
+    director: JoinHandle<Result<Run>>,
     signals: signals::Listener,
 }
 
@@ -93,7 +90,6 @@ pub(crate) fn start(
         scratch_dir: data.scratch(),
         ack_log: wishes.ack_log.as_deref().map(std::path::absolute).transpose()?,
         notes_dir: wishes.export.is_some().then(|| data.make_notes_dir()).transpose()?,
-        watches_processes: wishes.watches_processes,
         scenario,
     };
     let mut event_loop = EventLoop::new()?;
@@ -111,7 +107,7 @@ pub(crate) fn start(
     let mut director = Director::new(orders.clone(), desk, receiver);
     let director = std::thread::Builder::new().name("director".to_owned()).spawn(move || {
         event_loop.run(&mut director)?;
-        Ok(director.into_results())
+        Ok(director.into_run())
     })?;
     Ok(App { office, orders, export: wishes.export, data, director, signals })
 }
@@ -132,14 +128,11 @@ impl App {
     /// # Errors
     /// If the director failed or the export can't be written.
     pub(crate) fn finish(self) -> Result<Summary> {
-        let Self { orders, export, data, director, signals, .. } = self;
+        let Self { office, orders, export, data, director, signals } = self;
         let ended = director.join().map_err(|_| DirectorPanicked)?;
         drop(signals);
-        let (results, run) = ended?;
-        let ending = run.ended().cloned().unwrap_or(Ending::Completed);
-        // What can't be read is not known.
-        let file_bytes = storage::file_bytes(data.path()).ok();
-        let summary = Summary::new(&orders, &results, &run, &ending, file_bytes);
+        let run = ended?;
+        let summary = Summary::new(office.snapshot());
         if let Some(dir) = export {
             export::write(&dir, &summary, &orders, &run, data.path())?;
         }

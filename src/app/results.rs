@@ -1,6 +1,7 @@
 //! What a run has counted and timed so far, from the latest word of each process.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use engine::clock::Time;
 use engine::ids::ServiceId;
@@ -46,19 +47,23 @@ struct UserFigures {
 /// The latencies of served tickets of one service, or of all.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Latencies {
-    pub(crate) wait: Histogram,
-    pub(crate) service: Histogram,
-    pub(crate) sojourn: Histogram,
-    pub(crate) overhead: Histogram,
+    pub(crate) wait: Arc<Histogram>,
+    pub(crate) service: Arc<Histogram>,
+    pub(crate) sojourn: Arc<Histogram>,
+    pub(crate) overhead: Arc<Histogram>,
 }
 
 impl Latencies {
     /// Adds all that `other` counted.
     pub(crate) fn merge(&mut self, other: &Self) {
-        self.wait.merge(&other.wait);
-        self.service.merge(&other.service);
-        self.sojourn.merge(&other.sojourn);
-        self.overhead.merge(&other.overhead);
+        for (own, other) in [
+            (&mut self.wait, &other.wait),
+            (&mut self.service, &other.service),
+            (&mut self.sojourn, &other.sojourn),
+            (&mut self.overhead, &other.overhead),
+        ] {
+            Arc::make_mut(own).merge(other);
+        }
     }
 }
 
@@ -84,10 +89,10 @@ impl Results {
     ) -> Result<(), InvalidHistogram> {
         let ServiceId(service) = from.service;
         let latencies = Latencies {
-            wait: Histogram::from_bytes(from.wait)?,
-            service: Histogram::from_bytes(from.service_time)?,
-            sojourn: Histogram::from_bytes(from.sojourn)?,
-            overhead: Histogram::from_bytes(from.overhead)?,
+            wait: Histogram::from_bytes(from.wait)?.into(),
+            service: Histogram::from_bytes(from.service_time)?.into(),
+            sojourn: Histogram::from_bytes(from.sojourn)?.into(),
+            overhead: Histogram::from_bytes(from.overhead)?.into(),
         };
         if let Some(slot) = self.latencies.get_mut(usize::from(service)) {
             *slot = latencies;
@@ -132,18 +137,28 @@ impl Results {
     }
 
     /// Returns the time from the intended issue to the user's knowledge of the end.
-    pub(crate) fn response(&self) -> Histogram {
+    pub(crate) fn response(&self) -> Arc<Histogram> {
         let [present, past] = &self.users;
         let mut all = past.response.clone();
         all.merge(&present.response);
-        all
+        all.into()
     }
 
     /// Returns the time from the intended issue to the sending.
-    pub(crate) fn lag(&self) -> Histogram {
+    pub(crate) fn lag(&self) -> Arc<Histogram> {
         let [present, past] = &self.users;
         let mut all = past.lag.clone();
         all.merge(&present.lag);
+        all.into()
+    }
+
+    /// Returns the latencies of all services together.
+    pub(crate) fn all_latencies(&self) -> Latencies {
+        let mut services = self.latencies.iter();
+        let mut all = services.next().cloned().unwrap_or_default();
+        for service in services {
+            all.merge(service);
+        }
         all
     }
 

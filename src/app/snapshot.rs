@@ -10,7 +10,7 @@ use engine::config::scenario::FsyncPolicy;
 use engine::ids::{UserProcessId, WorkerId};
 use engine::limits;
 use engine::net::message::{IssuerReady, Recovering, ServiceTotals};
-use engine::perf::{Histogram, Spread};
+use engine::perf::Spread;
 use engine::roles::staff::Staff;
 use engine::storage;
 use engine::supervisor::child::Child;
@@ -18,12 +18,14 @@ use engine::supervisor::report::Phase as ChildPhase;
 
 use super::action::ProcessId;
 use super::director::Orders;
+use super::figures::Figures;
+use super::history::History;
 use super::procs::Procs;
-use super::results::{Latencies, Results};
+use super::results::Results;
 use super::staffing::seats_of;
 use super::state::{
-    AppState, IndexRow, LatencyRow, Level, Notice, Phase, ProcessRow, ProcessState, Rates, Reading,
-    RecoveryRow, RunFacts, Sample, Seats, ServiceRow, Severity, StoreRow, Totals,
+    AppState, IndexRow, LatencyFigures, LatencyRow, Level, Notice, Phase, ProcessRow, ProcessState,
+    Rates, Reading, RecoveryRow, RunFacts, Sample, Seats, ServiceRow, Severity, StoreRow, Totals,
 };
 use super::update::Run;
 
@@ -47,10 +49,14 @@ pub(crate) struct Album {
     notices: Vec<Notice>,
     recovering: Option<Option<Reading>>,
     recovery: Option<RecoveryRow>,
+    number: u64,
+    history: History,
+    figures: Arc<Figures>,
+    starting_users: u32,
     file_bytes: Option<u64>,
     /// Segments that there were, and that had been let go of, when files were looked at last.
     files_seen: (u64, u64),
-    procs: Option<Procs>,
+    procs: Procs,
     looked_at: Time,
 }
 
@@ -74,6 +80,10 @@ impl Album {
             id: orders.run,
             seed: orders.seed,
             scenario: orders.scenario_name.clone(),
+            scenario_text: orders.scenario_text.as_str().into(),
+            started: WallTime::now(),
+            host: sysinfo::System::host_name().unwrap_or_default(),
+            cpus: std::thread::available_parallelism().map_or(0, usize::from),
             duration: scenario.run.duration,
             fsync: fsync_text(scenario.storage.fsync),
             power_loss_takes: scenario.storage.fsync.power_loss_takes(),
@@ -89,9 +99,13 @@ impl Album {
             notices: Vec::new(),
             recovering: None,
             recovery: None,
+            number: 0,
+            history: History::default(),
+            figures: Arc::default(),
+            starting_users: scenario.loads.iter().map(|load| load.users).sum(),
             file_bytes: None,
             files_seen: (0, 0),
-            procs: orders.watches_processes.then(Procs::default),
+            procs: Procs::default(),
             looked_at: Time::ZERO,
         }
     }
@@ -99,6 +113,7 @@ impl Album {
     /// Returns what a screen shows before the director has taken its first turn.
     pub(crate) fn blank(orders: &Orders) -> AppState {
         AppState {
+            number: 0,
             wall: WallTime::now(),
             phase: Phase::Starting,
             run: Self::new(orders).facts,
@@ -109,10 +124,14 @@ impl Album {
             totals: Totals::default(),
             rates: Rates::default(),
             series: Arc::default(),
+            history: History::default(),
+            figures: Arc::default(),
             latencies: Vec::new(),
             services: Vec::new(),
             processes: Vec::new(),
             store: StoreRow::default(),
+            metrics: Arc::default(),
+            metrics_dropped: 0,
             failure: None,
             notices: Vec::new(),
         }
@@ -169,7 +188,10 @@ impl Album {
             (Phase::Starting, Some(reading)) => Phase::Recovering(reading),
             (phase, _) => phase,
         };
+        self.number += 1;
+        self.figures = Arc::new(Figures::new(results, run, &self.services, self.starting_users));
         AppState {
+            number: self.number,
             wall,
             phase,
             run: self.facts.clone(),
@@ -186,10 +208,14 @@ impl Album {
             totals: totals(results, waiting, in_service),
             rates,
             series: Arc::clone(&self.series),
-            latencies: latency_rows(results),
+            history: self.history.clone(),
+            figures: Arc::clone(&self.figures),
+            latencies: latency_rows(&self.figures),
             services: self.service_rows(results),
             processes: self.process_rows(results, [issuer, workers, manager]),
             store: self.store_row(results),
+            metrics: Arc::default(),
+            metrics_dropped: 0,
             failure: run.failure().map(str::to_owned),
             notices: self.notices.clone(),
         }
@@ -281,7 +307,7 @@ impl Album {
         let store = &results.issuer.store;
         let are_same = self.files_seen == (store.segments, store.retired);
         let is_early = self.looked_at.is_set() && now.since(self.looked_at) < LOOK_INTERVAL;
-        if self.procs.is_some() && !(are_same && is_early) {
+        if !(are_same && is_early) {
             self.files_seen = (store.segments, store.retired);
             // What can't be read is not known.
             self.file_bytes = storage::file_bytes(&self.data_dir).ok();
@@ -289,7 +315,6 @@ impl Album {
     }
 
     fn look(&mut self, now: Time, results: &Results, staffs: [&Staff; 3]) {
-        let Some(procs) = &mut self.procs else { return };
         if self.looked_at.is_set() && now.since(self.looked_at) < LOOK_INTERVAL {
             return;
         }
@@ -298,7 +323,7 @@ impl Album {
         let staff = staffs.iter().flat_map(|staff| staff.view().pids().keys());
         let staff = staff.map(|pid| pid.as_raw().cast_unsigned());
         let users = results.population.processes.iter().filter_map(|process| process.pid);
-        procs.look(&own.chain(staff).chain(users).collect::<Vec<_>>());
+        self.procs.look(&own.chain(staff).chain(users).collect::<Vec<_>>());
     }
 
     fn process_rows(&self, results: &Results, staffs: [&Staff; 3]) -> Vec<ProcessRow> {
@@ -348,7 +373,7 @@ impl Album {
             });
         }
         for row in &mut rows {
-            let usage = self.procs.as_ref().zip(row.pid).and_then(|(procs, pid)| procs.usage(pid));
+            let usage = row.pid.and_then(|pid| self.procs.usage(pid));
             row.cpu = usage.and_then(|usage| usage.cpu);
             row.rss_bytes = usage.map(|usage| usage.rss_bytes);
         }
@@ -357,20 +382,18 @@ impl Album {
 
     fn store_row(&self, results: &Results) -> StoreRow {
         let store = &results.issuer.store;
-        #[expect(clippy::cast_precision_loss, reason = "a mean for people")]
-        let batch_records =
-            (store.batches > 0).then(|| store.records as f64 / store.batches as f64);
         StoreRow {
             segments: store.segments,
             log_bytes: store.log_bytes,
             file_bytes: self.file_bytes,
             retired: store.retired,
+            issuer_starts: results.issuer_starts,
             records: store.records,
             bytes: store.bytes,
+            batches: store.batches,
             syncs: store.syncs,
             unsynced_bytes: store.unsynced_bytes,
             sync: store.sync.map(Spread::from),
-            batch_records,
             index: IndexRow {
                 keys: store.index.keys,
                 bytes: store.index.bytes,
@@ -408,23 +431,14 @@ fn totals(results: &Results, waiting: u64, in_service: u64) -> Totals {
     }
 }
 
-fn latency_rows(results: &Results) -> Vec<LatencyRow> {
-    let mut all = Latencies::default();
-    for service in &results.latencies {
-        all.merge(service);
-    }
-    let row = |name, histogram: &Histogram| LatencyRow {
-        name,
-        count: histogram.count(),
-        spread: histogram.spread(),
-    };
-    vec![
-        row("wait", &all.wait),
-        row("service", &all.service),
-        row("sojourn", &all.sojourn),
-        row("response", &results.response()),
-        row("overhead", &all.overhead),
-    ]
+fn latency_rows(figures: &Figures) -> Vec<LatencyRow> {
+    let all = figures.histograms.iter().filter(|named| named.service.is_none());
+    all.map(|named| LatencyRow {
+        name: named.name,
+        run: LatencyFigures { count: named.histogram.count(), spread: named.histogram.spread() },
+        recent: [LatencyFigures::default(); 3],
+    })
+    .collect()
 }
 
 fn staff_row(id: ProcessId, child: &Child, note: &str, tickets: u64, hosts: u32) -> ProcessRow {

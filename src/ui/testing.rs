@@ -97,7 +97,10 @@ pub(crate) fn app() -> AppState {
             in_service: 4,
         }
     };
-    let latency = |name, p50| LatencyRow { name, count: 11_940, spread: Some(spread(p50)) };
+    let latency = |name, p50| {
+        let run = LatencyFigures { count: 11_940, spread: Some(spread(p50)) };
+        LatencyRow { name, run, recent: [run; 3] }
+    };
     let service = |name: &str, issued, p50| ServiceRow {
         name: name.to_owned(),
         issued,
@@ -110,12 +113,17 @@ pub(crate) fn app() -> AppState {
         sojourn: Some(spread(p50 * 2)),
     };
     AppState {
+        number: 3_044,
         wall: WallTime(43_491_000_000_000),
         phase: Phase::Running,
         run: RunFacts {
             id: RunId(0x7f3a_0000_0000_0001),
             seed: 42,
             scenario: "rush-hour".to_owned(),
+            scenario_text: "".into(),
+            started: WallTime(42_730_000_000_000),
+            host: "ada".to_owned(),
+            cpus: 2,
             duration: Some(Duration::from_secs(1800)),
             fsync: "each_batch".to_owned(),
             power_loss_takes: "nothing that was acknowledged",
@@ -140,6 +148,8 @@ pub(crate) fn app() -> AppState {
         },
         rates: Rates { offered: 182.3, served: 179.1, rejected: 0.0, utilization: Some(0.713) },
         series: Arc::new((0..400).map(sample).collect()),
+        history: crate::app::history::History::default(),
+        figures: Arc::default(),
         latencies: vec![
             latency("wait", 140),
             latency("service", 8_620),
@@ -154,6 +164,7 @@ pub(crate) fn app() -> AppState {
         ],
         processes,
         store: StoreRow {
+            issuer_starts: 1,
             records: 70_429_722,
             bytes: 9_437_184_000,
             segments: 142,
@@ -163,7 +174,7 @@ pub(crate) fn app() -> AppState {
             syncs: 161_212,
             unsynced_bytes: 61_440,
             sync: Some(spread(874)),
-            batch_records: Some(436.9),
+            batches: 161_212,
             index: IndexRow {
                 keys: 412_870,
                 bytes: 8_388_608,
@@ -183,6 +194,8 @@ pub(crate) fn app() -> AppState {
                 ..RecoveryRow::default()
             }),
         },
+        metrics: Arc::default(),
+        metrics_dropped: 0,
         failure: None,
         notices: vec![
             Notice {

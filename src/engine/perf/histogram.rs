@@ -70,6 +70,27 @@ impl Histogram {
         self.sum_ns += other.sum_ns;
     }
 
+    /// Returns the value that this share of all values does not exceed, in the unit that was
+    /// recorded: nanoseconds for a latency. Zero if nothing was counted.
+    pub fn quantile(&self, share: f64) -> u64 {
+        self.counts.value_at_quantile(share)
+    }
+
+    /// Returns the largest value; zero if nothing was counted.
+    pub fn max(&self) -> u64 {
+        self.counts.max()
+    }
+
+    /// Returns the exact sum of all values.
+    pub fn sum(&self) -> u128 {
+        self.sum_ns
+    }
+
+    /// Returns the counts, for what HdrHistogram's own tools do with them.
+    pub fn counts(&self) -> &hdrhistogram::Histogram<u64> {
+        &self.counts
+    }
+
     /// Returns the summary; `None` if nothing was counted.
     pub fn spread(&self) -> Option<Spread> {
         let count = self.count();
