@@ -29,12 +29,15 @@ pub(crate) mod history;
 mod log_commands;
 pub(crate) mod logging;
 mod procs;
+pub(crate) mod prometheus;
 pub(crate) mod recovery;
 mod results;
 mod snapshot;
 mod staffing;
 pub(crate) mod state;
 mod summary;
+#[cfg(test)]
+pub(crate) mod testing;
 mod update;
 
 use datadir::{DataDir, DataDirError};
