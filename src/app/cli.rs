@@ -182,7 +182,7 @@ pub(crate) struct RunArgs {
     /// Print the summary as JSON (headless)
     #[arg(long, requires = "headless")]
     pub(crate) json: bool,
-    /// Write summary.json and tickets.csv there at the end; the directory must not exist
+    /// Write a folder of tables, charts and a report there at the end
     #[arg(long, value_name = "DIR")]
     pub(crate) export: Option<PathBuf>,
     /// Users append each acknowledged ticket id there, one a line

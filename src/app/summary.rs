@@ -6,6 +6,7 @@
 
 use std::fmt::Write as _;
 use std::sync::Arc;
+#[cfg(test)]
 use std::time::Duration;
 
 use engine::clock::nanos;
