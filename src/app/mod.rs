@@ -35,6 +35,7 @@ mod snapshot;
 mod staffing;
 pub(crate) mod state;
 mod summary;
+mod tables;
 mod update;
 
 use datadir::{DataDir, DataDirError};

@@ -45,7 +45,7 @@ impl Summary {
     }
 
     /// Returns how the run ended, or where it stands, and why.
-    fn outcome(&self) -> (&'static str, Option<String>) {
+    pub(crate) fn outcome(&self) -> (&'static str, Option<String>) {
         match self.ending() {
             None => (self.state.phase.name(), None),
             Some(Ending::Completed) => ("completed", None),

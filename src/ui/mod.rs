@@ -24,7 +24,7 @@ mod layout;
 mod panels;
 mod terminal;
 #[cfg(test)]
-mod testing;
+pub(crate) mod testing;
 mod theme;
 mod update;
 mod view;

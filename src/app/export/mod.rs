@@ -5,14 +5,23 @@
 //! is ever overwritten, and a failure leaves nothing behind. Every number comes from the one
 //! snapshot that is being exported, except for `tickets.csv`, which is read from the log.
 
-use std::io;
+use std::collections::BTreeSet;
+use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, TryLockError};
 
 use engine::ids::RunId;
+use engine::perf::catalog::{LOGSTORE_FSYNC, METRICS};
 use engine::storage::LogError;
 
+mod charts;
+mod hgrm;
+mod manifest;
 mod place;
+mod report;
+mod svg;
+#[cfg(test)]
+mod testing;
 mod tickets;
 
 use place::Draft;
@@ -20,8 +29,9 @@ use place::Draft;
 use super::director::Orders;
 use super::exit::Exit;
 use super::format;
-use super::state::AppState;
+use super::state::{AppState, MetricRow, MetricValue};
 use super::summary::Summary;
+use super::tables::{self, Cell, Column, Table};
 
 /// Writes snapshots to folders; can be used from any thread, beside a running office.
 ///
@@ -155,13 +165,77 @@ impl Exporter {
     ) -> Result<PathBuf, ExportError> {
         let mut draft = Draft::begin(dir)?;
         let summary = Summary::new(Arc::new(state.clone()));
+        let tables = tables::all(state);
         draft.file("summary.json", "all figures of the snapshot", |out| {
             serde_json::to_writer_pretty(&mut *out, &summary.to_json())?;
             out.write_all(b"\n")
         })?;
-        tickets::write(&mut draft, &self.0, state)?;
+        draft.file("report.html", "charts and tables as one page", |out| {
+            out.write_all(report::html(state, &summary, &tables).as_bytes())
+        })?;
+        draft.file("report.md", "the tables for people", |out| {
+            out.write_all(report::markdown(state, &summary, &tables).as_bytes())
+        })?;
+        draft.file("scenario.ini", "the scenario as it was at the start", |out| {
+            out.write_all(state.run.scenario_text.as_bytes())
+        })?;
+        let columns = tables::series_columns();
+        draft.file("series.csv", "the run second by second", |out| {
+            write_csv(out, &columns, state.history.iter().map(tables::second))
+        })?;
+        for table in &tables {
+            let Table { name, title, columns, rows } = table;
+            draft.file(&format!("{name}.csv"), title, |out| {
+                write_csv(out, columns, rows.iter().cloned())
+            })?;
+        }
+        write_histograms(&mut draft, state)?;
+        let gaps = tickets::write(&mut draft, &self.0, state)?;
+        let manifest = manifest::json(state, draft.files(), gaps);
+        draft.file("manifest.json", "what is in the other files", |out| {
+            serde_json::to_writer_pretty(&mut *out, &manifest)?;
+            out.write_all(b"\n")
+        })?;
         draft.publish(&folder_name(state))
     }
+}
+
+/// Writes one header line and rows for machines.
+fn write_csv(
+    out: &mut dyn Write,
+    columns: &[Column],
+    rows: impl Iterator<Item = Vec<Cell>>,
+) -> io::Result<()> {
+    let mut csv = csv::Writer::from_writer(out);
+    csv.write_record(columns.iter().map(|column| column.key))?;
+    for row in rows {
+        csv.write_record(row.iter().map(Cell::raw))?;
+    }
+    csv.flush()
+}
+
+/// Writes each histogram as a percentile distribution.
+fn write_histograms(draft: &mut Draft, state: &AppState) -> Result<(), ExportError> {
+    let mut taken = BTreeSet::new();
+    for named in &state.figures.histograms {
+        let service = named.service.as_deref();
+        let of = service.map_or_else(String::new, |name| format!("-{}", place::sanitised(name)));
+        let mut name = format!("latency-{}{of}", named.name);
+        // Names that differ may be the same in plain characters.
+        while !taken.insert(name.clone()) {
+            name.push_str("-2");
+        }
+        let service = service.unwrap_or("all services");
+        let holds = format!("{} of {service} by percentile, in milliseconds", named.name);
+        draft.file(&format!("{name}.hgrm"), &holds, |out| hgrm::write(out, &named.histogram))?;
+    }
+    let fsync = METRICS[usize::from(LOGSTORE_FSYNC)].name;
+    let sync = state.metrics.iter().find(|row| row.metric.name == fsync);
+    if let Some(MetricRow { value: MetricValue::Values(values), .. }) = sync {
+        let holds = "syncs of the log by percentile, in milliseconds";
+        draft.file("log-sync.hgrm", holds, |out| hgrm::write(out, values))?;
+    }
+    Ok(())
 }
 
 /// Returns the name of a snapshot's folder: when, what, and which run.
