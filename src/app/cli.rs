@@ -164,6 +164,9 @@ pub(crate) struct OverrideArgs {
     /// How long arrivals go on, such as 60s
     #[arg(short, long, value_name = "SPAN")]
     duration: Option<String>,
+    /// Serve Prometheus text at http://ADDR/metrics; a port alone means 127.0.0.1
+    #[arg(long, value_name = "ADDR")]
+    metrics_listen: Option<String>,
 }
 
 /// How to run an office.
@@ -222,6 +225,7 @@ impl OverrideArgs {
             ("--workers", &self.workers, named("office", "workers")),
             ("--seed", &self.seed, named("run", "seed")),
             ("--duration", &self.duration, named("run", "duration")),
+            ("--metrics-listen", &self.metrics_listen, named("metrics", "listen")),
         ];
         let shorthands = shorthands.into_iter().filter_map(|(option, value, key)| {
             let value = value.clone()?;

@@ -28,14 +28,19 @@ pub(crate) mod headless;
 pub(crate) mod history;
 mod log_commands;
 pub(crate) mod logging;
+mod metrics_server;
 mod procs;
+pub(crate) mod prometheus;
 pub(crate) mod recovery;
 mod results;
+mod server;
 mod snapshot;
 mod staffing;
 pub(crate) mod state;
 mod summary;
 mod tables;
+#[cfg(test)]
+pub(crate) mod testing;
 mod update;
 
 use datadir::{DataDir, DataDirError};

@@ -645,7 +645,7 @@ mod tests {
 
     #[test]
     fn every_row_is_as_long_as_its_head_and_no_key_stands_twice() {
-        let mut state = crate::ui::testing::app();
+        let mut state = crate::app::testing::app();
         let mut figures = Figures::default();
         for name in ["a", "b"] {
             figures.services.push(ServiceFigures {

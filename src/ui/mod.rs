@@ -24,7 +24,7 @@ mod layout;
 mod panels;
 mod terminal;
 #[cfg(test)]
-pub(crate) mod testing;
+mod testing;
 mod theme;
 mod update;
 mod view;

@@ -29,6 +29,7 @@ use place::Draft;
 use super::director::Orders;
 use super::exit::Exit;
 use super::format;
+use super::prometheus;
 use super::state::{AppState, MetricRow, MetricValue};
 use super::summary::Summary;
 use super::tables::{self, Cell, Column, Table};
@@ -189,6 +190,9 @@ impl Exporter {
                 write_csv(out, columns, rows.iter().cloned())
             })?;
         }
+        draft.file("metrics.prom", "the snapshot as Prometheus text", |out| {
+            out.write_all(prometheus::render(state).as_bytes())
+        })?;
         write_histograms(&mut draft, state)?;
         let gaps = tickets::write(&mut draft, &self.0, state)?;
         let manifest = manifest::json(state, draft.files(), gaps);

@@ -13,7 +13,7 @@ use crate::app::state::AppState;
 
 /// Returns a state after some seconds, of which the first and the last two were not measured.
 pub(super) fn state(seconds: u64) -> AppState {
-    let mut state = crate::ui::testing::app();
+    let mut state = crate::app::testing::app();
     let mut history = History::default();
     for number in 0..seconds {
         history.push(second(number, seconds));
