@@ -147,6 +147,7 @@ impl App {
         drop(signals);
         ended?;
         let state = office.snapshot();
+        exporter.wait();
         let exported = export.map(|dir| exporter.write_last(&dir, &state));
         drop(data);
         Ok(Finished { summary: Summary::new(state), exported })
@@ -174,11 +175,7 @@ impl Finished {
 
     /// Says where the export is, or why there is none; `None` if none was asked for.
     pub(crate) fn export_text(&self) -> Option<String> {
-        let home = std::env::var_os("HOME").map(PathBuf::from);
-        self.exported.as_ref().map(|exported| match exported {
-            Ok(folder) => format!("exported to {}", format::path(folder, home.as_deref())),
-            Err(error) => format!("nothing was exported: {}", export::one_line(error)),
-        })
+        self.exported.as_ref().map(export::said)
     }
 }
 

@@ -9,6 +9,7 @@ use std::collections::BTreeSet;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, TryLockError};
+use std::thread::JoinHandle;
 
 use engine::ids::RunId;
 use engine::perf::catalog::{LOGSTORE_FSYNC, METRICS};
@@ -53,6 +54,8 @@ struct Facts {
     services: Vec<String>,
     /// Held while an export is being written.
     pen: Mutex<()>,
+    /// The export that is being written on a thread of its own, or was.
+    beside: Mutex<Option<JoinHandle<()>>>,
 }
 
 /// Why nothing was exported.
@@ -118,6 +121,7 @@ impl Exporter {
             loads: scenario.loads.iter().map(|load| load.name.clone()).collect(),
             services: scenario.services.iter().map(|service| service.name.clone()).collect(),
             pen: Mutex::default(),
+            beside: Mutex::default(),
         }))
     }
 
@@ -156,6 +160,37 @@ impl Exporter {
     pub(crate) fn write_last(&self, dir: &Path, state: &AppState) -> Result<PathBuf, ExportError> {
         let pen = self.0.pen.lock().unwrap_or_else(PoisonError::into_inner);
         self.write_with(&pen, dir, state)
+    }
+
+    /// Like [`Self::write`], on a thread of its own, which tells `done` how it went.
+    ///
+    /// # Errors
+    /// [`ExportError::Busy`] if another export is being written.
+    pub(crate) fn write_beside(
+        &self,
+        dir: PathBuf,
+        state: Arc<AppState>,
+        done: impl FnOnce(Result<PathBuf, ExportError>) + Send + 'static,
+    ) -> Result<(), ExportError> {
+        let mut beside = self.0.beside.lock().unwrap_or_else(PoisonError::into_inner);
+        let is_writing = beside.as_ref().is_some_and(|thread| !thread.is_finished());
+        if is_writing || matches!(self.0.pen.try_lock(), Err(TryLockError::WouldBlock)) {
+            return Err(ExportError::Busy);
+        }
+        let (own, place) = (self.clone(), dir.clone());
+        let write = move || done(own.write(&dir, &state));
+        let thread = std::thread::Builder::new().name("export".to_owned()).spawn(write);
+        let io = |source| ExportError::Io { action: "write", path: place, source };
+        *beside = Some(thread.map_err(io)?);
+        Ok(())
+    }
+
+    /// Waits for exports that are being written: the end of the process would cut them short.
+    pub(crate) fn wait(&self) {
+        let beside = self.0.beside.lock().unwrap_or_else(PoisonError::into_inner).take();
+        // One that panicked has said so.
+        beside.map(JoinHandle::join);
+        drop(self.0.pen.lock());
     }
 
     fn write_with(
@@ -249,11 +284,17 @@ fn folder_name(state: &AppState) -> String {
     format!("{stamp}-{}-{}", place::sanitised(&state.run.scenario), &run[..8])
 }
 
-/// Returns an error and its cause in one line.
-pub(crate) fn one_line(error: &ExportError) -> String {
+/// Says where an export is, or why there is none.
+pub(crate) fn said(exported: &Result<PathBuf, ExportError>) -> String {
     use std::error::Error as _;
-    match (error, error.source()) {
-        (ExportError::Log(_), Some(cause)) => format!("{error}: {cause}"),
-        _ => error.to_string(),
+    match exported {
+        Ok(folder) => {
+            let home = std::env::var_os("HOME").map(PathBuf::from);
+            format!("exported to {}", format::path(folder, home.as_deref()))
+        }
+        Err(error) => match (error, error.source()) {
+            (ExportError::Log(_), Some(cause)) => format!("nothing was exported: {error}: {cause}"),
+            _ => format!("nothing was exported: {error}"),
+        },
     }
 }

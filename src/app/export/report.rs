@@ -126,12 +126,13 @@ pub(super) fn html(state: &AppState, summary: &Summary, tables: &[Table]) -> Str
         let _ = writeln!(page, "<p class=\"note\">{}</p>", escaped(&note));
     }
     let _ = writeln!(page, "<p class=\"note\">{WINDOW}</p>");
+    page.push_str("<div class=\"tables\">\n");
     for table in tables.iter().filter(|table| !table.rows.is_empty()) {
         html_table(&mut page, table);
     }
     let _ = write!(
         page,
-        "<section>\n<h2>Again</h2>\n<pre>{}</pre>\n<p class=\"note\">{AGAIN}</p>\n</section>\n\
+        "</div>\n<section>\n<h2>Again</h2>\n<pre>{}</pre>\n<p class=\"note\">{AGAIN}</p>\n</section>\n\
          <section>\n<h2>The scenario</h2>\n<pre>{}</pre>\n</section>\n</main>\n</body>\n</html>\n",
         escaped(&again(state)),
         escaped(&state.run.scenario_text),
@@ -205,6 +206,7 @@ mod tests {
 
     fn nasty() -> AppState {
         let mut state = testing::state(30);
+        Arc::make_mut(&mut state.figures).services[0].name = "letters & <parcels>".to_owned();
         state.run.scenario = "a<script>alert(1)</script>|b".to_owned();
         state.run.scenario_text = "[run]\n; \u{1b}[31m <&>\n".into();
         state

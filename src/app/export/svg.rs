@@ -12,6 +12,8 @@ use crate::app::format;
 
 /// Points of a line that are drawn at most.
 pub(super) const POINTS_MAX: usize = 1500;
+/// A line of more points is drawn thinner.
+const DENSE_POINTS: usize = 400;
 const WIDTH: f64 = 720.0;
 const HEIGHT: f64 = 300.0;
 const LEFT: f64 = 62.0;
@@ -357,10 +359,9 @@ impl Chart {
             svg,
             "<line class=\"axis\" x1=\"{LEFT}\" y1=\"{bottom}\" x2=\"{right}\" y2=\"{bottom}\"/>\
              <text class=\"tick\" x=\"{right}\" y=\"{}\" text-anchor=\"end\">{}</text>\
-             <text class=\"tick\" x=\"{}\" y=\"{}\" text-anchor=\"end\">{}</text>",
+             <text class=\"tick\" x=\"4\" y=\"{}\">{}</text>",
             HEIGHT - 4.0,
             escaped(self.x.label),
-            LEFT - 7.0,
             TOP - 12.0,
             escaped(self.y.label)
         );
@@ -414,7 +415,9 @@ fn draw_line(svg: &mut String, number: usize, line: &Line, x: &Span, y: &Span) {
     }
     if !path.is_empty() {
         let stroke = line.stroke.class();
-        let _ = writeln!(svg, "<path class=\"line c{number}{stroke}\" d=\"{path}\"/>");
+        // Where points are dense, lines leave room for each other.
+        let dense = if thin.len() > DENSE_POINTS { " dense" } else { "" };
+        let _ = writeln!(svg, "<path class=\"line c{number}{stroke}{dense}\" d=\"{path}\"/>");
     }
 }
 
