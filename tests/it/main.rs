@@ -4,6 +4,7 @@
 mod bad_input;
 mod chaos;
 mod dashboard;
+mod export;
 mod lifecycle;
 mod logstore;
 mod peers;

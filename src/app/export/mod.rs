@@ -298,3 +298,80 @@ pub(crate) fn said(exported: &Result<PathBuf, ExportError>) -> String {
         },
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::mpsc::channel;
+
+    use super::*;
+
+    fn exporter(data_dir: &Path) -> Exporter {
+        Exporter(Arc::new(Facts {
+            run: RunId(7),
+            data_dir: data_dir.to_owned(),
+            notes_dir: None,
+            loads: Vec::new(),
+            services: Vec::new(),
+            pen: Mutex::default(),
+            beside: Mutex::default(),
+        }))
+    }
+
+    /// A snapshot of a run whose doors did not open, so that there is no log to read.
+    fn state() -> AppState {
+        AppState { opened_at: None, ..testing::state(5) }
+    }
+
+    #[test]
+    fn there_is_one_export_at_a_time() {
+        let dir = tempfile::tempdir().unwrap();
+        let exporter = exporter(dir.path());
+        let pen = exporter.0.pen.lock().unwrap();
+        let other = exporter.clone();
+        assert!(matches!(other.write(dir.path(), &state()), Err(ExportError::Busy)));
+        let (sender, receiver) = channel();
+        let beside = |sender: std::sync::mpsc::Sender<_>| {
+            let done = move |exported| sender.send(exported).unwrap();
+            other.write_beside(other.usual_place(), Arc::new(state()), done)
+        };
+        assert!(matches!(beside(sender.clone()), Err(ExportError::Busy)));
+        drop(pen);
+        beside(sender).unwrap();
+        exporter.wait();
+        let folder = receiver.recv().unwrap().unwrap();
+        assert!(folder.starts_with(dir.path().join("exports")) && folder.is_dir());
+        other.write_last(dir.path(), &state()).unwrap();
+    }
+
+    #[test]
+    fn names_from_a_scenario_stay_in_their_folder() {
+        let dir = tempfile::tempdir().unwrap();
+        let mut state = state();
+        state.run.scenario = "../../up and away".to_owned();
+        let figures = Arc::make_mut(&mut state.figures);
+        let names = ["../x", "/x", "x"].into_iter().cycle();
+        let named = figures.histograms.iter_mut().filter(|named| named.service.is_some());
+        for (named, name) in named.zip(names) {
+            (named.name, named.service) = ("wait", Some(name.to_owned()));
+        }
+        let folder = exporter(dir.path()).write(dir.path(), &state).unwrap();
+        assert_eq!(folder.parent(), Some(dir.path()));
+        let name = folder.file_name().unwrap().to_str().unwrap();
+        assert!(name.ends_with("Z-up-and-away-7f3a0000"), "{name}");
+        for name in ["latency-wait-x.hgrm", "latency-wait-x-2.hgrm", "latency-wait-x-2-2.hgrm"] {
+            assert!(folder.join(name).is_file(), "{name}");
+        }
+        assert!(folder.join("log-sync.hgrm").is_file());
+        assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 1);
+    }
+
+    #[test]
+    fn what_failed_is_said_in_one_line() {
+        let full = io::Error::from(io::ErrorKind::StorageFull);
+        let path = PathBuf::from("/x/tickets.csv");
+        let failed = Err(ExportError::Io { action: "write", path, source: full });
+        let said = said(&failed);
+        assert!(said.starts_with("nothing was exported: cannot write /x/tickets.csv: "), "{said}");
+        assert!(said.contains("make room there") && !said.contains('\n'), "{said}");
+    }
+}

@@ -70,8 +70,13 @@ impl Office {
         path.display().to_string()
     }
 
-    fn command(&self, args: &[&str]) -> Command {
-        let mut command = Command::new(PROGRAM);
+    /// Returns a command that runs an office headless.
+    pub(crate) fn command(&self, args: &[&str]) -> Command {
+        self.command_of(Command::new(PROGRAM), args)
+    }
+
+    /// Lets `command`, which starts the program, run an office headless.
+    pub(crate) fn command_of(&self, mut command: Command, args: &[&str]) -> Command {
         command.args(["--headless", "--json", "-q", "--data-dir"]).arg(self.data_dir()).args(args);
         command.stdin(Stdio::null());
         command
