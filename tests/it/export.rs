@@ -251,6 +251,7 @@ fn an_export_that_fails_at_the_end_costs_the_exit_code_but_not_the_summary() {
     office.signal(Signal::SIGTERM);
     let (code, summary) = office.finish();
     assert_eq!((code, &summary["outcome"]), (7, &Value::from("interrupted")));
+    assert_eq!(summary["exit_code"], 7);
     assert!(!place.exists(), "only the last component is made");
 }
 

@@ -12,6 +12,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, TryLockError};
 use std::thread::JoinHandle;
 
 use engine::ids::RunId;
+use engine::nice;
 use engine::perf::catalog::{LOGSTORE_FSYNC, METRICS};
 use engine::storage::LogError;
 
@@ -178,7 +179,10 @@ impl Exporter {
             return Err(ExportError::Busy);
         }
         let (own, place) = (self.clone(), dir.clone());
-        let write = move || done(own.write(&dir, &state));
+        let write = move || {
+            nice::yield_to_others();
+            done(own.write(&dir, &state));
+        };
         let thread = std::thread::Builder::new().name("export".to_owned()).spawn(write);
         let io = |source| ExportError::Io { action: "write", path: place, source };
         *beside = Some(thread.map_err(io)?);
@@ -206,11 +210,13 @@ impl Exporter {
             serde_json::to_writer_pretty(&mut *out, &summary.to_json())?;
             out.write_all(b"\n")
         })?;
+        let gaps = tickets::write(&mut draft, &self.0, state)?;
+        let missing = manifest::missing(state, gaps);
         draft.file("report.html", "charts and tables as one page", |out| {
-            out.write_all(report::html(state, &summary, &tables).as_bytes())
+            out.write_all(report::html(state, &summary, &tables, &missing).as_bytes())
         })?;
         draft.file("report.md", "the tables for people", |out| {
-            out.write_all(report::markdown(state, &summary, &tables).as_bytes())
+            out.write_all(report::markdown(state, &summary, &tables, &missing).as_bytes())
         })?;
         draft.file("scenario.ini", "the scenario as it was at the start", |out| {
             out.write_all(state.run.scenario_text.as_bytes())
@@ -229,8 +235,7 @@ impl Exporter {
             out.write_all(prometheus::render(state).as_bytes())
         })?;
         write_histograms(&mut draft, state)?;
-        let gaps = tickets::write(&mut draft, &self.0, state)?;
-        let manifest = manifest::json(state, draft.files(), gaps);
+        let manifest = manifest::json(state, draft.files(), &missing);
         draft.file("manifest.json", "what is in the other files", |out| {
             serde_json::to_writer_pretty(&mut *out, &manifest)?;
             out.write_all(b"\n")
