@@ -100,6 +100,43 @@ pub(crate) fn bytes(bytes: u64) -> String {
     scaled(size, unit.unwrap_or(&""))
 }
 
+/// Writes a number without a unit: `0`, `0.123`, `3.21`, `48 210`; a dash for what is none.
+pub(crate) fn number(number: f64) -> String {
+    let size = number.abs();
+    match size {
+        _ if !number.is_finite() => ABSENT.to_owned(),
+        0.0 => "0".to_owned(),
+        ..0.001 => format!("{number:.1e}"),
+        ..1.0 => format!("{number:.3}"),
+        ..1000.0 => scaled(number, ""),
+        _ if number < 0.0 => format!("-{}", rate(size)),
+        _ => rate(number),
+    }
+}
+
+/// Writes a mean with no more digits than it is sure of, and how sure: `12 ms ± 4`.
+pub(crate) fn mean(mean_ns: f64, half_width_ns: f64) -> String {
+    let (unit, name) = match mean_ns.max(half_width_ns) {
+        ..1e3 => (1.0, "ns"),
+        ..1e6 => (1e3, "µs"),
+        ..1e9 => (1e6, "ms"),
+        _ => (1e9, "s"),
+    };
+    let (mean, half_width) = (mean_ns / unit, half_width_ns / unit);
+    if half_width.partial_cmp(&0.0) != Some(std::cmp::Ordering::Greater) {
+        return format!("{} {name}", scaled(mean, ""));
+    }
+    // One digit of the half-width, two if it begins with a one.
+    let mut place = half_width.log10().floor();
+    if half_width / 10_f64.powf(place) < 1.95 {
+        place -= 1.0;
+    }
+    let rounded = |value: f64| (value / 10_f64.powf(place)).round() * 10_f64.powf(place);
+    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "0 to 9 digits")]
+    let digits = (-place).clamp(0.0, 9.0) as usize;
+    format!("{:.digits$} {name} ± {:.digits$}", rounded(mean), rounded(half_width))
+}
+
 /// Writes a moment of the calendar as part of a file's name: `20261126T034012Z`.
 pub(crate) fn stamp(wall: WallTime) -> String {
     let ([year, month, day], [hour, minute, second]) = calendar(wall);
@@ -166,6 +203,33 @@ mod tests {
         check(1_200_000_000, "1.20s");
         check(125_000_000_000, "2m05s");
         check(11_220_000_000_000, "3h07m");
+    }
+
+    #[test]
+    fn a_mean_has_no_more_digits_than_its_interval_justifies() {
+        let check =
+            |mean_ns, half_width_ns, text: &str| assert_eq!(mean(mean_ns, half_width_ns), text);
+        check(12_345_678.0, 4_200_000.0, "12 ms ± 4");
+        check(12_345_678.0, 420_000.0, "12.3 ms ± 0.4");
+        check(12_345_678.0, 1_200_000.0, "12.3 ms ± 1.2");
+        check(123_456_789.0, 41_000_000.0, "120 ms ± 40");
+        check(3_050.0, 7.3, "3.050 µs ± 0.007");
+        check(1_200.0, 30_000.0, "0 µs ± 30");
+        check(8_000_000.0, 0.0, "8.00 ms");
+        check(0.0, 0.0, "0.00 ns");
+    }
+
+    #[test]
+    fn numbers_without_a_unit_keep_their_sign() {
+        let check = |value, text: &str| assert_eq!(number(value), text);
+        check(0.0, "0");
+        check(0.5, "0.500");
+        check(-0.02, "-0.020");
+        check(0.000_2, "2.0e-4");
+        check(3.214, "3.21");
+        check(48_210.4, "48 210");
+        check(-48_210.4, "-48 210");
+        check(f64::NAN, "–");
     }
 
     #[test]

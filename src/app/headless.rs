@@ -38,7 +38,9 @@ pub(crate) fn run(effective: &Effective, wishes: Wishes, speech: Speech) -> Resu
     let finished = app.finish()?;
     let summary = &finished.summary;
     let text = if speech.is_json {
-        format!("{}\n", serde_json::to_string_pretty(&summary.to_json())?)
+        let mut json = summary.to_json();
+        json["exit_code"] = finished.exit().code().into();
+        format!("{}\n", serde_json::to_string_pretty(&json)?)
     } else {
         summary.to_text()
     };

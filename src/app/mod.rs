@@ -43,6 +43,7 @@ mod snapshot;
 mod staffing;
 pub(crate) mod state;
 mod summary;
+mod tables;
 #[cfg(test)]
 pub(crate) mod testing;
 mod update;
@@ -161,6 +162,7 @@ impl App {
         let ended = director.join().map_err(|_| DirectorPanicked);
         drop(signals);
         let state = office.snapshot();
+        exporter.wait();
         let is_whole = matches!(ended, Ok(Ok(())));
         let export = export.filter(|_| is_whole);
         let exported = export.map(|dir| exporter.write_last(&dir, &state));
@@ -194,11 +196,7 @@ impl Finished {
 
     /// Says where the export is, or why there is none; `None` if none was asked for.
     pub(crate) fn export_text(&self) -> Option<String> {
-        let home = std::env::var_os("HOME").map(PathBuf::from);
-        self.exported.as_ref().map(|exported| match exported {
-            Ok(folder) => format!("exported to {}", format::path(folder, home.as_deref())),
-            Err(error) => format!("nothing was exported: {}", export::one_line(error)),
-        })
+        self.exported.as_ref().map(export::said)
     }
 }
 

@@ -144,6 +144,28 @@ fn another_program_may_steer_and_end_it() {
 }
 
 #[test]
+fn a_snapshot_is_exported_while_the_run_goes_on() {
+    let mut terminal = Terminal::open(160, 45, &[]);
+    terminal.wait_for("▶ RUN");
+    let exports = terminal.dir.path().join("data/exports");
+    terminal.press("e");
+    terminal.wait_for("exported to ");
+    let folder = crate::export::only_folder(&exports);
+    let manifest = std::fs::read_to_string(folder.join("manifest.json")).unwrap();
+    assert!(manifest.contains("\"phase\": \"running\"") && manifest.contains("the run goes on"));
+    assert!(folder.join("report.html").is_file() && folder.join("tickets.csv").is_file());
+    // Where nothing can be written the run goes on too.
+    std::fs::rename(&exports, terminal.dir.path().join("elsewhere")).unwrap();
+    std::os::unix::fs::symlink(terminal.dir.path(), &exports).unwrap();
+    terminal.press("e");
+    terminal.wait_for("it is a symbolic link");
+    terminal.wait_for("▶ RUN");
+    terminal.press("Qy");
+    assert_eq!(terminal.exit_code(), 0);
+    terminal.check_restored();
+}
+
+#[test]
 fn the_dashboard_follows_the_size_of_the_terminal() {
     let mut terminal = Terminal::open(80, 24, &[]);
     terminal.wait_for("▶ RUN");

@@ -5,6 +5,7 @@ mod bad_input;
 mod chaos;
 mod control;
 mod dashboard;
+mod export;
 mod lifecycle;
 mod logstore;
 mod peers;

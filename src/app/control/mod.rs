@@ -27,6 +27,7 @@ use std::net::SocketAddr;
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::mpsc::channel;
 use std::time::Duration;
 
 use engine::clock::{Clock, SystemClock, WallTime, nanos};
@@ -37,7 +38,7 @@ use serde_json::{Map, Value, json};
 pub(crate) mod client;
 
 use super::action::Action;
-use super::export::{self, Exporter};
+use super::export::{self, ExportError, Exporter};
 use super::handle::Office;
 use super::server::{self, Serve, Server, Stream, Timed};
 use super::state::{AppState, Level, Phase};
@@ -93,12 +94,21 @@ struct Desk {
 
 /// Writes snapshots to folders.
 trait Export: Send + Sync {
-    fn export(&self, dir: &Path, state: &AppState) -> Result<PathBuf, String>;
+    fn export(&self, dir: &Path, state: &Arc<AppState>) -> Result<PathBuf, String>;
 }
 
 impl Export for Exporter {
-    fn export(&self, dir: &Path, state: &AppState) -> Result<PathBuf, String> {
-        self.write(dir, state).map_err(|error| export::one_line(&error))
+    fn export(&self, dir: &Path, state: &Arc<AppState>) -> Result<PathBuf, String> {
+        let (done, written) = channel();
+        // That thread, unlike this one, is nice to the run and is waited for at its end.
+        let begun = self.write_beside(dir.to_owned(), Arc::clone(state), move |written| {
+            // Nobody waits any more who was cut off.
+            let _ = done.send(written);
+        });
+        match begun.and_then(|()| written.recv().unwrap_or(Err(ExportError::Busy))) {
+            Ok(folder) => Ok(folder),
+            failed => Err(export::said(&failed)),
+        }
     }
 }
 

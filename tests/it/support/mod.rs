@@ -91,7 +91,12 @@ impl Office {
     /// that tests know nothing of each other, and in its own directory.
     pub(crate) fn tool(&self, args: &[&str]) -> Command {
         let mut command = Command::new(PROGRAM);
-        command.args(args).stdin(Stdio::null()).current_dir(self.dir.path());
+        command.args(args);
+        self.in_session(command)
+    }
+
+    fn in_session(&self, mut command: Command) -> Command {
+        command.stdin(Stdio::null()).current_dir(self.dir.path());
         command.env("XDG_RUNTIME_DIR", &self.runtime_dir).env("XDG_STATE_HOME", self.path("state"));
         command
     }
@@ -101,9 +106,15 @@ impl Office {
         self.tool(args).output().expect("the program can be started")
     }
 
-    fn command(&self, args: &[&str]) -> Command {
-        let mut command = self.tool(&["--headless", "--json", "-q", "--data-dir"]);
-        command.arg(self.data_dir()).args(args);
+    /// Returns a command that runs an office headless.
+    pub(crate) fn command(&self, args: &[&str]) -> Command {
+        self.command_of(Command::new(PROGRAM), args)
+    }
+
+    /// Lets `command`, which starts the program, run an office headless.
+    pub(crate) fn command_of(&self, command: Command, args: &[&str]) -> Command {
+        let mut command = self.in_session(command);
+        command.args(["--headless", "--json", "-q", "--data-dir"]).arg(self.data_dir()).args(args);
         command
     }
 
