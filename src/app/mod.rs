@@ -29,6 +29,7 @@ pub(crate) mod history;
 mod log_commands;
 pub(crate) mod logging;
 mod procs;
+mod recent;
 pub(crate) mod recovery;
 mod results;
 mod snapshot;

@@ -155,6 +155,8 @@ pub const LMDB_RUN_PAGES: usize = 16;
 pub const TELEMETRY_INTERVAL: Duration = Duration::from_millis(250);
 /// How often roles send histograms.
 pub const LATENCIES_INTERVAL: Duration = Duration::from_secs(1);
+/// Recorded values of one thread that may wait to be added up.
+pub const RECORDINGS_WAITING_MAX: usize = 4096;
 /// Log lines of one process that may wait to be sent.
 pub const LOG_LINES_WAITING_MAX: usize = 256;
 /// Pauses of one run.
@@ -164,6 +166,7 @@ pub const SERIES_SAMPLES_MAX: usize = 1200;
 /// Draws of each user that the workload digest covers.
 pub const DIGEST_DRAWS: u64 = 32;
 
+const _: () = assert!(LATENCIES_INTERVAL.as_nanos().is_multiple_of(TELEMETRY_INTERVAL.as_nanos()));
 const _: () = assert!(OUTBOX_LOW_DIVISOR > 1, "hysteresis needs a gap");
 const _: () = assert!(PAYLOAD_BYTES_MAX < FRAME_BYTES_MAX / 2, "a request must fit a frame");
 const _: () = assert!(HEARTBEAT_INTERVAL.as_millis() * 2 < SUSPECT_AFTER.as_millis());

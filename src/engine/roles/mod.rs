@@ -23,6 +23,7 @@ pub mod links;
 pub mod notes;
 pub mod repair;
 pub mod staff;
+mod timed;
 pub mod user;
 pub mod users_manager;
 pub mod worker;

@@ -12,24 +12,25 @@ use std::time::Duration;
 
 use foldhash::fast::FixedState;
 
-use super::control::{Control, Due};
+use super::control::{Control, Due, phase};
 use super::dial::Dial;
 use super::event_loop::{Closed, Next, Refusal, Role};
 use super::links::{LinkId, Links};
 use super::notes::{AckLog, Note, NoteFile};
+use super::timed::Timed;
 use crate::clock::{Time, nanos};
 use crate::config::scenario::{LoadModel, OnOverrun};
 use crate::config::{self, Scenario};
+use crate::count;
 use crate::ids::{LoadId, ServiceId, TicketId, Token, UserId};
 use crate::limits;
 use crate::net::connection::ConnectionLimits;
 use crate::net::frame::Frame;
 use crate::net::message::{
     Ask, Attach, IssuerToUser, Join, ManagerToUser, PeerRole, Signal, UserToIssuer, UserToManager,
-    UsersConfig, UsersLatencies, UsersTotals,
+    UsersConfig, UsersTotals,
 };
 use crate::net::wire::Message;
-use crate::perf::Histogram;
 use crate::population::arrivals::{Arrival, Schedule};
 use crate::population::workload::{UserDraws, Workload};
 use crate::scheduler::record::Outcome;
@@ -57,8 +58,10 @@ struct Crowd {
     asks: HashMap<Token, Asked, FixedState>,
     unsent: VecDeque<Token>,
     totals: UsersTotals,
-    response: Histogram,
-    lag: Histogram,
+    /// What was timed since it was last told, of measured requests...
+    fresh: Timed,
+    /// ...and of those of the warm-up.
+    outside: Timed,
     acks: Option<AckLog>,
     notes: Option<NoteFile>,
     is_announced: bool,
@@ -107,7 +110,7 @@ struct Asked {
 impl UserRole {
     /// Returns a user process that waits for its configuration on `control`.
     pub fn new(number: u16, control: LinkId, links: &mut Links) -> Self {
-        let control = Control::greet(control, number, links);
+        let control = Control::greet(control, number, phase::user(number), links);
         Self { number, control, crowd: None, exit: None }
     }
 
@@ -131,6 +134,7 @@ impl UserRole {
             }
             ManagerToUser::Stop(_) => {
                 self.report(Due { totals: true, latencies: true }, now, links);
+                self.control.send_metrics(links);
                 self.exit = Some(0);
             }
         }
@@ -164,9 +168,11 @@ impl UserRole {
             self.control.send(&UserToManager::Totals(crowd.totals), links);
         }
         if due.latencies {
-            let (response, lag) = (crowd.response.to_bytes(), crowd.lag.to_bytes());
-            let latencies = UsersLatencies { response: &response, lag: &lag };
-            self.control.send(&UserToManager::Latencies(latencies), links);
+            for (is_measured, timed) in [(true, &mut crowd.fresh), (false, &mut crowd.outside)] {
+                timed.tell(is_measured, |latencies| {
+                    self.control.send(&UserToManager::Latencies(latencies), links);
+                });
+            }
         }
     }
 }
@@ -244,8 +250,8 @@ impl Crowd {
             asks: HashMap::default(),
             unsent: VecDeque::new(),
             totals: UsersTotals::default(),
-            response: Histogram::default(),
-            lag: Histogram::default(),
+            fresh: Timed::default(),
+            outside: Timed::default(),
             acks: config.ack_log.as_deref().map(AckLog::open).transpose()?,
             notes: config
                 .notes_dir
@@ -366,8 +372,8 @@ impl Crowd {
         let Some(asked) = self.asks.remove(&token) else {
             return;
         };
-        if matches!(end, Some((_, Outcome::Served))) && self.line.is_measured(asked.submitted) {
-            self.response.record(now.since(asked.scheduled));
+        if matches!(end, Some((_, Outcome::Served))) {
+            self.timed(asked.submitted).response.record(now.since(asked.scheduled));
         }
         if let Some(notes) = &mut self.notes {
             notes.push(&Note {
@@ -386,9 +392,14 @@ impl Crowd {
         }
     }
 
+    /// Returns where the latencies of a request belong that was sent at some moment.
+    fn timed(&mut self, submitted: Time) -> &mut Timed {
+        if self.line.is_measured(submitted) { &mut self.fresh } else { &mut self.outside }
+    }
+
     fn turn(&mut self, now: Time, links: &mut Links) {
         self.dial.turn(now, links);
-        if !self.line.is_paused() {
+        if self.line.opened_at <= now && !self.line.is_paused() {
             let office_ns = nanos(self.line.office_time(now));
             let end_ns = self.line.arrivals.map_or(u64::MAX, nanos);
             self.ask_closed(office_ns, end_ns);
@@ -475,12 +486,14 @@ impl Crowd {
             let Some(asked) = self.asks.get_mut(&token) else {
                 continue;
             };
-            if !asked.submitted.is_set() {
+            if asked.submitted.is_set() {
+                count!(USER_RESEND, 1);
+            } else {
                 asked.submitted = now;
                 self.totals.submitted += 1;
-                if self.line.is_measured(now) {
-                    self.lag.record(now.since(asked.scheduled));
-                }
+                let is_measured = self.line.is_measured(now);
+                let timed = if is_measured { &mut self.fresh } else { &mut self.outside };
+                timed.lag.record(now.since(asked.scheduled));
             }
             let ask = Ask {
                 user: token.user,
