@@ -125,11 +125,6 @@ impl Director {
         }
     }
 
-    /// Returns the run as it ended.
-    pub(crate) fn into_run(self) -> Run {
-        self.run
-    }
-
     // --- people -----------------------------------------------------------------------------
 
     fn take_signals(&mut self, now: Time) {

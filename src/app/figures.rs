@@ -26,8 +26,6 @@ pub(crate) struct Figures {
     pub(crate) services: Vec<ServiceFigures>,
     /// What users saw.
     pub(crate) users: UserFigures,
-    /// Service time that was lost with workers that died.
-    pub(crate) lost_work: Duration,
     /// Jain's index over the workers' busy time: 1 if all are as busy; `None` without work.
     pub(crate) workers_fairness: Option<f64>,
     /// Jain's index over the users' mean waits; `None` before the first.
@@ -67,6 +65,8 @@ pub(crate) struct ServiceFigures {
     pub(crate) wait_interval: Option<Interval>,
     /// How sure the mean sojourn time is.
     pub(crate) sojourn_interval: Option<Interval>,
+    /// Service time that was lost with workers that died.
+    pub(crate) lost_work: Duration,
     /// Whether two ways to know the queue agree.
     pub(crate) little: Option<Little>,
     /// From arrival to the first start: Wq.
@@ -180,7 +180,6 @@ impl Figures {
                 response: spread("response"),
                 lag: spread("lag"),
             },
-            lost_work: Duration::from_nanos(results.issuer.lost_ns),
             workers_fairness: results.issuer.office.workers_fairness,
             users_fairness: results.issuer.office.users_fairness,
             histograms,
@@ -300,6 +299,7 @@ impl Scale<'_> {
                 .map(Duration::from_nanos),
             wait_interval: totals.wait,
             sojourn_interval: totals.sojourn,
+            lost_work: Duration::from_nanos(totals.lost_ns),
             little: self.little(totals),
             wait: spread(|latencies| &latencies.wait),
             service: spread(|latencies| &latencies.service),
@@ -325,6 +325,7 @@ fn total(services: &[ServiceTotals]) -> ServiceTotals {
         waiting_ns: all.waiting_ns + one.waiting_ns,
         in_service: all.in_service + one.in_service,
         in_service_ns: all.in_service_ns + one.in_service_ns,
+        lost_ns: all.lost_ns + one.lost_ns,
         waits_ns: all.waits_ns + one.waits_ns,
         accepted_waits_ns: all.accepted_waits_ns + one.accepted_waits_ns,
         accepted_waits: all.accepted_waits + one.accepted_waits,

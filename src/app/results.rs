@@ -201,7 +201,7 @@ impl Results {
             staffed_ns: self.issuer.staffed_ns,
             recovered: self.issuer.recovered,
             redelivered: self.issuer.redelivered,
-            lost_ns: self.issuer.lost_ns,
+            lost_ns: self.issuer.services.iter().map(|service| service.lost_ns).collect(),
             rejected: self.issuer.services.iter().map(rejected).collect(),
         }
     }

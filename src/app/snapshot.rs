@@ -162,6 +162,7 @@ impl Album {
             wall: WallTime::now(),
             phase: Phase::Starting,
             run: Self::new(orders).facts,
+            opened_at: None,
             elapsed: Duration::ZERO,
             workers: Level::default(),
             users: Level::default(),
@@ -293,6 +294,7 @@ impl Album {
             wall,
             phase,
             run: self.facts.clone(),
+            opened_at: Some(run.timeline().opened_at).filter(|&opened| opened != Time::NEVER),
             elapsed: run.timeline().office_time(now),
             workers: Level {
                 actual: workers.view().counts().ready + workers.view().counts().suspect,

@@ -27,6 +27,8 @@ pub(crate) struct AppState {
     pub(crate) phase: Phase,
     /// The run's identity.
     pub(crate) run: RunFacts,
+    /// When arrivals began; `None` before.
+    pub(crate) opened_at: Option<Time>,
     /// Time since arrivals began, without pauses; zero before.
     pub(crate) elapsed: Duration,
     /// Worker processes that are ready, and how many are wanted.

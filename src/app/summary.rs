@@ -6,6 +6,7 @@
 
 use std::fmt::Write as _;
 use std::sync::Arc;
+#[cfg(test)]
 use std::time::Duration;
 
 use engine::clock::nanos;
@@ -44,7 +45,7 @@ impl Summary {
     }
 
     /// Returns how the run ended, or where it stands, and why.
-    fn outcome(&self) -> (&'static str, Option<String>) {
+    pub(crate) fn outcome(&self) -> (&'static str, Option<String>) {
         match self.ending() {
             None => (self.state.phase.name(), None),
             Some(Ending::Completed) => ("completed", None),

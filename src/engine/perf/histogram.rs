@@ -3,6 +3,7 @@
 //! Percentiles come from merged histograms only and are never averaged. The counts (200 KB) are
 //! allocated with the first value, so a histogram that may never be used costs nothing.
 
+use std::borrow::Cow;
 use std::time::Duration;
 
 use hdrhistogram::serialization::{Deserializer, Serializer, V2Serializer};
@@ -154,10 +155,12 @@ impl Histogram {
         u64::try_from(mean).unwrap_or(u64::MAX)
     }
 
-    /// Returns the counts, for what HdrHistogram's own tools do with them; `None` if nothing was
-    /// ever counted.
-    pub fn counts(&self) -> Option<&hdrhistogram::Histogram<u64>> {
-        self.counts.as_deref()
+    /// Returns the counts, for what HdrHistogram's own tools do with them.
+    pub fn counts(&self) -> Cow<'_, hdrhistogram::Histogram<u64>> {
+        match &self.counts {
+            Some(counts) => Cow::Borrowed(&**counts),
+            None => Cow::Owned(empty(self.lowest)),
+        }
     }
 
     /// Returns the summary of latencies; `None` if nothing was counted.

@@ -229,6 +229,7 @@ fn take_service(fields: &mut Fields<'_>) -> Option<ServiceStats> {
         waiting: TimeAverage::restored(waiting, most_waiting),
         in_service: TimeAverage::restored(in_service, most_in_service),
         waits_in_window: Waits::restored(waits),
+        lost_ns: 0,
         accepted_waits,
         latencies: Timed::restored(latencies),
         wait_means: take_means(fields)?,

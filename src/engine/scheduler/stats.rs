@@ -36,6 +36,8 @@ pub struct ServiceStats {
     pub in_service: TimeAverage,
     /// The same time as that of `waiting`, added up ticket by ticket when each leaves the queue.
     pub waits_in_window: Waits,
+    /// Measured service time that was lost with workers that died, in nanoseconds.
+    pub lost_ns: u64,
     /// Waits of measured tickets that have ended, served or not, until their first start.
     pub accepted_waits: Sum,
     /// Latencies of served tickets.
@@ -358,8 +360,6 @@ pub struct Stats {
     pub recovered: u64,
     /// Tickets that were handed out again because their worker died.
     pub redelivered: u64,
-    /// Measured service time that was lost with workers that died, in nanoseconds.
-    pub lost_ns: u64,
 }
 
 /// What an earlier life of the issuer counted and no log holds.
@@ -371,8 +371,8 @@ pub struct CarriedOver<'a> {
     pub recovered: u64,
     /// Tickets that were handed out again.
     pub redelivered: u64,
-    /// Service time that was lost, in nanoseconds.
-    pub lost_ns: u64,
+    /// Service time of each service that was lost, in nanoseconds.
+    pub lost_ns: &'a [u64],
     /// Rejected requests of each service: all, and measured ones.
     pub rejected: &'a [(u64, u64)],
 }
@@ -388,7 +388,6 @@ impl Stats {
             staffed: TimeAverage::default(),
             recovered: 0,
             redelivered: 0,
-            lost_ns: 0,
         }
     }
 
@@ -441,7 +440,9 @@ impl Stats {
         self.staffed.integral_ns += carried.staffed_ns;
         self.recovered += carried.recovered;
         self.redelivered += carried.redelivered;
-        self.lost_ns += carried.lost_ns;
+        for (service, lost_ns) in self.services.iter_mut().zip(carried.lost_ns) {
+            service.lost_ns += lost_ns;
+        }
         for (service, &(total, measured)) in self.services.iter_mut().zip(carried.rejected) {
             service.totals.rejected += total;
             service.measured.rejected += measured;
@@ -510,9 +511,10 @@ impl Stats {
         let at = self.moment(now);
         let span = stay.end_service(at.position);
         self.redelivered += 1;
-        self.lost_ns += span;
         self.office.busy(worker, span);
-        self.service(service).in_service.remove(at);
+        let stats = self.service(service);
+        stats.lost_ns += span;
+        stats.in_service.remove(at);
         self.join(service, at.position, at);
     }
 
@@ -750,7 +752,7 @@ mod tests {
         stats.requeued(COUNTER, &mut first, WORKER, ms(2700));
         stats.started(COUNTER, &mut second, ms(2800));
         assert_eq!(integrals(&stats, 3000), [400 + 600 + 300, 300 + 200, 400 + 600 + 300]);
-        assert_eq!((stats.lost_ns, stats.redelivered), (300_000_000, 1));
+        assert_eq!((stats.services()[0].lost_ns, stats.redelivered), (300_000_000, 1));
         let position = stats.position(ms(3000));
         let of =
             |stay: Stay, presence| stay.contributed(presence, position).map(|ns| ns / 1_000_000);

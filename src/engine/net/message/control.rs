@@ -126,8 +126,8 @@ wire_struct! {
         pub recovered: u64,
         /// Tickets handed out again because their worker died.
         pub redelivered: u64,
-        /// Measured service time that was lost with those workers, in nanoseconds.
-        pub lost_ns: u64,
+        /// Measured service time of each service that was lost with them, in nanoseconds.
+        pub lost_ns: Vec<u64>,
     }
 }
 
@@ -209,8 +209,6 @@ wire_struct! {
         pub recovered: u64,
         /// Tickets handed out again because their worker died.
         pub redelivered: u64,
-        /// Measured service time that was lost with those workers, in nanoseconds.
-        pub lost_ns: u64,
         /// Peers refused because of a wrong version, secret or frame.
         pub bad_peers: u64,
         /// The log.
@@ -270,6 +268,8 @@ wire_struct! {
         pub in_service: u64,
         /// Integral of tickets in service over the measured time, in ticket nanoseconds.
         pub in_service_ns: u64,
+        /// Measured service time that was lost with workers that died, in nanoseconds.
+        pub lost_ns: u64,
         /// Waits inside the window added up ticket by ticket, in nanoseconds: what `waiting_ns`
         /// must be too.
         pub waits_ns: u64,

@@ -61,7 +61,7 @@ impl Serving {
             staffed_ns: u128::from(*staffed_ns),
             recovered: *recovered,
             redelivered: *redelivered,
-            lost_ns: *lost_ns,
+            lost_ns,
             rejected,
         });
         let ready = IssuerReady {

@@ -64,7 +64,6 @@ pub(super) fn totals(serving: &Serving, now: Time) -> IssuerTotals {
         staffed_ns: saturating(stats.staffed().integral_ns(position)),
         recovered: stats.recovered,
         redelivered: stats.redelivered,
-        lost_ns: stats.lost_ns,
         bad_peers: serving.peers.refused,
         store,
     }
@@ -113,6 +112,7 @@ fn of_service(stats: &ServiceStats, position: u64) -> ServiceTotals {
         waiting_ns: saturating(stats.waiting.integral_ns(position)),
         in_service: stats.in_service.level().value(),
         in_service_ns: saturating(stats.in_service.integral_ns(position)),
+        lost_ns: stats.lost_ns,
         waits_ns: saturating(stats.waits_in_window.sum_ns(position)),
         accepted_waits_ns: saturating(stats.accepted_waits.ns),
         accepted_waits: stats.accepted_waits.count,
