@@ -31,7 +31,7 @@ use crate::net::message::{
     UsersConfig, UsersTotals,
 };
 use crate::net::wire::Message;
-use crate::population::arrivals::{Arrival, Schedule};
+use crate::population::arrivals::Pending;
 use crate::population::workload::{UserDraws, Workload};
 use crate::scheduler::record::Outcome;
 use crate::timeline::Timeline;
@@ -41,6 +41,7 @@ pub struct UserRole {
     number: u16,
     control: Control,
     crowd: Option<Crowd>,
+    is_stopping: bool,
     exit: Option<u8>,
 }
 
@@ -73,8 +74,16 @@ struct LoadState {
     users_at_start: u32,
     /// An arrival that can't be sent when it is due is dropped, not sent late.
     drops: bool,
-    /// The arrivals of an open load, and the one that is next.
-    open: Option<(Schedule, Arrival)>,
+    /// The arrivals of an open load.
+    open: Option<Open>,
+}
+
+/// The arrivals of an open load.
+struct Open {
+    pending: Pending,
+    /// When the first of a user that is hosted here is due, in nanoseconds of office time;
+    /// `None` is to be found out.
+    wake_ns: Option<u64>,
 }
 
 struct User {
@@ -111,15 +120,10 @@ impl UserRole {
     /// Returns a user process that waits for its configuration on `control`.
     pub fn new(number: u16, control: LinkId, links: &mut Links) -> Self {
         let control = Control::greet(control, number, phase::user(number), links);
-        Self { number, control, crowd: None, exit: None }
+        Self { number, control, crowd: None, is_stopping: false, exit: None }
     }
 
-    fn on_control(
-        &mut self,
-        frame: &Frame<'_>,
-        now: Time,
-        links: &mut Links,
-    ) -> Result<(), Refusal> {
+    fn on_control(&mut self, frame: &Frame<'_>, links: &mut Links) -> Result<(), Refusal> {
         match ManagerToUser::decode(frame.kind, frame.payload)? {
             ManagerToUser::Configure(config) => self.configure(config, links),
             ManagerToUser::Timeline(line) => {
@@ -132,11 +136,7 @@ impl UserRole {
                     crowd.host(&hosted.users, links);
                 }
             }
-            ManagerToUser::Stop(_) => {
-                self.report(Due { totals: true, latencies: true }, now, links);
-                self.control.send_metrics(links);
-                self.exit = Some(0);
-            }
+            ManagerToUser::Stop(_) => self.is_stopping = true,
         }
         Ok(())
     }
@@ -186,7 +186,7 @@ impl Role for UserRole {
         links: &mut Links,
     ) -> Result<(), Refusal> {
         if link == self.control.link() {
-            return self.on_control(frame, now, links);
+            return self.on_control(frame, links);
         }
         match &mut self.crowd {
             Some(crowd) if crowd.dial.is(link) => crowd.on_issuer(frame, now, links),
@@ -207,7 +207,13 @@ impl Role for UserRole {
             crowd.turn(now, links);
         }
         let due = self.control.turn(now, links);
-        self.report(due, now, links);
+        // What the issuer said before is read by now and counts.
+        let all = Due { totals: true, latencies: true };
+        self.report(if self.is_stopping { all } else { due }, now, links);
+        if self.is_stopping {
+            self.control.send_metrics(links);
+            self.exit = Some(0);
+        }
         self.exit.map_or(Next::Wait, Next::Exit)
     }
 
@@ -232,10 +238,9 @@ impl Crowd {
             users_at_start: load.users,
             drops: matches!(load.model, LoadModel::Open { on_overrun: OnOverrun::Drop, .. }),
             open: match load.model {
-                LoadModel::Open { .. } => workload.schedule(id).map(|mut schedule| {
-                    let first = schedule.next_arrival();
-                    (schedule, first)
-                }),
+                LoadModel::Open { .. } => workload
+                    .schedule(id)
+                    .map(|schedule| Open { pending: Pending::new(schedule), wake_ns: None }),
                 LoadModel::Closed { .. } => None,
             },
         });
@@ -265,6 +270,9 @@ impl Crowd {
     /// Hosts exactly these users. One that leaves is still told how its tickets end.
     fn host(&mut self, users: &[UserId], links: &mut Links) {
         self.users.retain(|user, _| users.binary_search(user).is_ok());
+        for open in self.loads.iter_mut().filter_map(|load| load.open.as_mut()) {
+            open.wake_ns = None;
+        }
         for &user in users {
             if self.users.contains_key(&user) {
                 continue;
@@ -408,6 +416,7 @@ impl Crowd {
                 self.unsent.is_empty() && link.is_some_and(|link| !links.is_congested(link));
             self.ask_open(office_ns, end_ns, can_send);
         }
+        self.find_wakes();
         self.send_unsent(now, links);
         if let Some(acks) = &mut self.acks {
             acks.write();
@@ -439,16 +448,30 @@ impl Crowd {
             if hosted.any(|(_, user)| user.next_seq.is_none()) {
                 continue;
             }
-            while let Some((schedule, next)) = &mut self.loads[usize::from(load.0)].open
-                && next.offset_ns <= office_ns.min(end_ns.saturating_sub(1))
+            while let Some(open) = &mut self.loads[usize::from(load.0)].open
+                && open.pending.next().offset_ns <= office_ns.min(end_ns.saturating_sub(1))
             {
-                let due = std::mem::replace(next, schedule.next_arrival());
+                let due = open.pending.pop();
+                open.wake_ns = None;
                 let user = UserId::new(load, due.user_index);
                 let next_seq = self.users.get(&user).and_then(|user| user.next_seq);
                 if next_seq.is_some_and(|next_seq| next_seq <= due.seq) {
                     let is_dropped = !can_send && self.loads[usize::from(load.0)].drops;
                     self.ask(Token { user, seq: due.seq }, due.offset_ns, is_dropped);
                 }
+            }
+        }
+    }
+
+    /// Finds out when the next arrival of somebody who is hosted here is due.
+    fn find_wakes(&mut self) {
+        let Self { loads, users, .. } = self;
+        for (load, state) in (0..).map(LoadId).zip(loads) {
+            if let Some(open) = &mut state.open
+                && open.wake_ns.is_none()
+            {
+                let is_here = |index| users.contains_key(&UserId::new(load, index));
+                open.wake_ns = open.pending.first_due(is_here).or(Some(u64::MAX));
             }
         }
     }
@@ -517,7 +540,7 @@ impl Crowd {
     fn deadline(&self) -> Time {
         let closed = self.thinking.peek().map(|&Reverse((due, _))| due);
         let open = self.loads.iter().filter_map(|load| load.open.as_ref());
-        let open = open.map(|(_, next)| next.offset_ns).min();
+        let open = open.filter_map(|open| open.wake_ns).min();
         let due = closed.into_iter().chain(open).min().unwrap_or(u64::MAX);
         let end_ns = self.line.arrivals.map_or(u64::MAX, nanos);
         let next =
