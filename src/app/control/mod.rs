@@ -38,7 +38,7 @@ use serde_json::{Map, Value, json};
 pub(crate) mod client;
 
 use super::action::Action;
-use super::export::{self, ExportError, Exporter};
+use super::export::{self, Exporter};
 use super::handle::Office;
 use super::server::{self, Serve, Server, Stream, Timed};
 use super::state::{AppState, Level, Phase};
@@ -105,10 +105,12 @@ impl Export for Exporter {
             // Nobody waits any more who was cut off.
             let _ = done.send(written);
         });
-        match begun.and_then(|()| written.recv().unwrap_or(Err(ExportError::Busy))) {
-            Ok(folder) => Ok(folder),
-            failed => Err(export::said(&failed)),
-        }
+        let written = match begun {
+            Ok(()) => written.recv().map_err(|_| "the export was cut short".to_owned())?,
+            Err(busy) => Err(busy),
+        };
+        let said = export::said(&written);
+        written.map_err(|_| said)
     }
 }
 
