@@ -1,5 +1,7 @@
-//! Measuring: histograms, and meters that compile to nothing without the `metrics` feature.
+//! Measuring: histograms, meters that compile to nothing without the `metrics` feature, and how two
+//! things are compared.
 
+pub mod compare;
 pub mod histogram;
 pub mod meter;
 
