@@ -16,6 +16,7 @@ use engine::storage;
 use engine::supervisor::signals::{self, Listen};
 
 pub(crate) mod action;
+pub(crate) mod bench;
 pub(crate) mod cli;
 pub(crate) mod commands;
 pub(crate) mod datadir;
@@ -170,6 +171,9 @@ pub(crate) fn exit_of_error(error: &color_eyre::Report) -> exit::Exit {
     }
     if let Some(error) = error.downcast_ref::<engine::storage::LogError>() {
         return exit::Exit::of_role(error.exit_kind().code());
+    }
+    if let Some(error) = error.downcast_ref::<bench::BenchError>() {
+        return error.exit();
     }
     if error.downcast_ref::<DirectorPanicked>().is_some() {
         return exit::Exit::Panic;
