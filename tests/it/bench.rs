@@ -43,8 +43,10 @@ fn is_empty(dir: &Path) -> bool {
 
 #[test]
 fn figures_are_finite_and_agree() {
-    for (subject, count) in [("perf", 4), ("net", 3), ("spawn", 2)] {
-        let rows = rows(&[subject, "--duration", "50ms"]);
+    for (subject, count, duration) in
+        [("perf", 4, "50ms"), ("net", 3, "200ms"), ("spawn", 2, "50ms")]
+    {
+        let rows = rows(&[subject, "--duration", duration]);
         assert_eq!(rows.len(), count);
         rows.iter().for_each(|row| check_row(row, subject));
     }
@@ -52,16 +54,18 @@ fn figures_are_finite_and_agree() {
 
 #[test]
 fn files_go_with_the_bench() {
-    let outer = tempfile::tempdir().unwrap();
-    let place = outer.path().join("a/b").display().to_string();
-    let rows = rows(&["log", "-d", "10ms", "--data-dir", &place]);
-    assert_eq!(rows.len(), 7);
-    rows.iter().for_each(|row| check_row(row, "log"));
-    assert!(is_empty(outer.path()));
+    for (subject, count, duration) in [("log", 7, "10ms"), ("tickets", 4, "250ms")] {
+        let outer = tempfile::tempdir().unwrap();
+        let place = outer.path().join("a/b").display().to_string();
+        let rows = rows(&[subject, "-d", duration, "--data-dir", &place]);
+        assert_eq!(rows.len(), count);
+        rows.iter().for_each(|row| check_row(row, subject));
+        assert!(is_empty(outer.path()));
+    }
 }
 
 #[test]
-fn an_office_is_measured_and_a_signal_ends_it_with_its_processes() {
+fn a_signal_ends_the_bench_and_its_office() {
     let outer = tempfile::tempdir().unwrap();
     let place = outer.path().display().to_string();
     let mut command = Command::new(PROGRAM);

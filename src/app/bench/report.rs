@@ -150,7 +150,7 @@ impl Group {
             Told::All => self.rows.iter().collect(),
         };
         for row in told {
-            text.push_str(&wrapped("  limit: ", &format!("{}: {}", row.name, row.limit)));
+            text.push_str(&wrapped("  limit: ", &format!("{} – {}", row.name, row.limit)));
         }
         text
     }
@@ -252,10 +252,10 @@ mod tests {
         assert_eq!(ends(lines[0], "ratio"), ends(lines[1], "0.62"));
         assert_eq!(ends(lines[0], "p50"), ends(lines[1], "99.9ms"));
         assert!(lines[3] == "  floor: a bare relay");
-        assert!(lines[4].starts_with("  limit: 1 user: wake-ups: and so on"), "{text}");
+        assert!(lines[4].starts_with("  limit: 1 user – wake-ups: and so on"), "{text}");
         assert!(lines[5].starts_with("         "), "{text}");
         let all = Group { told: Told::All, ..group() }.to_text();
-        assert!(all.contains("  limit: 128 users, each batch synced: the disk\n"), "{all}");
+        assert!(all.contains("  limit: 128 users, each batch synced – the disk\n"), "{all}");
     }
 
     #[test]

@@ -19,7 +19,7 @@ use super::relay::{LOG_BYTES, Part, Relay};
 use super::report::{Group, Row, Sample, Told, Unit};
 use super::{Bench, BenchError, Subject};
 
-/// Turns of each side: each is a process that has to be started.
+/// Turns of each side: each is an office or a relay that has to be started.
 const TURNS_MIN: u32 = 3;
 /// The longest turn; a signal ends it.
 const WINDOW_MAX: Duration = Duration::from_secs(2);
@@ -58,8 +58,7 @@ impl Load {
     fn measure(&self, bench: &Bench) -> Result<Row, BenchError> {
         let dir = bench.part(if self.is_durable { "tickets-synced" } else { "tickets" })?;
         let log = self.is_durable.then(|| zeros(&dir)).transpose()?;
-        let total = bench.duration.max(WINDOW_MIN * TURNS_MIN);
-        let turns = Turns::of(total, TURNS_MIN, WINDOW_MAX);
+        let turns = turns(bench.duration);
         let mut facts = Vec::new();
         let mut floors = Vec::new();
         let measured = bench.compare(
@@ -149,6 +148,12 @@ impl Load {
     }
 }
 
+/// Divides a time into turns; a short look is one turn.
+fn turns(total: Duration) -> Turns {
+    let least = if total < WINDOW_MIN * TURNS_MIN { 1 } else { TURNS_MIN };
+    Turns::of(total.max(WINDOW_MIN), least, WINDOW_MAX)
+}
+
 /// Makes the file that a relay writes and syncs.
 fn zeros(dir: &TempDir) -> Result<PathBuf, BenchError> {
     let path = dir.path().join("relay.log");
@@ -176,11 +181,16 @@ fn read_summary(
 ) -> Option<(Sample, OfficeFacts)> {
     let number = |path: &str| summary.pointer(path).and_then(Value::as_f64);
     let ns = |path: &str| summary.pointer(path).and_then(Value::as_u64).map(Duration::from_nanos);
-    let per_s = number("/throughput_per_s").filter(|per_s| *per_s > 0.0)?;
+    let per_s = number("/throughput_per_s")?;
     // A ticket is two records; those of the warm-up count too.
     let tickets = number("/store/records")? / 2.0;
-    let response = ns("/users/response_p50_ns")?;
-    let spread = Spread { p50: response, p99: ns("/users/response_p99_ns")?, ..Spread::default() };
+    // Where nothing was finished there is no percentile; such a turn is not looked at.
+    let response = |name: &str| match summary.pointer(name)? {
+        Value::Null => Some(Duration::ZERO),
+        _ => ns(name),
+    };
+    let (p50, p99) = (response("/users/response_p50_ns")?, response("/users/response_p99_ns")?);
+    let spread = Spread { p50, p99, ..Spread::default() };
     let syncs = if is_durable {
         let (count, mean) = (number("/store/syncs")?, ns("/store/sync_mean_ns")?);
         // All that was done, at the speed that was measured: starting and ending does not count.
@@ -198,7 +208,7 @@ fn read_summary(
         cpu_ns_per_ticket: cpu_s / tickets * 1e9,
         machine_busy,
         syncs,
-        response,
+        response: p50,
         floor_response: Duration::ZERO,
     };
     Some((Sample { value: per_s, spread: Some(spread) }, facts))
@@ -275,6 +285,18 @@ mod tests {
     }
 
     #[test]
+    fn no_turn_is_too_short_for_an_office() {
+        let check = |total_ms, count, window_ms| {
+            let window = Duration::from_millis(window_ms);
+            assert_eq!(turns(Duration::from_millis(total_ms)), Turns { count, window });
+        };
+        check(10, 1, 100);
+        check(299, 1, 299);
+        check(300, 3, 100);
+        check(9_000, 5, 1_800);
+    }
+
+    #[test]
     fn facts_come_from_the_summary() {
         let summary = json!({
             "throughput_per_s": 1000.0,
@@ -291,6 +313,11 @@ mod tests {
         assert_eq!((syncs.share, syncs.tickets), (0.5, 4.0));
         assert!(read_summary(&summary, &cpu, 0.5, false).unwrap().1.syncs.is_none());
         assert!(read_summary(&json!({}), &cpu, 0.5, false).is_none());
+        let mut silent = summary;
+        silent["throughput_per_s"] = 0.0.into();
+        silent["users"] = json!({ "response_p50_ns": null, "response_p99_ns": null });
+        let (sample, _) = read_summary(&silent, &cpu, 0.5, false).unwrap();
+        assert_eq!(sample.value, 0.0, "such a turn is not looked at");
     }
 
     #[test]
