@@ -36,11 +36,12 @@ impl TempDir {
             }
         };
         let name = format!("postoffice-tui-bench-{}", std::process::id());
-        let dir = Self::make(std::path::absolute(&parent).unwrap_or(parent).join(name))?;
+        let parent = std::path::absolute(&parent).unwrap_or(parent);
+        let dir = Self::make(parent.join(name))?;
         if let Ok(found) = statvfs(&dir.path) {
             let free_bytes = found.blocks_available() * found.fragment_size();
             if free_bytes < ROOM_BYTES {
-                return Err(BenchError::NoRoom { path: dir.path.clone(), free_bytes });
+                return Err(BenchError::NoRoom { path: parent, free_bytes });
             }
         }
         Ok(dir)
