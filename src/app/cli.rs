@@ -1,9 +1,12 @@
 //! The command line, defined once.
 
 use std::path::PathBuf;
+use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand};
 use engine::config::{Override, OverrideKey};
+
+use super::bench::{self, Subject};
 
 /// A wind tunnel for work-queue services: real processes, a durable log, a live dashboard.
 #[derive(Debug, Parser)]
@@ -40,6 +43,30 @@ pub(crate) enum Command {
         #[command(subcommand)]
         command: LogCommand,
     },
+    /// Measure what the office reaches on this machine, beside what the machine does without it
+    Bench {
+        #[command(flatten)]
+        args: BenchArgs,
+    },
+}
+
+/// What to measure, and how.
+#[derive(Debug, Args)]
+pub(crate) struct BenchArgs {
+    /// tickets, log, net, perf, spawn or all
+    // By its full name clap sees one value, not a list of them.
+    #[arg(value_name = "SUBJECT", default_value = "all", value_parser = bench::subjects)]
+    pub(crate) subjects: std::vec::Vec<Subject>,
+    /// Make the temporary directory here, on the disk that is to be measured [default: beside the
+    /// usual data directory]
+    #[arg(long, value_name = "DIR")]
+    pub(crate) data_dir: Option<PathBuf>,
+    /// How long each row measures the office, and its floor as long again
+    #[arg(short, long, value_name = "SPAN", default_value = "1s", value_parser = bench::duration)]
+    pub(crate) duration: Duration,
+    /// Print JSON
+    #[arg(long)]
+    pub(crate) json: bool,
 }
 
 /// Which log, and how to print what it says.

@@ -8,8 +8,9 @@
 //! [`timeline`]); what a run is ([`config`]) and where its randomness comes from ([`rng`],
 //! [`population`]); how processes talk ([`net`]); tickets ([`scheduler`]) and the log of them
 //! ([`storage`]); measuring ([`perf`]); keeping processes alive ([`supervisor`]); and the
-//! processes themselves ([`roles`]).
+//! processes themselves ([`roles`]). [`bench`] stands beside them: what the log is measured with.
 
+pub mod bench;
 pub mod clock;
 pub mod config;
 pub mod ids;

@@ -2,6 +2,7 @@
 #![expect(clippy::unwrap_used, reason = "a test that can not go on has failed")]
 
 mod bad_input;
+mod bench;
 mod chaos;
 mod dashboard;
 mod lifecycle;

@@ -11,6 +11,7 @@ mod value;
 
 pub use parse::{ConfigErrors, Effective, Override, OverrideKey, Source, parse};
 pub use scenario::Scenario;
+pub use value::span;
 
 use crate::limits;
 
