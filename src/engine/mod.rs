@@ -7,8 +7,8 @@
 //! In reading order: the words ([`ids`]), the bounds ([`limits`]) and time ([`clock`],
 //! [`timeline`]); what a run is ([`config`]) and where its randomness comes from ([`rng`],
 //! [`population`]); how processes talk ([`net`]); tickets ([`scheduler`]) and the log of them
-//! ([`storage`]); measuring ([`perf`]); keeping processes alive ([`supervisor`]); and the
-//! processes themselves ([`roles`]).
+//! ([`storage`]); measuring ([`perf`]); the machine ([`sysinfo`]); keeping processes alive
+//! ([`supervisor`]); and the processes themselves ([`roles`]).
 
 pub mod clock;
 pub mod config;
@@ -25,4 +25,5 @@ pub mod scheduler;
 mod sim;
 pub mod storage;
 pub mod supervisor;
+pub mod sysinfo;
 pub mod timeline;
