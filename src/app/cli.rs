@@ -40,6 +40,26 @@ pub(crate) enum Command {
         #[command(subcommand)]
         command: LogCommand,
     },
+    /// Say what this machine is, and where it limits a scenario
+    Sysinfo {
+        #[command(flatten)]
+        args: SysinfoArgs,
+    },
+}
+
+/// Which scenario the machine is to bear, and where.
+#[derive(Debug, Args)]
+pub(crate) struct SysinfoArgs {
+    /// A scenario file, or the name of a built-in one
+    #[arg(short, long, value_name = "FILE|NAME", default_value = engine::config::DEFAULT)]
+    pub(crate) scenario: String,
+    #[command(flatten)]
+    pub(crate) overrides: OverrideArgs,
+    #[command(flatten)]
+    pub(crate) data: DataDirArg,
+    /// Print JSON
+    #[arg(long)]
+    pub(crate) json: bool,
 }
 
 /// Which log, and how to print what it says.

@@ -34,6 +34,7 @@ mod snapshot;
 mod staffing;
 pub(crate) mod state;
 mod summary;
+mod sysinfo;
 mod update;
 
 use datadir::{DataDir, DataDirError};
