@@ -73,7 +73,8 @@ pub struct Hint {
     pub advice: String,
 }
 
-/// Returns where a machine limits a scenario, limits before advice.
+/// Returns where a machine limits a scenario that does not run yet, limits before advice. What a
+/// running one takes is missing from the snapshot, and would be asked for again.
 pub fn hints(info: &SysInfo, needs: &Needs) -> Vec<Hint> {
     let mut hints: Vec<Hint> = [
         open_files_soft(info, needs),

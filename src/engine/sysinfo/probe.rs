@@ -201,11 +201,12 @@ fn memory_level(version: u8, dir: &Path) -> Level {
     };
     let stat = text(&dir.join("memory.stat")).unwrap_or_default();
     let stat = parse::fields(&stat);
-    let pages = ["inactive_file", "active_file"].map(|name| format!("{prefix}{name}"));
+    let pages = ["inactive_file", "active_file"].into_iter();
+    let pages = pages.filter_map(|name| stat.get(format!("{prefix}{name}").as_str()).copied());
     Level {
         max: limit(dir.join(max)),
         current: number(dir.join(current)),
-        reclaimable: pages.iter().filter_map(|name| stat.get(name.as_str())).sum(),
+        reclaimable: pages.fold(0, |sum, bytes| sum.saturating_add(bytes)),
     }
 }
 

@@ -1,5 +1,7 @@
 //! What kernels write, what they do not write, and nonsense.
 
+use proptest::prelude::*;
+
 use super::*;
 
 #[test]
@@ -206,4 +208,22 @@ fn disks_are_known_by_their_names() {
     check("md127", Some("RAID"));
     check("pmem0", None);
     check("", None);
+}
+
+proptest! {
+    #[test]
+    fn nonsense_is_absent_and_never_fatal(text in "[0-9kKMGx:,./ \\\\\\-\\[\\]\\n\\t\\PC]{0,40}") {
+        let _ = (number(&text), phrase(&text), flag(&text), size(&text), cpu_list(&text));
+        let _ = (chosen(&text), pair(&text), fields(&text), cpu_hz(&text), cgroup_limit(&text));
+        let _ = (cpu_max(&text), cfs(&text, &text), container_of(&text), disk_kind(&text));
+        prop_assert!(unescaped(&text).len() <= 3 * text.len());
+    }
+
+    #[test]
+    fn a_list_of_cpus_is_read_as_it_was_written(
+        cpus in prop::collection::btree_set(0..256_u32, 0..20),
+    ) {
+        let text: Vec<String> = cpus.iter().map(u32::to_string).collect();
+        prop_assert_eq!(cpu_list(&text.join(",")), Some(cpus));
+    }
 }
