@@ -145,7 +145,8 @@ fn open_files_hard(info: &SysInfo, needs: &Needs) -> Option<Hint> {
     let is = too_low(info.limits.open_files?.hard, need)?;
     let advice = format!(
         "not all peers of the issuer get a connection; as root: \
-         `prlimit --nofile={need} --pid $$`, or LimitNOFILE={need} in a unit; or run fewer processes (users.max_processes, -w)"
+         `prlimit --nofile={need} --pid $$`, LimitNOFILE={need} in a unit, \
+         `--ulimit nofile={need}` of a container; or run fewer processes (users.max_processes, -w)"
     );
     limit("limits.open_files_hard", Amount::Count(is), Amount::Count(need), advice)
 }

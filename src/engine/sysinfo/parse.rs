@@ -166,6 +166,12 @@ pub(super) fn unescaped(path: &str) -> String {
     String::from_utf8_lossy(&bytes).into_owned()
 }
 
+/// Returns whether `/proc/self/uid_map` is that of the machine itself, where users are what they
+/// are, and not of a container that has its own.
+pub(super) fn maps_all_users(uid_map: &str) -> bool {
+    uid_map.split_whitespace().eq(["0", "0", "4294967295"])
+}
+
 /// Returns the kind of container whose first process is in these control groups.
 pub(super) fn container_of(init_cgroup: &str) -> Option<&'static str> {
     let marks = [

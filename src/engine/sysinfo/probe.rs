@@ -151,8 +151,19 @@ fn limits() -> Limits {
         core_bytes: limit(Resource::RLIMIT_CORE),
         file_bytes: limit(Resource::RLIMIT_FSIZE),
         address_bytes: limit(Resource::RLIMIT_AS),
-        is_privileged: Uid::current().is_root(),
+        is_privileged: is_privileged(),
     }
+}
+
+/// Returns whether the kernel exempts this process from RLIMIT_NPROC: not in a container that has
+/// users of its own.
+fn is_privileged() -> bool {
+    const SYS_ADMIN: u64 = 1 << 21;
+    const SYS_RESOURCE: u64 = 1 << 24;
+    let users = text(Path::new("/proc/self/uid_map"));
+    let capabilities = Process::myself().and_then(|own| own.status()).map(|own| own.capeff);
+    let may = capabilities.is_ok_and(|may| may & (SYS_ADMIN | SYS_RESOURCE) != 0);
+    users.is_some_and(|users| parse::maps_all_users(&users)) && (may || Uid::current().is_root())
 }
 
 fn cgroup(groups: &[ProcessCGroup], mounts: &[MountInfo]) -> Cgroup {

@@ -187,6 +187,14 @@ fn odd_bytes_of_paths_are_octal() {
 }
 
 #[test]
+fn a_container_with_users_of_its_own_maps_some() {
+    assert!(maps_all_users("         0          0 4294967295\n"));
+    assert!(!maps_all_users("         0       1000          1\n"));
+    assert!(!maps_all_users("0 100000 65536\n1000 0 1\n"));
+    assert!(!maps_all_users(""));
+}
+
+#[test]
 fn containers_are_known_by_the_groups_of_their_first_process() {
     let check = |text, expected| assert_eq!(container_of(text), expected, "{text:?}");
     check("0::/init.scope\n", None);
