@@ -64,7 +64,6 @@ fn run_office(args: &RunArgs, effective: &Effective) -> Result<ExitCode> {
         data_dir: args.data.data_dir.clone(),
         export: args.export.clone(),
         ack_log: args.ack_log.clone(),
-        watches_processes: !args.headless,
     };
     if args.headless {
         let speech = headless::Speech { is_json: args.json, is_quiet: args.quiet };

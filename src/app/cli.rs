@@ -184,6 +184,9 @@ pub(crate) struct OverrideArgs {
     /// How long arrivals go on, such as 60s
     #[arg(short, long, value_name = "SPAN")]
     duration: Option<String>,
+    /// Serve Prometheus text at http://ADDR/metrics; a port alone means 127.0.0.1
+    #[arg(long, value_name = "ADDR")]
+    metrics_listen: Option<String>,
 }
 
 /// How to run an office.
@@ -202,7 +205,7 @@ pub(crate) struct RunArgs {
     /// Print the summary as JSON (headless)
     #[arg(long, requires = "headless")]
     pub(crate) json: bool,
-    /// Write summary.json and tickets.csv there at the end; the directory must not exist
+    /// Write a folder of tables, charts and a report there at the end
     #[arg(long, value_name = "DIR")]
     pub(crate) export: Option<PathBuf>,
     /// Users append each acknowledged ticket id there, one a line
@@ -242,6 +245,7 @@ impl OverrideArgs {
             ("--workers", &self.workers, named("office", "workers")),
             ("--seed", &self.seed, named("run", "seed")),
             ("--duration", &self.duration, named("run", "duration")),
+            ("--metrics-listen", &self.metrics_listen, named("metrics", "listen")),
         ];
         let shorthands = shorthands.into_iter().filter_map(|(option, value, key)| {
             let value = value.clone()?;

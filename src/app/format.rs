@@ -1,6 +1,9 @@
 //! Numbers as people read them: three significant digits and a unit.
 
+use std::path::Path;
 use std::time::Duration;
+
+use engine::clock::WallTime;
 
 /// What stands where a value is not known.
 pub(crate) const ABSENT: &str = "–";
@@ -97,6 +100,84 @@ pub(crate) fn bytes(bytes: u64) -> String {
     scaled(size, unit.unwrap_or(&""))
 }
 
+/// Writes a number without a unit: `0`, `0.123`, `3.21`, `48 210`; a dash for what is none.
+pub(crate) fn number(number: f64) -> String {
+    let size = number.abs();
+    match size {
+        _ if !number.is_finite() => ABSENT.to_owned(),
+        0.0 => "0".to_owned(),
+        ..0.001 => format!("{number:.1e}"),
+        ..1.0 => format!("{number:.3}"),
+        ..1000.0 => scaled(number, ""),
+        _ if number < 0.0 => format!("-{}", rate(size)),
+        _ => rate(number),
+    }
+}
+
+/// Writes a mean with no more digits than it is sure of, and how sure: `12 ms ± 4`.
+pub(crate) fn mean(mean_ns: f64, half_width_ns: f64) -> String {
+    let (unit, name) = match mean_ns.max(half_width_ns) {
+        ..1e3 => (1.0, "ns"),
+        ..1e6 => (1e3, "µs"),
+        ..1e9 => (1e6, "ms"),
+        _ => (1e9, "s"),
+    };
+    let (mean, half_width) = (mean_ns / unit, half_width_ns / unit);
+    if half_width.partial_cmp(&0.0) != Some(std::cmp::Ordering::Greater) {
+        return format!("{} {name}", scaled(mean, ""));
+    }
+    // One digit of the half-width, two if it begins with a one.
+    let mut place = half_width.log10().floor();
+    if half_width / 10_f64.powf(place) < 1.95 {
+        place -= 1.0;
+    }
+    let rounded = |value: f64| (value / 10_f64.powf(place)).round() * 10_f64.powf(place);
+    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "0 to 9 digits")]
+    let digits = (-place).clamp(0.0, 9.0) as usize;
+    format!("{:.digits$} {name} ± {:.digits$}", rounded(mean), rounded(half_width))
+}
+
+/// Writes a moment of the calendar as part of a file's name: `20261126T034012Z`.
+pub(crate) fn stamp(wall: WallTime) -> String {
+    let ([year, month, day], [hour, minute, second]) = calendar(wall);
+    format!("{year:04}{month:02}{day:02}T{hour:02}{minute:02}{second:02}Z")
+}
+
+/// Writes a moment of the calendar by ISO 8601, in UTC: `2026-11-26T03:40:12.250Z`.
+pub(crate) fn iso(wall: WallTime) -> String {
+    let ([year, month, day], [hour, minute, second]) = calendar(wall);
+    let ms = wall.0 / 1_000_000 % 1000;
+    format!("{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}.{ms:03}Z")
+}
+
+/// Returns year, month, day and hour, minute, second in UTC (Howard Hinnant's
+/// `civil_from_days`).
+fn calendar(wall: WallTime) -> ([u64; 3], [u64; 3]) {
+    let seconds = wall.0 / 1_000_000_000;
+    // Days since 0000-03-01, in eras of 400 years.
+    let days = seconds / 86_400 + 719_468;
+    let (era, day_of_era) = (days / 146_097, days % 146_097);
+    let leaps = day_of_era / 1460 + day_of_era / 146_096 - day_of_era / 36_524;
+    let year_of_era = (day_of_era - leaps) / 365;
+    let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
+    // March is month zero.
+    let shifted = (5 * day_of_year + 2) / 153;
+    let day = day_of_year - (153 * shifted + 2) / 5 + 1;
+    let month = if shifted < 10 { shifted + 3 } else { shifted - 9 };
+    let year = era * 400 + year_of_era + u64::from(month <= 2);
+    ([year, month, day], [seconds / 3600 % 24, seconds / 60 % 60, seconds % 60])
+}
+
+/// Writes a path with `~` for the home directory.
+pub(crate) fn path(path: &Path, home: Option<&Path>) -> String {
+    let short = home.filter(|home| home.parent().is_some());
+    match short.and_then(|home| path.strip_prefix(home).ok()) {
+        Some(rest) if rest.as_os_str().is_empty() => "~".to_owned(),
+        Some(rest) => format!("~/{}", rest.display()),
+        None => path.display().to_string(),
+    }
+}
+
 /// Writes three significant digits of a number below about a thousand.
 fn scaled(number: f64, unit: &str) -> String {
     let digits = match number {
@@ -122,6 +203,60 @@ mod tests {
         check(1_200_000_000, "1.20s");
         check(125_000_000_000, "2m05s");
         check(11_220_000_000_000, "3h07m");
+    }
+
+    #[test]
+    fn a_mean_has_no_more_digits_than_its_interval_justifies() {
+        let check =
+            |mean_ns, half_width_ns, text: &str| assert_eq!(mean(mean_ns, half_width_ns), text);
+        check(12_345_678.0, 4_200_000.0, "12 ms ± 4");
+        check(12_345_678.0, 420_000.0, "12.3 ms ± 0.4");
+        check(12_345_678.0, 1_200_000.0, "12.3 ms ± 1.2");
+        check(123_456_789.0, 41_000_000.0, "120 ms ± 40");
+        check(3_050.0, 7.3, "3.050 µs ± 0.007");
+        check(1_200.0, 30_000.0, "0 µs ± 30");
+        check(8_000_000.0, 0.0, "8.00 ms");
+        check(0.0, 0.0, "0.00 ns");
+    }
+
+    #[test]
+    fn numbers_without_a_unit_keep_their_sign() {
+        let check = |value, text: &str| assert_eq!(number(value), text);
+        check(0.0, "0");
+        check(0.5, "0.500");
+        check(-0.02, "-0.020");
+        check(0.000_2, "2.0e-4");
+        check(3.214, "3.21");
+        check(48_210.4, "48 210");
+        check(-48_210.4, "-48 210");
+        check(f64::NAN, "–");
+    }
+
+    #[test]
+    fn moments_are_written_in_utc() {
+        for (seconds, text) in [
+            (0, "1970-01-01T00:00:00.000Z"),
+            (951_782_400, "2000-02-29T00:00:00.000Z"),
+            (1_709_251_199, "2024-02-29T23:59:59.000Z"),
+            (1_795_664_412, "2026-11-26T03:40:12.000Z"),
+            (4_107_542_400, "2100-03-01T00:00:00.000Z"),
+        ] {
+            assert_eq!(iso(WallTime(seconds * 1_000_000_000)), text);
+        }
+        assert_eq!(iso(WallTime(1_795_664_412_250_999_999)), "2026-11-26T03:40:12.250Z");
+        assert_eq!(stamp(WallTime(1_795_664_412_250_999_999)), "20261126T034012Z");
+    }
+
+    #[test]
+    fn a_home_directory_is_a_tilde() {
+        let check = |place: &str, home: Option<&str>, text: &str| {
+            assert_eq!(path(Path::new(place), home.map(Path::new)), text);
+        };
+        check("/home/ada/x/y", Some("/home/ada"), "~/x/y");
+        check("/home/ada", Some("/home/ada"), "~");
+        check("/home/adam", Some("/home/ada"), "/home/adam");
+        check("/tmp/x", Some("/"), "/tmp/x");
+        check("/tmp/x", None, "/tmp/x");
     }
 
     #[test]

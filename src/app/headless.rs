@@ -25,13 +25,14 @@ pub(crate) struct Speech {
 /// Runs an office to its end and returns the exit code.
 ///
 /// # Errors
-/// If it can't be started or its results can't be written.
+/// If it can't be started or its director failed.
 pub(crate) fn run(effective: &Effective, wishes: Wishes, speech: Speech) -> Result<Exit> {
     let app = start(effective, wishes, |_| {})?;
     if !speech.is_quiet {
         show_progress(&app);
     }
-    let summary = app.finish()?;
+    let finished = app.finish()?;
+    let summary = &finished.summary;
     let text = if speech.is_json {
         format!("{}\n", serde_json::to_string_pretty(&summary.to_json())?)
     } else {
@@ -39,7 +40,12 @@ pub(crate) fn run(effective: &Effective, wishes: Wishes, speech: Speech) -> Resu
     };
     // Whoever reads may have read enough; the run itself is not worse for it.
     let _ = std::io::stdout().write_all(text.as_bytes());
-    Ok(summary.exit())
+    if let Some(text) = finished.export_text()
+        && (!speech.is_quiet || matches!(finished.exported, Some(Err(_))))
+    {
+        let _ = writeln!(std::io::stderr(), "{text}");
+    }
+    Ok(finished.exit())
 }
 
 /// Shows where the run stands until it ends: one line that changes on a terminal, else one line
@@ -94,7 +100,7 @@ impl Shown {
     }
 
     fn is_due(&mut self, state: &AppState, is_terminal: bool) -> bool {
-        let phase = phase_name(&state.phase);
+        let phase = state.phase.name();
         let is_new = self.phase != Some(phase);
         let interval = Duration::from_secs(5);
         // While the log is being read the office's time stands still.
@@ -109,21 +115,10 @@ impl Shown {
     }
 }
 
-fn phase_name(phase: &Phase) -> &'static str {
-    match phase {
-        Phase::Starting => "starting",
-        Phase::Recovering(_) => "recovering",
-        Phase::Running => "running",
-        Phase::Paused => "paused",
-        Phase::Draining { .. } => "draining",
-        Phase::Stopped(_) => "stopped",
-    }
-}
-
 const BAR_CELLS: u32 = 24;
 
 fn line(state: &AppState) -> String {
-    let phase = phase_name(&state.phase);
+    let phase = state.phase.name();
     let detail = match &state.phase {
         Phase::Running if state.store.is_blocked => {
             let trouble = state.store.trouble.as_deref().unwrap_or("it can not at present");

@@ -12,7 +12,6 @@ use color_eyre::eyre::Result;
 use engine::config::Effective;
 use engine::ids::RunId;
 use engine::roles::event_loop::EventLoop;
-use engine::storage;
 use engine::supervisor::signals::{self, Listen};
 
 pub(crate) mod action;
@@ -22,49 +21,56 @@ pub(crate) mod datadir;
 pub(crate) mod director;
 pub(crate) mod exit;
 pub(crate) mod export;
+pub(crate) mod figures;
 pub(crate) mod format;
 pub(crate) mod handle;
 pub(crate) mod headless;
+pub(crate) mod history;
 mod log_commands;
 pub(crate) mod logging;
+mod metrics_server;
 mod procs;
+pub(crate) mod prometheus;
+mod recent;
 pub(crate) mod recovery;
 mod results;
+mod server;
 mod snapshot;
 mod staffing;
 pub(crate) mod state;
 mod summary;
 mod sysinfo;
+mod tables;
+#[cfg(test)]
+pub(crate) mod testing;
 mod update;
 
 use datadir::{DataDir, DataDirError};
 use director::{Director, Orders};
+use exit::Exit;
+use export::{ExportError, Exporter};
 use handle::Office;
-use results::Results;
-use state::Ending;
 use summary::Summary;
-use update::Run;
 
 /// How an office is run, beside its scenario.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Wishes {
     /// Where the log lives; `None` is the default place.
     pub(crate) data_dir: Option<PathBuf>,
-    /// Where tables are written at the end.
+    /// Where a folder with the last snapshot is made at the end.
     pub(crate) export: Option<PathBuf>,
     /// Where users append acknowledged ids.
     pub(crate) ack_log: Option<PathBuf>,
-    /// Whether somebody looks at processes.
-    pub(crate) watches_processes: bool,
 }
 
 /// A running office.
 pub(crate) struct App {
     office: Office,
-    orders: Orders,
+    exporter: Exporter,
     export: Option<PathBuf>,
+    /// Held until everything has ended.
     data: DataDir,
-    director: JoinHandle<Result<(Results, Run)>>,
+    director: JoinHandle<Result<()>>,
     signals: signals::Listener,
 }
 
@@ -78,7 +84,7 @@ pub(crate) fn start(
     on_signal: impl Fn(signals::Signal) + Send + 'static,
 ) -> Result<App> {
     if let Some(dir) = &wishes.export {
-        export::check_target(dir)?;
+        Exporter::check(dir)?;
     }
     let path = wishes.data_dir.map_or_else(DataDir::default_path, Ok)?;
     let data = DataDir::open(&path)?;
@@ -94,7 +100,6 @@ pub(crate) fn start(
         scratch_dir: data.scratch(),
         ack_log: wishes.ack_log.as_deref().map(std::path::absolute).transpose()?,
         notes_dir: wishes.export.is_some().then(|| data.make_notes_dir()).transpose()?,
-        watches_processes: wishes.watches_processes,
         scenario,
     };
     let mut event_loop = EventLoop::new()?;
@@ -109,12 +114,13 @@ pub(crate) fn start(
     })?;
     let first = snapshot::Album::blank(&orders);
     let (office, desk) = handle::office(first, move || drop(waker.wake()));
-    let mut director = Director::new(orders.clone(), desk, receiver);
+    let exporter = Exporter::new(&orders);
+    let mut director = Director::new(orders, desk, receiver);
     let director = std::thread::Builder::new().name("director".to_owned()).spawn(move || {
         event_loop.run(&mut director)?;
-        Ok(director.into_results())
+        Ok(())
     })?;
-    Ok(App { office, orders, export: wishes.export, data, director, signals })
+    Ok(App { office, exporter, export: wishes.export, data, director, signals })
 }
 
 impl App {
@@ -128,23 +134,53 @@ impl App {
         self.director.is_finished()
     }
 
+    /// Returns what writes snapshots to files; clones may go to any thread.
+    pub(crate) fn exporter(&self) -> &Exporter {
+        &self.exporter
+    }
+
     /// Waits for the end of the run, writes the export, and sums up.
     ///
     /// # Errors
-    /// If the director failed or the export can't be written.
-    pub(crate) fn finish(self) -> Result<Summary> {
-        let Self { orders, export, data, director, signals, .. } = self;
+    /// If the director failed.
+    pub(crate) fn finish(self) -> Result<Finished> {
+        let Self { office, exporter, export, data, director, signals } = self;
         let ended = director.join().map_err(|_| DirectorPanicked)?;
         drop(signals);
-        let (results, run) = ended?;
-        let ending = run.ended().cloned().unwrap_or(Ending::Completed);
-        // What can't be read is not known.
-        let file_bytes = storage::file_bytes(data.path()).ok();
-        let summary = Summary::new(&orders, &results, &run, &ending, file_bytes);
-        if let Some(dir) = export {
-            export::write(&dir, &summary, &orders, &run, data.path())?;
+        ended?;
+        let state = office.snapshot();
+        let exported = export.map(|dir| exporter.write_last(&dir, &state));
+        drop(data);
+        Ok(Finished { summary: Summary::new(state), exported })
+    }
+}
+
+/// What there is to say when a run has ended.
+#[derive(Debug)]
+pub(crate) struct Finished {
+    /// The run's figures.
+    pub(crate) summary: Summary,
+    /// The folder that was exported, if one was asked for.
+    pub(crate) exported: Option<Result<PathBuf, ExportError>>,
+}
+
+impl Finished {
+    /// Returns the exit code of the run. An export that is missing is told by scripts that rely on
+    /// it, unless something worse happened.
+    pub(crate) fn exit(&self) -> Exit {
+        match (&self.exported, self.summary.exit()) {
+            (Some(Err(_)), Exit::Done | Exit::Overloaded | Exit::Signal(_)) => Exit::Disk,
+            (_, exit) => exit,
         }
-        Ok(summary)
+    }
+
+    /// Says where the export is, or why there is none; `None` if none was asked for.
+    pub(crate) fn export_text(&self) -> Option<String> {
+        let home = std::env::var_os("HOME").map(PathBuf::from);
+        self.exported.as_ref().map(|exported| match exported {
+            Ok(folder) => format!("exported to {}", format::path(folder, home.as_deref())),
+            Err(error) => format!("nothing was exported: {}", export::one_line(error)),
+        })
     }
 }
 
@@ -165,18 +201,18 @@ fn random<const N: usize>() -> Result<[u8; N]> {
 }
 
 /// Returns the exit code that an error on the way to a run means.
-pub(crate) fn exit_of_error(error: &color_eyre::Report) -> exit::Exit {
+pub(crate) fn exit_of_error(error: &color_eyre::Report) -> Exit {
     if let Some(error) = error.downcast_ref::<DataDirError>() {
         return error.exit();
     }
     if let Some(error) = error.downcast_ref::<engine::storage::LogError>() {
-        return exit::Exit::of_role(error.exit_kind().code());
+        return Exit::of_role(error.exit_kind().code());
     }
     if error.downcast_ref::<DirectorPanicked>().is_some() {
-        return exit::Exit::Panic;
+        return Exit::Panic;
     }
-    if error.downcast_ref::<export::ExportError>().is_some() {
-        return exit::Exit::Usage;
+    if let Some(error) = error.downcast_ref::<ExportError>() {
+        return error.exit();
     }
-    exit::Exit::Failed
+    Exit::Failed
 }

@@ -9,8 +9,10 @@ use engine::clock::{Time, WallTime};
 use engine::config::scenario::FsyncPolicy;
 use engine::ids::{UserProcessId, WorkerId};
 use engine::limits;
-use engine::net::message::{IssuerReady, Recovering, ServiceTotals};
-use engine::perf::{Histogram, Spread};
+use engine::net::message::{IssuerReady, IssuerTotals, Recovering, ServiceTotals};
+use engine::perf::catalog::{LOGSTORE_FSYNC, Metric};
+use engine::perf::metrics::Value;
+use engine::perf::{Histogram, Metrics};
 use engine::roles::staff::Staff;
 use engine::storage;
 use engine::supervisor::child::Child;
@@ -18,12 +20,16 @@ use engine::supervisor::report::Phase as ChildPhase;
 
 use super::action::ProcessId;
 use super::director::Orders;
+use super::figures::Figures;
+use super::history::{History, Second};
 use super::procs::Procs;
-use super::results::{Latencies, Results};
+use super::recent::Recent;
+use super::results::{Fresh, Latencies, Results};
 use super::staffing::seats_of;
 use super::state::{
-    AppState, IndexRow, LatencyRow, Level, Notice, Phase, ProcessRow, ProcessState, Rates, Reading,
-    RecoveryRow, RunFacts, Sample, Seats, ServiceRow, Severity, StoreRow, Totals,
+    AppState, IndexRow, LatencyFigures, LatencyRow, Level, MetricRow, MetricValue, Notice, Phase,
+    ProcessRow, ProcessState, Rates, Reading, RecoveryRow, RunFacts, Sample, Seats, ServiceRow,
+    Severity, StoreRow, Totals,
 };
 use super::update::Run;
 
@@ -47,10 +53,19 @@ pub(crate) struct Album {
     notices: Vec<Notice>,
     recovering: Option<Option<Reading>>,
     recovery: Option<RecoveryRow>,
+    number: u64,
+    history: History,
+    figures: Arc<Figures>,
+    latencies: Vec<LatencyRow>,
+    metrics: Arc<Vec<MetricRow>>,
+    starting_users: u32,
+    recents: [Recent; 6],
+    /// The counts at the end of the last second.
+    last_second: Option<Counted>,
     file_bytes: Option<u64>,
     /// Segments that there were, and that had been let go of, when files were looked at last.
     files_seen: (u64, u64),
-    procs: Option<Procs>,
+    procs: Procs,
     looked_at: Time,
 }
 
@@ -61,9 +76,39 @@ struct Counted {
     issued: u64,
     rejected: u64,
     served: u64,
+    failed: u64,
     served_by_service: Vec<u64>,
     busy_ns: u64,
     staffed_ns: u64,
+    records: u64,
+    log_bytes: u64,
+    syncs: u64,
+}
+
+impl Counted {
+    fn of(results: &Results) -> Self {
+        let totals = results.totals();
+        let IssuerTotals { services, store, .. } = &results.issuer;
+        Self {
+            at: results.at(),
+            issued: totals.issued,
+            rejected: totals.rejected,
+            served: totals.served,
+            failed: totals.failed,
+            served_by_service: services.iter().map(|service| service.totals.served).collect(),
+            busy_ns: services.iter().map(|service| service.in_service_ns).sum(),
+            staffed_ns: results.issuer.staffed_ns,
+            records: store.records,
+            log_bytes: store.bytes,
+            syncs: store.syncs,
+        }
+    }
+
+    fn utilization_since(&self, earlier: &Self) -> Option<f64> {
+        let staffed_ns = self.staffed_ns.saturating_sub(earlier.staffed_ns);
+        let busy_ns = self.busy_ns.saturating_sub(earlier.busy_ns);
+        (staffed_ns > 0).then(|| ratio(busy_ns, staffed_ns))
+    }
 }
 
 impl Album {
@@ -74,6 +119,10 @@ impl Album {
             id: orders.run,
             seed: orders.seed,
             scenario: orders.scenario_name.clone(),
+            scenario_text: orders.scenario_text.as_str().into(),
+            started: WallTime::now(),
+            host: sysinfo::System::host_name().unwrap_or_default(),
+            cpus: std::thread::available_parallelism().map_or(0, usize::from),
             duration: scenario.run.duration,
             fsync: fsync_text(scenario.storage.fsync),
             power_loss_takes: scenario.storage.fsync.power_loss_takes(),
@@ -89,9 +138,19 @@ impl Album {
             notices: Vec::new(),
             recovering: None,
             recovery: None,
+            number: 0,
+            history: History::default(),
+            figures: Arc::new(Figures::blank(
+                scenario.services.iter().map(|service| service.name.clone()),
+            )),
+            latencies: Vec::new(),
+            metrics: Arc::default(),
+            recents: Default::default(),
+            last_second: None,
+            starting_users: scenario.loads.iter().map(|load| load.users).sum(),
             file_bytes: None,
             files_seen: (0, 0),
-            procs: orders.watches_processes.then(Procs::default),
+            procs: Procs::default(),
             looked_at: Time::ZERO,
         }
     }
@@ -99,9 +158,11 @@ impl Album {
     /// Returns what a screen shows before the director has taken its first turn.
     pub(crate) fn blank(orders: &Orders) -> AppState {
         AppState {
+            number: 0,
             wall: WallTime::now(),
             phase: Phase::Starting,
             run: Self::new(orders).facts,
+            opened_at: None,
             elapsed: Duration::ZERO,
             workers: Level::default(),
             users: Level::default(),
@@ -109,10 +170,14 @@ impl Album {
             totals: Totals::default(),
             rates: Rates::default(),
             series: Arc::default(),
+            history: History::default(),
+            figures: Arc::default(),
             latencies: Vec::new(),
             services: Vec::new(),
             processes: Vec::new(),
             store: StoreRow::default(),
+            metrics: Arc::default(),
+            metrics_dropped: 0,
             failure: None,
             notices: Vec::new(),
         }
@@ -150,6 +215,59 @@ impl Album {
         self.recovery = Some(row);
     }
 
+    /// Takes over what was measured in a second that is over.
+    pub(crate) fn end_second(
+        &mut self,
+        wall: WallTime,
+        run: &Run,
+        results: &mut Results,
+        workers: u32,
+    ) {
+        let fresh = results.end_second();
+        let Fresh { latencies, response, lag, metrics } = &fresh;
+        let Latencies { wait, service, sojourn, overhead } = latencies;
+        let seconds: [&Histogram; 6] = [wait, service, sojourn, overhead, response, lag];
+        for (recent, second) in self.recents.iter_mut().zip(seconds) {
+            recent.push(second);
+        }
+        self.figures = Arc::new(Figures::new(results, run, &self.services, self.starting_users));
+        self.latencies = latency_rows(&self.figures, &self.recents);
+        self.metrics = Arc::new(metric_rows(&results.metrics));
+        let counted = Counted::of(results);
+        let last = self.last_second.replace(counted.clone());
+        let line = run.timeline();
+        let Some(last) = last.filter(|last| last.at < counted.at && line.opened_at <= counted.at)
+        else {
+            return;
+        };
+        // What the issuer wrote is counted from its start.
+        let written = |now: u64, before: u64| now.checked_sub(before).unwrap_or(now);
+        let (waiting, in_service) = results.present();
+        self.history.push(Second {
+            at: line.office_time(counted.at),
+            wall,
+            span: counted.at.since(last.at),
+            is_measured: line.is_measured(counted.at),
+            issued: counted.issued.saturating_sub(last.issued),
+            rejected: counted.rejected.saturating_sub(last.rejected),
+            served: counted.served.saturating_sub(last.served),
+            failed: counted.failed.saturating_sub(last.failed),
+            waiting,
+            in_service,
+            staffed: results.issuer.staffed,
+            utilization: counted.utilization_since(&last),
+            workers,
+            users: results.population.users,
+            wait: wait.spread(),
+            sojourn: sojourn.spread(),
+            response: response.spread(),
+            records: written(counted.records, last.records),
+            log_bytes: written(counted.log_bytes, last.log_bytes),
+            syncs: written(counted.syncs, last.syncs),
+            sync: metrics.histogram(LOGSTORE_FSYNC).and_then(Histogram::spread),
+        });
+    }
+
     /// Takes a snapshot.
     pub(crate) fn take(
         &mut self,
@@ -169,10 +287,14 @@ impl Album {
             (Phase::Starting, Some(reading)) => Phase::Recovering(reading),
             (phase, _) => phase,
         };
+        self.number += 1;
+        self.figures = Arc::new(Figures::new(results, run, &self.services, self.starting_users));
         AppState {
+            number: self.number,
             wall,
             phase,
             run: self.facts.clone(),
+            opened_at: Some(run.timeline().opened_at).filter(|&opened| opened != Time::NEVER),
             elapsed: run.timeline().office_time(now),
             workers: Level {
                 actual: workers.view().counts().ready + workers.view().counts().suspect,
@@ -186,10 +308,14 @@ impl Album {
             totals: totals(results, waiting, in_service),
             rates,
             series: Arc::clone(&self.series),
-            latencies: latency_rows(results),
+            history: self.history.clone(),
+            figures: Arc::clone(&self.figures),
+            latencies: self.latencies.clone(),
             services: self.service_rows(results),
             processes: self.process_rows(results, [issuer, workers, manager]),
             store: self.store_row(results),
+            metrics: Arc::clone(&self.metrics),
+            metrics_dropped: results.metrics.dropped(),
             failure: run.failure().map(str::to_owned),
             notices: self.notices.clone(),
         }
@@ -201,17 +327,7 @@ impl Album {
         if self.recent.back().is_some_and(|last| last.at >= at) || !at.is_set() {
             return;
         }
-        let totals = results.totals();
-        let services = &results.issuer.services;
-        let counted = Counted {
-            at,
-            issued: totals.issued,
-            rejected: totals.rejected,
-            served: totals.served,
-            served_by_service: services.iter().map(|service| service.totals.served).collect(),
-            busy_ns: services.iter().map(|service| service.in_service_ns).sum(),
-            staffed_ns: results.issuer.staffed_ns,
-        };
+        let counted = Counted::of(results);
         if let Some(last) = self.recent.back() {
             let (waiting, in_service) = results.present();
             let sample = Sample {
@@ -237,13 +353,11 @@ impl Album {
         let (Some(first), Some(last)) = (self.recent.front(), self.recent.back()) else {
             return Rates::default();
         };
-        let staffed_ns = last.staffed_ns.saturating_sub(first.staffed_ns);
-        let busy_ns = last.busy_ns.saturating_sub(first.busy_ns);
         Rates {
             offered: rate(offered(first), offered(last), first.at, last.at),
             served: rate(first.served, last.served, first.at, last.at),
             rejected: rate(first.rejected, last.rejected, first.at, last.at),
-            utilization: (staffed_ns > 0).then(|| ratio(busy_ns, staffed_ns)),
+            utilization: last.utilization_since(first),
         }
     }
 
@@ -281,7 +395,7 @@ impl Album {
         let store = &results.issuer.store;
         let are_same = self.files_seen == (store.segments, store.retired);
         let is_early = self.looked_at.is_set() && now.since(self.looked_at) < LOOK_INTERVAL;
-        if self.procs.is_some() && !(are_same && is_early) {
+        if !(are_same && is_early) {
             self.files_seen = (store.segments, store.retired);
             // What can't be read is not known.
             self.file_bytes = storage::file_bytes(&self.data_dir).ok();
@@ -289,7 +403,6 @@ impl Album {
     }
 
     fn look(&mut self, now: Time, results: &Results, staffs: [&Staff; 3]) {
-        let Some(procs) = &mut self.procs else { return };
         if self.looked_at.is_set() && now.since(self.looked_at) < LOOK_INTERVAL {
             return;
         }
@@ -298,7 +411,7 @@ impl Album {
         let staff = staffs.iter().flat_map(|staff| staff.view().pids().keys());
         let staff = staff.map(|pid| pid.as_raw().cast_unsigned());
         let users = results.population.processes.iter().filter_map(|process| process.pid);
-        procs.look(&own.chain(staff).chain(users).collect::<Vec<_>>());
+        self.procs.look(&own.chain(staff).chain(users).collect::<Vec<_>>());
     }
 
     fn process_rows(&self, results: &Results, staffs: [&Staff; 3]) -> Vec<ProcessRow> {
@@ -348,7 +461,7 @@ impl Album {
             });
         }
         for row in &mut rows {
-            let usage = self.procs.as_ref().zip(row.pid).and_then(|(procs, pid)| procs.usage(pid));
+            let usage = row.pid.and_then(|pid| self.procs.usage(pid));
             row.cpu = usage.and_then(|usage| usage.cpu);
             row.rss_bytes = usage.map(|usage| usage.rss_bytes);
         }
@@ -357,20 +470,18 @@ impl Album {
 
     fn store_row(&self, results: &Results) -> StoreRow {
         let store = &results.issuer.store;
-        #[expect(clippy::cast_precision_loss, reason = "a mean for people")]
-        let batch_records =
-            (store.batches > 0).then(|| store.records as f64 / store.batches as f64);
         StoreRow {
             segments: store.segments,
             log_bytes: store.log_bytes,
             file_bytes: self.file_bytes,
             retired: store.retired,
+            issuer_starts: results.issuer_starts,
             records: store.records,
             bytes: store.bytes,
+            batches: store.batches,
             syncs: store.syncs,
             unsynced_bytes: store.unsynced_bytes,
-            sync: store.sync.map(Spread::from),
-            batch_records,
+            sync: results.metrics.histogram(LOGSTORE_FSYNC).and_then(Histogram::spread),
             index: IndexRow {
                 keys: store.index.keys,
                 bytes: store.index.bytes,
@@ -408,23 +519,27 @@ fn totals(results: &Results, waiting: u64, in_service: u64) -> Totals {
     }
 }
 
-fn latency_rows(results: &Results) -> Vec<LatencyRow> {
-    let mut all = Latencies::default();
-    for service in &results.latencies {
-        all.merge(service);
-    }
-    let row = |name, histogram: &Histogram| LatencyRow {
-        name,
-        count: histogram.count(),
-        spread: histogram.spread(),
+/// The names of the latencies are in the order of the recent ones.
+fn latency_rows(figures: &Figures, recents: &[Recent; 6]) -> Vec<LatencyRow> {
+    let all = figures.histograms.iter().filter(|named| named.service.is_none());
+    all.zip(recents)
+        .map(|(named, recent)| LatencyRow {
+            name: named.name,
+            run: LatencyFigures::of(&named.histogram),
+            recent: recent.figures(),
+        })
+        .collect()
+}
+
+fn metric_rows(metrics: &Metrics) -> Vec<MetricRow> {
+    let row = |(_, metric, value): (u16, &'static Metric, &Value)| MetricRow {
+        metric,
+        value: match value {
+            Value::Count(sum) => MetricValue::Count(*sum),
+            Value::Values(values) => MetricValue::Values(Arc::new(values.clone())),
+        },
     };
-    vec![
-        row("wait", &all.wait),
-        row("service", &all.service),
-        row("sojourn", &all.sojourn),
-        row("response", &results.response()),
-        row("overhead", &all.overhead),
-    ]
+    metrics.iter().map(row).collect()
 }
 
 fn staff_row(id: ProcessId, child: &Child, note: &str, tickets: u64, hosts: u32) -> ProcessRow {

@@ -8,19 +8,27 @@ use std::time::Duration;
 
 use engine::clock::{Time, WallTime};
 use engine::ids::RunId;
+use engine::perf::Histogram;
 pub(crate) use engine::perf::Spread;
+use engine::perf::catalog::Metric;
 
 use super::action::ProcessId;
+use super::figures::Figures;
+use super::history::History;
 
 /// A snapshot of the whole office.
 #[derive(Clone, Debug)]
 pub(crate) struct AppState {
+    /// Which snapshot of the run this is: they are numbered from one.
+    pub(crate) number: u64,
     /// When the snapshot was taken, for people.
     pub(crate) wall: WallTime,
     /// Where the run stands.
     pub(crate) phase: Phase,
     /// The run's identity.
     pub(crate) run: RunFacts,
+    /// When arrivals began; `None` before.
+    pub(crate) opened_at: Option<Time>,
     /// Time since arrivals began, without pauses; zero before.
     pub(crate) elapsed: Duration,
     /// Worker processes that are ready, and how many are wanted.
@@ -35,6 +43,10 @@ pub(crate) struct AppState {
     pub(crate) rates: Rates,
     /// The last five minutes at most, oldest first, four samples a second.
     pub(crate) series: Arc<Vec<Sample>>,
+    /// The run second by second.
+    pub(crate) history: History,
+    /// The figures of the measured window.
+    pub(crate) figures: Arc<Figures>,
     /// Percentiles of tickets that arrived after the warm-up (wait, service, sojourn, response,
     /// overhead).
     pub(crate) latencies: Vec<LatencyRow>,
@@ -44,6 +56,11 @@ pub(crate) struct AppState {
     pub(crate) processes: Vec<ProcessRow>,
     /// The log.
     pub(crate) store: StoreRow,
+    /// What the product recorded of its own work, one row per metric of the catalog, over all
+    /// processes; empty if metrics are compiled out or off.
+    pub(crate) metrics: Arc<Vec<MetricRow>>,
+    /// Recordings that found no room, and lines and samples that were dropped.
+    pub(crate) metrics_dropped: u64,
     /// Why the run is ending, if something could not go on.
     pub(crate) failure: Option<String>,
     /// What people should know, newest last, at most eight.
@@ -59,6 +76,14 @@ pub(crate) struct RunFacts {
     pub(crate) seed: u64,
     /// The scenario's name.
     pub(crate) scenario: String,
+    /// The effective scenario as INI text.
+    pub(crate) scenario_text: Arc<str>,
+    /// When the director started.
+    pub(crate) started: WallTime,
+    /// The machine's name.
+    pub(crate) host: String,
+    /// CPUs that the processes may use.
+    pub(crate) cpus: usize,
     /// When arrivals stop; `None` is never.
     pub(crate) duration: Option<Duration>,
     /// The fsync policy as the scenario spells it.
@@ -87,6 +112,27 @@ pub(crate) enum Phase {
     },
     /// All processes have ended.
     Stopped(Ending),
+}
+
+impl RunFacts {
+    /// Returns the run's identity as people see it.
+    pub(crate) fn id_text(&self) -> String {
+        format!("{:016x}", self.id.0)
+    }
+}
+
+impl Phase {
+    /// Returns the word that stands for it.
+    pub(crate) fn name(&self) -> &'static str {
+        match self {
+            Self::Starting => "starting",
+            Self::Recovering(_) => "recovering",
+            Self::Running => "running",
+            Self::Paused => "paused",
+            Self::Draining { .. } => "draining",
+            Self::Stopped(_) => "stopped",
+        }
+    }
 }
 
 /// How far a log has been read.
@@ -200,13 +246,50 @@ pub(crate) struct Sample {
 /// Percentiles of one latency.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct LatencyRow {
-    /// `wait`, `service`, `sojourn`, `response`, `overhead`.
+    /// `wait`, `service`, `sojourn`, `overhead`, `response`, `lag`.
     pub(crate) name: &'static str,
-    /// How many values; the rest is `None` when zero.
+    /// Over the measured window.
+    pub(crate) run: LatencyFigures,
+    /// Over the last second, ten seconds and minute, warm-up included; see [`RECENT_SPANS`].
+    pub(crate) recent: [LatencyFigures; 3],
+}
+
+/// A latency over some time.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct LatencyFigures {
+    /// How many values.
     pub(crate) count: u64,
-    /// The values, if any.
+    /// The values; `None` if there are none.
     pub(crate) spread: Option<Spread>,
 }
+
+impl LatencyFigures {
+    /// Returns the figures of a histogram.
+    pub(crate) fn of(histogram: &Histogram) -> Self {
+        Self { count: histogram.count(), spread: histogram.spread() }
+    }
+}
+
+/// One internal metric.
+#[derive(Clone, Debug)]
+pub(crate) struct MetricRow {
+    /// Which one.
+    pub(crate) metric: &'static Metric,
+    /// What was recorded.
+    pub(crate) value: MetricValue,
+}
+
+/// What was recorded of a metric.
+#[derive(Clone, Debug)]
+pub(crate) enum MetricValue {
+    /// The sum of a counter.
+    Count(u64),
+    /// The values of a histogram, in the metric's unit.
+    Values(Arc<Histogram>),
+}
+
+/// The spans of [`LatencyRow::recent`], in seconds.
+pub(crate) const RECENT_SPANS: [usize; 3] = [1, 10, 60];
 
 /// One service.
 #[derive(Clone, Debug, PartialEq)]
@@ -302,18 +385,20 @@ pub(crate) struct StoreRow {
     pub(crate) file_bytes: Option<u64>,
     /// Old segments that this issuer has let go of.
     pub(crate) retired: u64,
+    /// Times that the issuer was started.
+    pub(crate) issuer_starts: u32,
     /// Records appended by this issuer.
     pub(crate) records: u64,
     /// Bytes appended by this issuer.
     pub(crate) bytes: u64,
+    /// Batches written by this issuer.
+    pub(crate) batches: u64,
     /// Syncs done by this issuer.
     pub(crate) syncs: u64,
     /// Bytes written but not yet known to be on the disk.
     pub(crate) unsynced_bytes: u64,
     /// Latency of a sync; `None` before the first or when metrics are compiled out.
     pub(crate) sync: Option<Spread>,
-    /// Mean records in a batch; `None` before the first.
-    pub(crate) batch_records: Option<f64>,
     /// Where records are found by key.
     pub(crate) index: IndexRow,
     /// Why the log can't grow, if it can't.
@@ -324,6 +409,14 @@ pub(crate) struct StoreRow {
     pub(crate) is_blocked: bool,
     /// What the last start of the issuer found.
     pub(crate) recovery: Option<RecoveryRow>,
+}
+
+impl StoreRow {
+    /// Returns the mean number of records in a batch; `None` before the first.
+    pub(crate) fn batch_records(&self) -> Option<f64> {
+        #[expect(clippy::cast_precision_loss, reason = "a mean for people")]
+        (self.batches > 0).then(|| self.records as f64 / self.batches as f64)
+    }
 }
 
 /// The index of the log.

@@ -2,208 +2,140 @@
 //!
 //! Every figure rests on the measured window, from the end of warm-up to the end of arrivals
 //! without pauses; `offered` to `unfinished` count the tickets that arrived in it, followed
-//! through the drain.
+//! through the drain. A summary shows one snapshot: the last one when the run has ended.
 
 use std::fmt::Write as _;
+use std::sync::Arc;
+#[cfg(test)]
 use std::time::Duration;
 
 use engine::clock::nanos;
-use engine::net::message::{ServiceTotals, StoreTotals, TicketCounts};
+use engine::net::message::TicketCounts;
 use engine::perf::Spread;
 use serde_json::{Map, Value, json};
 
-use super::director::Orders;
 use super::exit::Exit;
+use super::figures::{Figures, ServiceFigures, UserFigures};
 use super::format;
-use super::results::{Latencies, Results, sum};
-use super::state::{Ending, RecoveryRow};
-use super::update::{Run, exit_of};
+use super::state::{AppState, Ending, Phase, RecoveryRow, StoreRow};
+use super::update::exit_of;
 
 /// A run's figures, ready to be shown.
 #[derive(Clone, Debug)]
 pub(crate) struct Summary {
-    head: Head,
-    /// All services together.
-    all: Row,
-    /// One row per service, in scenario order.
-    services: Vec<Row>,
-    users: UserFigures,
-    store: StoreFigures,
-    recovery: Option<RecoveryRow>,
-}
-
-/// What identifies the run and how it ended.
-#[derive(Clone, Debug)]
-struct Head {
-    scenario: String,
-    seed: u64,
-    run: String,
-    digest: Option<u64>,
-    outcome: &'static str,
-    reason: Option<String>,
-    exit: Exit,
-    elapsed: Duration,
-    window: Duration,
-    fsync: String,
-    recovered: u64,
-    redelivered: u64,
-    bad_peers: u64,
-    host: String,
-    cpus: usize,
-}
-
-/// The figures of one service, or of all.
-#[derive(Clone, Debug)]
-struct Row {
-    name: String,
-    counts: TicketCounts,
-    offered_rate: Option<f64>,
-    throughput: Option<f64>,
-    utilization: Option<f64>,
-    waiting_mean: Option<f64>,
-    in_system_mean: Option<f64>,
-    delayed_share: Option<f64>,
-    wait: Option<Spread>,
-    service: Option<Spread>,
-    sojourn: Option<Spread>,
-    overhead: Option<Spread>,
-}
-
-#[derive(Clone, Debug)]
-struct UserFigures {
-    intended: u64,
-    dropped: u64,
-    response: Option<Spread>,
-    lag: Option<Spread>,
-}
-
-#[derive(Clone, Debug)]
-struct StoreFigures {
-    totals: StoreTotals,
-    /// Bytes of the log's files.
-    file_bytes: Option<u64>,
-    /// Times that the issuer was started: what was written is that of its last life.
-    issuer_starts: u32,
+    state: Arc<AppState>,
 }
 
 impl Summary {
-    /// Sums a run up.
-    pub(crate) fn new(
-        orders: &Orders,
-        results: &Results,
-        run: &Run,
-        ending: &Ending,
-        file_bytes: Option<u64>,
-    ) -> Self {
-        let line = run.timeline();
-        let until = results.at();
-        let window = line.measured(line.opened_at, until);
-        let scale = Scale { window, staffed_ns: results.issuer.staffed_ns };
-        let services = &results.issuer.services;
-        let mut all_latencies = Latencies::default();
-        for latencies in &results.latencies {
-            all_latencies.merge(latencies);
-        }
-        let names = orders.scenario.services.iter().map(|service| service.name.clone());
-        let rows = names.enumerate().map(|(index, name)| {
-            let totals = services.get(index).copied().unwrap_or_default();
-            let empty = Latencies::default();
-            scale.row(name, &totals, results.latencies.get(index).unwrap_or(&empty))
-        });
-        Self {
-            head: head(orders, results, run, ending, window),
-            services: rows.collect(),
-            all: scale.row("all".to_owned(), &total(services), &all_latencies),
-            users: UserFigures {
-                intended: results.users().measured_intended,
-                dropped: results.users().dropped,
-                response: results.response().spread(),
-                lag: results.lag().spread(),
-            },
-            store: StoreFigures {
-                totals: results.issuer.store.clone(),
-                file_bytes,
-                issuer_starts: results.issuer_starts,
-            },
-            recovery: results.recovery.as_ref().map(RecoveryRow::from),
-        }
+    /// Sums up what a snapshot shows.
+    pub(crate) fn new(state: Arc<AppState>) -> Self {
+        Self { state }
     }
 
     /// Returns the exit code of the run.
     pub(crate) fn exit(&self) -> Exit {
-        self.head.exit
+        self.ending().map_or(Exit::Done, exit_of)
+    }
+
+    fn ending(&self) -> Option<&Ending> {
+        match &self.state.phase {
+            Phase::Stopped(ending) => Some(ending),
+            _ => None,
+        }
+    }
+
+    /// Returns how the run ended, or where it stands, and why.
+    pub(crate) fn outcome(&self) -> (&'static str, Option<String>) {
+        match self.ending() {
+            None => (self.state.phase.name(), None),
+            Some(Ending::Completed) => ("completed", None),
+            Some(Ending::Interrupted { signal }) => {
+                ("interrupted", Some(format!("ended by signal {signal}")))
+            }
+            Some(Ending::Overloaded { waiting }) => {
+                let why = format!("{waiting} tickets waited, more than run.explode allows");
+                ("overloaded", Some(why))
+            }
+            Some(Ending::Failed { reason, .. }) => ("failed", Some(reason.clone())),
+        }
     }
 
     /// Returns the figures as JSON: snake_case keys with their unit in the name, `null` for what
     /// was not measured.
     pub(crate) fn to_json(&self) -> Value {
-        let Self { head, all, services, users, store, recovery } = self;
+        let state = &*self.state;
+        let figures = &*state.figures;
+        let (outcome, reason) = self.outcome();
         let mut json = json!({
-            "scenario": head.scenario,
-            "seed": head.seed,
-            "run": head.run,
-            "workload_digest": head.digest.map(|digest| format!("{digest:016x}")),
-            "outcome": head.outcome,
-            "reason": head.reason,
-            "exit_code": head.exit.code(),
-            "elapsed_ns": nanos(head.elapsed),
-            "window_ns": nanos(head.window),
-            "fsync": head.fsync,
-            "recovered": head.recovered,
-            "redelivered": head.redelivered,
-            "bad_peers": head.bad_peers,
-            "host": { "name": head.host, "cpus": head.cpus },
-            "store": store.to_json(),
-            "recovery": recovery.as_ref().map(recovery_json),
-            "services": services.iter().map(Row::to_json).collect::<Vec<_>>(),
+            "scenario": state.run.scenario,
+            "seed": state.run.seed,
+            "run": state.run.id_text(),
+            "workload_digest": figures.users.digest.map(|digest| format!("{digest:016x}")),
+            "outcome": outcome,
+            "reason": reason,
+            "exit_code": self.ending().map(|ending| exit_of(ending).code()),
+            "snapshot": state.number,
+            "elapsed_ns": nanos(state.elapsed),
+            "window_ns": nanos(figures.window),
+            "fsync": state.run.fsync,
+            "recovered": state.totals.recovered,
+            "redelivered": state.totals.redelivered,
+            "bad_peers": state.totals.bad_peers,
+            "host": { "name": state.run.host, "cpus": state.run.cpus },
+            "store": store_json(&state.store),
+            "recovery": state.store.recovery.as_ref().map(recovery_json),
+            "services": figures.services.iter().map(service_json).collect::<Vec<_>>(),
         });
-        let mut user_figures = Map::new();
-        user_figures.insert("intended".to_owned(), json!(users.intended));
-        user_figures.insert("dropped".to_owned(), json!(users.dropped));
-        put_spread(&mut user_figures, "response", users.response);
-        put_spread(&mut user_figures, "lag", users.lag);
+        let mut users = Map::new();
+        users.insert("intended".to_owned(), json!(figures.users.intended));
+        users.insert("dropped".to_owned(), json!(figures.users.dropped));
+        put_spread(&mut users, "response", figures.users.response);
+        put_spread(&mut users, "lag", figures.users.lag);
         if let Value::Object(map) = &mut json {
-            for (key, value) in all.figures() {
-                map.insert(key, value);
-            }
-            map.insert("users".to_owned(), Value::Object(user_figures));
+            map.extend(service_map(&figures.all));
+            map.insert("users".to_owned(), Value::Object(users));
         }
         json
     }
 
     /// Returns the figures as tables for people.
     pub(crate) fn to_text(&self) -> String {
-        let Self { head, all, services, users, store, .. } = self;
+        let state = &*self.state;
+        let Figures { window, all, services, users, .. } = &*state.figures;
+        let (outcome, reason) = self.outcome();
         let mut text = String::new();
-        let digest = head.digest.map_or_else(
+        let digest = users.digest.map_or_else(
             || "incomplete: not all users of the start were there to the end".to_owned(),
             |digest| format!("{digest:016x}"),
         );
-        let measured = format::duration(head.window);
+        let measured = format::duration(*window);
         // Writing to a string can't fail.
         let _ = writeln!(
             text,
-            "{} · seed {} · run {} · {} · {measured} measured · fsync {}\nworkload {digest}\n",
-            head.scenario, head.seed, head.run, head.outcome, head.fsync
+            "{} · seed {} · run {} · {outcome} · {measured} measured · fsync {}\nworkload {digest}\n",
+            state.run.scenario,
+            state.run.seed,
+            state.run.id_text(),
+            state.run.fsync
         );
-        if let Some(reason) = &head.reason {
+        if let Some(reason) = &reason {
             let _ = writeln!(text, "{reason}\n");
         }
-        if head.window.is_zero() && all.counts == TicketCounts::default() {
+        if window.is_zero() && all.counts == TicketCounts::default() {
             text.push_str("nothing was measured\n");
             return text;
         }
-        let rows: Vec<&Row> =
+        let rows: Vec<&ServiceFigures> =
             if services.len() > 1 { services.iter().chain([all]).collect() } else { vec![all] };
         text.push_str(&tickets_table(&rows));
         text.push('\n');
         text.push_str(&latency_table(&rows, users));
-        let _ = writeln!(text, "\n{}", store.to_text());
+        let _ = writeln!(text, "\n{}", store_text(&state.store));
         for (count, what) in [
-            (head.recovered, "tickets were queued again at a start of the issuer"),
-            (head.redelivered, "tickets were handed out again because their worker died"),
+            (state.totals.recovered, "tickets were queued again at a start of the issuer"),
+            (state.totals.redelivered, "tickets were handed out again because their worker died"),
             (users.dropped, "requests were due and never sent"),
-            (head.bad_peers, "peers were refused"),
+            (state.totals.bad_peers, "peers were refused"),
         ] {
             if count > 0 {
                 let _ = writeln!(text, "{} {what}", format::count(count));
@@ -213,55 +145,51 @@ impl Summary {
     }
 }
 
-impl StoreFigures {
-    fn to_json(&self) -> Value {
-        let Self { totals, file_bytes, .. } = self;
-        let index = &totals.index;
-        let mut json = json!({
-            "segments": totals.segments,
-            "log_bytes": totals.log_bytes,
-            "file_bytes": file_bytes,
-            "retired": totals.retired,
-            "issuer_starts": self.issuer_starts,
-            "records": totals.records,
-            "bytes": totals.bytes,
-            "batches": totals.batches,
-            "syncs": totals.syncs,
-            "unsynced_bytes": totals.unsynced_bytes,
-            "index": {
-                "memory_keys": index.keys,
-                "memory_bytes": index.bytes,
-                "lmdb_rows": index.rows,
-                "lmdb_bytes": index.file_bytes,
-                "behind_bytes": index.behind_bytes,
-                "checkpoints": index.checkpoints,
-            },
-        });
-        if let Value::Object(map) = &mut json {
-            put_spread(map, "sync", totals.sync.map(Spread::from));
-        }
-        json
+fn store_json(store: &StoreRow) -> Value {
+    let index = &store.index;
+    let mut json = json!({
+        "segments": store.segments,
+        "log_bytes": store.log_bytes,
+        "file_bytes": store.file_bytes,
+        "retired": store.retired,
+        "issuer_starts": store.issuer_starts,
+        "records": store.records,
+        "bytes": store.bytes,
+        "batches": store.batches,
+        "syncs": store.syncs,
+        "unsynced_bytes": store.unsynced_bytes,
+        "index": {
+            "memory_keys": index.keys,
+            "memory_bytes": index.bytes,
+            "lmdb_rows": index.rows,
+            "lmdb_bytes": index.file_bytes,
+            "behind_bytes": index.behind_bytes,
+            "checkpoints": index.checkpoints,
+        },
+    });
+    if let Value::Object(map) = &mut json {
+        put_spread(map, "sync", store.sync);
     }
+    json
+}
 
-    fn to_text(&self) -> String {
-        let Self { totals, file_bytes, issuer_starts } = self;
-        let files = file_bytes
-            .map_or_else(String::new, |bytes| format!(", files {}", format::bytes(bytes)));
-        let since = if *issuer_starts > 1 { " since the issuer's last start" } else { "" };
-        let sync = totals.sync.map_or_else(String::new, |sync| {
-            let (p50, p99) = (Duration::from_nanos(sync.p50), Duration::from_nanos(sync.p99));
-            format!(" (p50 {}, p99 {})", format::duration(p50), format::duration(p99))
-        });
-        format!(
-            "log: {}, {}{files}\nwritten{since}: {} records, {} in {} batches, {} syncs{sync}",
-            format::counted(totals.segments, "segment"),
-            format::bytes(totals.log_bytes),
-            format::count(totals.records),
-            format::bytes(totals.bytes),
-            format::count(totals.batches),
-            format::count(totals.syncs),
-        )
-    }
+fn store_text(store: &StoreRow) -> String {
+    let files = store
+        .file_bytes
+        .map_or_else(String::new, |bytes| format!(", files {}", format::bytes(bytes)));
+    let since = if store.issuer_starts > 1 { " since the issuer's last start" } else { "" };
+    let sync = store.sync.map_or_else(String::new, |sync| {
+        format!(" (p50 {}, p99 {})", format::duration(sync.p50), format::duration(sync.p99))
+    });
+    format!(
+        "log: {}, {}{files}\nwritten{since}: {} records, {} in {} batches, {} syncs{sync}",
+        format::counted(store.segments, "segment"),
+        format::bytes(store.log_bytes),
+        format::count(store.records),
+        format::bytes(store.bytes),
+        format::count(store.batches),
+        format::count(store.syncs),
+    )
 }
 
 /// Returns what the issuer's last start found.
@@ -284,129 +212,40 @@ fn recovery_json(found: &RecoveryRow) -> Value {
     })
 }
 
-fn head(orders: &Orders, results: &Results, run: &Run, ending: &Ending, window: Duration) -> Head {
-    let (outcome, reason) = match ending {
-        Ending::Completed => ("completed", None),
-        Ending::Interrupted { signal } => {
-            ("interrupted", Some(format!("ended by signal {signal}")))
-        }
-        Ending::Overloaded { waiting } => {
-            ("overloaded", Some(format!("{waiting} tickets waited, more than run.explode allows")))
-        }
-        Ending::Failed { reason, .. } => ("failed", Some(reason.clone())),
-    };
-    let starting: u32 = orders.scenario.loads.iter().map(|load| load.users).sum();
-    Head {
-        scenario: orders.scenario_name.clone(),
-        seed: orders.seed,
-        run: format!("{:016x}", orders.run.0),
-        digest: {
-            let users = results.users();
-            (users.digest_users == starting).then_some(users.digest)
-        },
-        outcome,
-        reason,
-        exit: exit_of(ending),
-        elapsed: run.timeline().office_time(results.at()),
-        window,
-        fsync: super::snapshot::fsync_text(orders.scenario.storage.fsync),
-        recovered: results.issuer.recovered,
-        redelivered: results.issuer.redelivered,
-        bad_peers: results.issuer.bad_peers,
-        host: sysinfo::System::host_name().unwrap_or_default(),
-        cpus: std::thread::available_parallelism().map_or(0, usize::from),
+fn service_map(row: &ServiceFigures) -> Map<String, Value> {
+    let mut map = Map::new();
+    let counts = row.counts;
+    for (key, count) in [
+        ("offered", row.offered()),
+        ("issued", counts.issued),
+        ("rejected", counts.rejected),
+        ("served", counts.served),
+        ("failed", counts.failed),
+        ("unfinished", row.unfinished()),
+    ] {
+        map.insert(key.to_owned(), json!(count));
     }
+    for (key, figure) in [
+        ("offered_per_s", row.offered_rate),
+        ("throughput_per_s", row.throughput),
+        ("utilization", row.utilization),
+        ("waiting_mean", row.waiting_mean),
+        ("in_system_mean", row.in_system_mean),
+        ("delayed_share", row.delayed_share),
+    ] {
+        map.insert(key.to_owned(), json!(figure));
+    }
+    put_spread(&mut map, "wait", row.wait);
+    put_spread(&mut map, "service", row.service);
+    put_spread(&mut map, "sojourn", row.sojourn);
+    put_spread(&mut map, "overhead", row.overhead);
+    map
 }
 
-/// What integrals and counts are divided by.
-struct Scale {
-    window: Duration,
-    staffed_ns: u64,
-}
-
-impl Scale {
-    fn row(&self, name: String, totals: &ServiceTotals, latencies: &Latencies) -> Row {
-        let counts = totals.measured;
-        let window_ns = nanos(self.window);
-        let per_second = |count: u64| ratio(count, window_ns).map(|rate| rate * 1e9);
-        Row {
-            name,
-            counts,
-            offered_rate: per_second(counts.issued + counts.rejected),
-            throughput: per_second(totals.window_completions),
-            utilization: ratio(totals.in_service_ns, self.staffed_ns),
-            waiting_mean: ratio(totals.waiting_ns, window_ns),
-            in_system_mean: ratio(totals.waiting_ns + totals.in_service_ns, window_ns),
-            delayed_share: ratio(totals.delayed, counts.issued),
-            wait: latencies.wait.spread(),
-            service: latencies.service.spread(),
-            sojourn: latencies.sojourn.spread(),
-            overhead: latencies.overhead.spread(),
-        }
-    }
-}
-
-#[expect(clippy::cast_precision_loss, reason = "a ratio for people")]
-fn ratio(part: u64, whole: u64) -> Option<f64> {
-    (whole > 0).then(|| part as f64 / whole as f64)
-}
-
-fn total(services: &[ServiceTotals]) -> ServiceTotals {
-    let zero = ServiceTotals::default();
-    services.iter().fold(zero, |all, one| ServiceTotals {
-        totals: sum([all.totals, one.totals]),
-        measured: sum([all.measured, one.measured]),
-        delayed: all.delayed + one.delayed,
-        window_completions: all.window_completions + one.window_completions,
-        waiting: all.waiting + one.waiting,
-        // The largest of each is no largest of all.
-        waiting_max: 0,
-        waiting_ns: all.waiting_ns + one.waiting_ns,
-        in_service: all.in_service + one.in_service,
-        in_service_ns: all.in_service_ns + one.in_service_ns,
-    })
-}
-
-impl Row {
-    fn unfinished(&self) -> u64 {
-        self.counts.issued.saturating_sub(self.counts.served + self.counts.failed)
-    }
-
-    fn figures(&self) -> Map<String, Value> {
-        let mut map = Map::new();
-        let counts = self.counts;
-        for (key, count) in [
-            ("offered", counts.issued + counts.rejected),
-            ("issued", counts.issued),
-            ("rejected", counts.rejected),
-            ("served", counts.served),
-            ("failed", counts.failed),
-            ("unfinished", self.unfinished()),
-        ] {
-            map.insert(key.to_owned(), json!(count));
-        }
-        for (key, figure) in [
-            ("offered_per_s", self.offered_rate),
-            ("throughput_per_s", self.throughput),
-            ("utilization", self.utilization),
-            ("waiting_mean", self.waiting_mean),
-            ("in_system_mean", self.in_system_mean),
-            ("delayed_share", self.delayed_share),
-        ] {
-            map.insert(key.to_owned(), json!(figure));
-        }
-        put_spread(&mut map, "wait", self.wait);
-        put_spread(&mut map, "service", self.service);
-        put_spread(&mut map, "sojourn", self.sojourn);
-        put_spread(&mut map, "overhead", self.overhead);
-        map
-    }
-
-    fn to_json(&self) -> Value {
-        let mut map = self.figures();
-        map.insert("name".to_owned(), json!(self.name));
-        Value::Object(map)
-    }
+fn service_json(row: &ServiceFigures) -> Value {
+    let mut map = service_map(row);
+    map.insert("name".to_owned(), json!(row.name));
+    Value::Object(map)
 }
 
 fn put_spread(map: &mut Map<String, Value>, name: &str, spread: Option<Spread>) {
@@ -419,7 +258,7 @@ fn put_spread(map: &mut Map<String, Value>, name: &str, spread: Option<Spread>) 
     }
 }
 
-fn tickets_table(rows: &[&Row]) -> String {
+fn tickets_table(rows: &[&ServiceFigures]) -> String {
     let heads = [
         "service",
         "offered",
@@ -438,7 +277,7 @@ fn tickets_table(rows: &[&Row]) -> String {
         };
         vec![
             row.name.clone(),
-            format::count(counts.issued + counts.rejected),
+            format::count(row.offered()),
             format::count(counts.issued),
             format::count(counts.rejected),
             format::count(counts.served),
@@ -451,7 +290,7 @@ fn tickets_table(rows: &[&Row]) -> String {
     table(&heads, cells.collect())
 }
 
-fn latency_table(rows: &[&Row], users: &UserFigures) -> String {
+fn latency_table(rows: &[&ServiceFigures], users: &UserFigures) -> String {
     let heads = ["service", "latency", "mean", "p50", "p90", "p99", "p99.9", "max"];
     let mut cells = Vec::new();
     let mut line = |service: &str, latency: &str, spread: Option<Spread>| {
@@ -494,69 +333,51 @@ fn table(heads: &[&str], rows: Vec<Vec<String>>) -> String {
     text
 }
 
-/// Returns the summary of a histogram, for tests of other files.
-#[cfg(test)]
-fn spread_of(values_ms: &[u64]) -> Option<Spread> {
-    let mut histogram = engine::perf::Histogram::default();
-    for &ms in values_ms {
-        histogram.record(Duration::from_millis(ms));
-    }
-    histogram.spread()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn row() -> Row {
-        let totals = ServiceTotals {
-            measured: TicketCounts { issued: 100, rejected: 20, served: 90, failed: 4 },
-            delayed: 25,
-            window_completions: 80,
-            waiting_ns: 5_000_000_000,
-            in_service_ns: 12_000_000_000,
-            ..ServiceTotals::default()
-        };
-        let scale = Scale { window: Duration::from_secs(10), staffed_ns: 20_000_000_000 };
-        let mut row = scale.row("parcels".to_owned(), &totals, &Latencies::default());
-        row.wait = spread_of(&[1, 2, 3]);
-        row
+    fn spread_of(values_ms: &[u64]) -> Option<Spread> {
+        let mut histogram = engine::perf::Histogram::default();
+        for &ms in values_ms {
+            histogram.record(Duration::from_millis(ms));
+        }
+        histogram.spread()
+    }
+
+    fn row() -> ServiceFigures {
+        ServiceFigures {
+            name: "parcels".to_owned(),
+            counts: TicketCounts { issued: 100, rejected: 20, served: 90, failed: 4 },
+            throughput: Some(8.0),
+            utilization: Some(0.6),
+            wait: spread_of(&[1, 2, 3]),
+            ..ServiceFigures::default()
+        }
     }
 
     #[test]
-    fn figures_follow_from_counts_and_integrals() {
-        let figures = Value::Object(row().figures());
+    fn json_has_units_in_its_keys_and_null_for_what_was_not_measured() {
+        let json = service_json(&row());
         for (key, wanted) in [
             ("offered", json!(120)),
             ("unfinished", json!(6)),
-            ("offered_per_s", json!(12.0)),
             ("throughput_per_s", json!(8.0)),
-            ("utilization", json!(0.6)),
-            ("waiting_mean", json!(0.5)),
-            ("in_system_mean", json!(1.7)),
-            ("delayed_share", json!(0.25)),
             ("wait_mean_ns", json!(2_000_000)),
             ("service_p99_ns", Value::Null),
         ] {
-            assert_eq!(figures[key], wanted, "{key}");
+            assert_eq!(json[key], wanted, "{key}");
         }
     }
 
     #[test]
     fn tables_line_up() {
-        let users = UserFigures { intended: 0, dropped: 0, response: None, lag: None };
+        let users = UserFigures::default();
         let row = row();
         insta::assert_snapshot!(format!(
             "{}\n{}",
             tickets_table(&[&row]),
             latency_table(&[&row], &users)
         ));
-    }
-
-    #[test]
-    fn nothing_is_divided_by_an_empty_window() {
-        let scale = Scale { window: Duration::ZERO, staffed_ns: 0 };
-        let row = scale.row(String::new(), &ServiceTotals::default(), &Latencies::default());
-        assert_eq!((row.throughput, row.utilization, row.delayed_share), (None, None, None));
     }
 }

@@ -155,6 +155,8 @@ pub const LMDB_RUN_PAGES: usize = 16;
 pub const TELEMETRY_INTERVAL: Duration = Duration::from_millis(250);
 /// How often roles send histograms.
 pub const LATENCIES_INTERVAL: Duration = Duration::from_secs(1);
+/// Recorded values of one thread that may wait to be added up.
+pub const RECORDINGS_WAITING_MAX: usize = 4096;
 /// Log lines of one process that may wait to be sent.
 pub const LOG_LINES_WAITING_MAX: usize = 256;
 /// Pauses of one run.
@@ -163,6 +165,36 @@ pub const PAUSES_MAX: usize = 1024;
 pub const SERIES_SAMPLES_MAX: usize = 1200;
 /// Draws of each user that the workload digest covers.
 pub const DIGEST_DRAWS: u64 = 32;
+
+const _: () = assert!(LATENCIES_INTERVAL.as_nanos().is_multiple_of(TELEMETRY_INTERVAL.as_nanos()));
+// --- control and metrics --------------------------------------------------------------------
+
+/// Connections to the control socket at a time; more are refused.
+pub const CONTROL_CONNECTIONS_MAX: usize = 16;
+/// The longest request.
+pub const CONTROL_REQUEST_BYTES_MAX: u64 = 64 * 1024;
+/// How long a connection may be silent between requests.
+pub const CONTROL_IDLE_MAX: Duration = Duration::from_secs(60);
+/// How long a request may take from its first byte to its last, and a reply to be read.
+pub const CONTROL_LINE_WITHIN: Duration = Duration::from_secs(5);
+/// How long what was asked for may take to be seen before the reply says that it is not.
+pub const CONTROL_EFFECT_WITHIN: Duration = Duration::from_secs(5);
+/// How much longer whoever asks waits for a reply than that...
+pub const CONTROL_PATIENCE: Duration = Duration::from_secs(5);
+/// ...for an export, which reads the whole log...
+pub const CONTROL_EXPORT_PATIENCE: Duration = Duration::from_secs(600);
+/// ...and for the end of a run whose drain is over.
+pub const CONTROL_STOP_MARGIN: Duration = Duration::from_secs(30);
+/// The longest reply.
+pub const CONTROL_REPLY_BYTES_MAX: u64 = 256 << 20;
+/// Requests for metrics at a time; more are turned away.
+pub const METRICS_CONNECTIONS_MAX: usize = 8;
+/// The longest head of such a request.
+pub const METRICS_REQUEST_BYTES_MAX: usize = 8 * 1024;
+/// How long such a request may take to arrive.
+pub const METRICS_REQUEST_WITHIN: Duration = Duration::from_secs(2);
+/// How long its answer may take to be read.
+pub const METRICS_ANSWER_WITHIN: Duration = Duration::from_secs(10);
 
 // --- the machine ----------------------------------------------------------------------------
 

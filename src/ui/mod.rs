@@ -85,14 +85,17 @@ pub(crate) fn run(effective: &Effective, wishes: Wishes) -> Result<Exit> {
         // The office ends in good order even if the dashboard does not.
         let _ = app.office().submit(Action::Drain);
     }
-    let summary = app.finish();
+    let finished = app.finish();
     match shown {
         Ok(shown) => shown?,
         Err(_) => return Ok(Exit::Panic),
     }
-    let summary = summary?;
-    terminal::say(&summary.to_text());
-    Ok(summary.exit())
+    let finished = finished?;
+    terminal::say(&finished.summary.to_text());
+    if let Some(text) = finished.export_text() {
+        terminal::say(&format!("{text}\n"));
+    }
+    Ok(finished.exit())
 }
 
 /// Shows the office until it has ended or the terminal is gone.

@@ -24,7 +24,7 @@ impl Checks<'_> {
         let Draft { seed, duration, drain, explode, workers, .. } = self.draft;
         let Draft { scheduler, discipline, room, retry, max_processes, .. } = self.draft;
         let Draft { fsync, segment_bytes, retain_bytes, index_bytes, compression, .. } = self.draft;
-        let Draft { frame_max_bytes, outbox_high_bytes, .. } = self.draft;
+        let Draft { frame_max_bytes, outbox_high_bytes, metrics_listen, .. } = self.draft;
         Scenario {
             run: scenario::Run { seed, duration, warmup, drain, explode_waiting: explode },
             office: scenario::Office { workers, seats, scheduler, discipline, room, retry },
@@ -39,6 +39,7 @@ impl Checks<'_> {
                 compression,
             },
             net: scenario::Net { frame_max_bytes, outbox_high_bytes },
+            metrics: scenario::Metrics { listen: metrics_listen },
         }
     }
 

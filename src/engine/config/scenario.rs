@@ -2,6 +2,7 @@
 //!
 //! Text becomes a [`Scenario`] in `parse.rs` by way of `schema.rs`; nothing else builds one.
 
+use std::net::SocketAddr;
 use std::time::Duration;
 
 /// The office, the load and the limits of one run.
@@ -21,6 +22,8 @@ pub struct Scenario {
     pub storage: Storage,
     /// `[net]`
     pub net: Net,
+    /// `[metrics]`
+    pub metrics: Metrics,
 }
 
 /// How long, from which seed, and when to give up.
@@ -258,6 +261,13 @@ pub struct Net {
     pub frame_max_bytes: u32,
     /// Queued bytes above which a peer is no longer read.
     pub outbox_high_bytes: u32,
+}
+
+/// How figures leave the program while it runs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Metrics {
+    /// Where they are served as Prometheus text; `None` is nowhere.
+    pub listen: Option<SocketAddr>,
 }
 
 #[cfg(test)]

@@ -1,6 +1,7 @@
 //! Every key of a scenario file, once: the table feeds parsing, messages, `scenario explain` and
 //! `scenario show`.
 
+use std::net::SocketAddr;
 use std::time::Duration;
 
 use super::scenario::{
@@ -74,6 +75,7 @@ pub(super) struct Draft {
     pub(super) compression: Compression,
     pub(super) frame_max_bytes: u32,
     pub(super) outbox_high_bytes: u32,
+    pub(super) metrics_listen: Option<SocketAddr>,
 }
 
 #[derive(Clone, Debug)]
@@ -140,6 +142,7 @@ impl Default for Draft {
             compression: Compression::None,
             frame_max_bytes: limits::FRAME_BYTES_MAX,
             outbox_high_bytes: limits::OUTBOX_BYTES_HIGH,
+            metrics_listen: None,
         }
     }
 }
@@ -457,6 +460,15 @@ pub const KEYS: &[Key] = &[
         meaning: "queued bytes above which a peer is no longer read",
         read: |draft, _, text| put(&mut draft.outbox_high_bytes, bytes32(text, 16 << 10, 16 << 20)),
     },
+    Key {
+        section: "metrics",
+        name: "listen",
+        change: Change::Restart,
+        default: "off",
+        range: "off, or an address such as 127.0.0.1:9464",
+        meaning: "where metrics are served as Prometheus text; a port alone means 127.0.0.1",
+        read: |draft, _, text| put(&mut draft.metrics_listen, value::listen(text)),
+    },
 ];
 
 /// Sections and keys of the dialect that this version does not have; an empty key is the whole
@@ -474,7 +486,7 @@ pub(super) const FUTURE: &[(&str, &str)] = &[
     ("load.*", "window"),
     ("load.*", "ramp"),
     ("net", "tcp"),
-    ("metrics", ""),
+    ("metrics", "window"),
     ("chaos", ""),
 ];
 

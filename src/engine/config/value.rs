@@ -2,6 +2,7 @@
 //!
 //! Each reader takes the whole text of a value and says what it expected when it can't use it.
 
+use std::net::{Ipv4Addr, SocketAddr};
 use std::time::Duration;
 
 use super::scenario::{
@@ -45,6 +46,21 @@ pub(super) fn seconds(text: &str) -> Read<f64> {
 /// Reads a span.
 pub(super) fn span(text: &str) -> Read<Duration> {
     seconds(text).map(Duration::from_secs_f64)
+}
+
+/// Reads where something is served. A port alone is never seen from other machines; for that an
+/// address has to be given in full.
+pub(super) fn listen(text: &str) -> Read<Option<SocketAddr>> {
+    let loopback = |port| SocketAddr::from((Ipv4Addr::LOCALHOST, port));
+    if text == "off" {
+        return Ok(None);
+    }
+    let port = text.strip_prefix("localhost:").or(text.strip_prefix(':')).unwrap_or(text);
+    let address = match port.parse() {
+        Ok(port) => Some(loopback(port)),
+        Err(_) => text.parse().ok(),
+    };
+    address.map(Some).ok_or_else(|| "off, or an address such as 127.0.0.1:9464".to_owned())
 }
 
 /// Reads a span that may be without end.
@@ -299,6 +315,23 @@ mod tests {
             assert!(size(text, 1, 1 << 30).is_err(), "{text}");
         }
         assert!(percent("101%").is_err() && percent("5").is_err() && count("3.5", 0, 9).is_err());
+    }
+
+    #[test]
+    fn a_port_alone_is_never_seen_from_other_machines() {
+        let check = |text: &str, wanted: &str| {
+            assert_eq!(listen(text), Ok(Some(wanted.parse().unwrap())), "{text}");
+        };
+        check("127.0.0.1:9464", "127.0.0.1:9464");
+        for text in ["9464", ":9464", "localhost:9464"] {
+            check(text, "127.0.0.1:9464");
+        }
+        check("0.0.0.0:0", "0.0.0.0:0");
+        check("[::1]:80", "[::1]:80");
+        assert_eq!(listen("off"), Ok(None));
+        for text in ["", ":", "on", "65536", ":-1", "example.org:80", "1.2.3.4", "::1:80:"] {
+            assert!(listen(text).is_err(), "{text}");
+        }
     }
 
     #[test]

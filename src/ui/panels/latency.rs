@@ -28,7 +28,7 @@ const COLUMNS: [Column; 8] = [
 /// Returns the head, with how many tickets stand behind it.
 pub(crate) fn title(scene: Scene<'_>) -> String {
     let measured = scene.app.latencies.iter().find(|row| row.name == "sojourn");
-    match measured.map(|row| row.count) {
+    match measured.map(|row| row.run.count) {
         Some(count @ 1..) => format!("Latency of {} tickets", format::count(count)),
         _ => "Latency".to_owned(),
     }
@@ -38,7 +38,7 @@ pub(crate) fn title(scene: Scene<'_>) -> String {
 pub(crate) fn draw(scene: Scene<'_>, area: Rect, buf: &mut Buffer) {
     let theme = scene.theme();
     let rows: Vec<Vec<Cell>> = scene.app.latencies.iter().map(row).collect();
-    if scene.app.latencies.iter().all(|row| row.count == 0) {
+    if scene.app.latencies.iter().all(|row| row.run.count == 0) {
         let reason = scene.reason("no ticket has been served since the warm-up");
         return draw_reason(reason, theme, area, buf);
     }
@@ -46,8 +46,8 @@ pub(crate) fn draw(scene: Scene<'_>, area: Rect, buf: &mut Buffer) {
 }
 
 fn row(row: &LatencyRow) -> Vec<Cell> {
-    let mut cells = vec![Cell::plain(row.name), Cell::plain(compact(row.count))];
-    match &row.spread {
+    let mut cells = vec![Cell::plain(row.name), Cell::plain(compact(row.run.count))];
+    match &row.run.spread {
         Some(s) => {
             let spans = [s.mean, s.p50, s.p90, s.p99, s.p999, s.max];
             cells.extend(spans.map(|span| Cell::plain(format::duration(span))));

@@ -72,7 +72,7 @@ fn chart(
 }
 
 fn latency(scene: Scene<'_>, name: &str) -> Option<Spread> {
-    scene.app.latencies.iter().find(|row| row.name == name).and_then(|row| row.spread)
+    scene.app.latencies.iter().find(|row| row.name == name).and_then(|row| row.run.spread)
 }
 
 /// Draws what matters most, as many lines as there are: state, rate, tail, what is wrong.

@@ -178,7 +178,7 @@ fn written(store: &StoreRow) -> Vec<String> {
         format!("wrote {}", format::counted(store.records, "record")),
         format::bytes(store.bytes),
     ];
-    facts.extend(store.batch_records.map(|batch| format!("{} a batch", format::rate(batch))));
+    facts.extend(store.batch_records().map(|batch| format!("{} a batch", format::rate(batch))));
     facts
 }
 

@@ -1,0 +1,256 @@
+//! `tickets.csv`: one row per ticket of the run.
+//!
+//! Rows stand by id and come from the log, joined with what users noted about when they were
+//! told; rejected requests, which have no ticket, follow. Times are nanoseconds since the doors
+//! opened; what did not happen is empty. The log is read beside whoever writes it, so the table
+//! may hold tickets that are newer than the snapshot.
+
+use std::collections::{BTreeMap, HashMap};
+use std::io::{self, Write};
+
+use engine::clock::Time;
+use engine::ids::{ServiceId, TicketId, Token};
+use engine::roles::notes::{Note, read_notes};
+use engine::scheduler::record::{Completed, Record};
+use engine::storage::{LogError, reader};
+
+use super::place::Draft;
+use super::{ExportError, Facts};
+use crate::app::state::AppState;
+
+/// What is not in the table.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Gaps {
+    /// Retention let go of a part of the log that may have held tickets of this run.
+    pub(super) is_cut: bool,
+    /// Nobody keeps notes of when users were told, or of rejected requests.
+    pub(super) lacks_notes: bool,
+}
+
+/// Writes the table to an export.
+///
+/// # Errors
+/// If the log can't be read or the file can't be written.
+pub(super) fn write(
+    draft: &mut Draft,
+    facts: &Facts,
+    state: &AppState,
+) -> Result<Gaps, ExportError> {
+    let mut gaps = Gaps::default();
+    let mut trouble = None;
+    let holds = "one row per ticket: who, what, its eight times, its outcome";
+    let written = draft.file("tickets.csv", holds, |out| {
+        let csv = csv::Writer::from_writer(out);
+        let mut table = Table { csv, facts, opened_at: state.opened_at };
+        match table.write() {
+            Ok(found) => {
+                gaps = found;
+                Ok(())
+            }
+            Err(Trouble::Io(error)) => Err(error),
+            Err(Trouble::Log(error)) => {
+                trouble = Some(error);
+                Err(io::Error::other("the log can't be read"))
+            }
+        }
+    });
+    if let Some(error) = trouble {
+        return Err(ExportError::Log(error));
+    }
+    written.map(|()| gaps)
+}
+
+/// Why a row could not be written.
+#[derive(Debug, thiserror::Error)]
+enum Trouble {
+    #[error(transparent)]
+    Io(#[from] io::Error),
+    #[error(transparent)]
+    Log(#[from] LogError),
+}
+
+/// `tickets.csv`.
+struct Table<'a, W: Write> {
+    csv: csv::Writer<W>,
+    facts: &'a Facts,
+    opened_at: Option<Time>,
+}
+
+/// Its columns; a promise to whoever reads it.
+const COLUMNS: [&str; 19] = [
+    "id",
+    "user",
+    "load",
+    "class",
+    "service",
+    "priority",
+    "worker",
+    "t_sched_ns",
+    "t_submit_ns",
+    "t_arrive_ns",
+    "t_durable_ns",
+    "t_start_ns",
+    "t_last_start_ns",
+    "t_end_ns",
+    "t_notify_ns",
+    "demand_ns",
+    "outcome",
+    "attempts",
+    "waiting",
+];
+
+/// A ticket of the log.
+struct Ticket {
+    token: Token,
+    service: ServiceId,
+    demand_ns: u64,
+    scheduled: Time,
+    submitted: Time,
+    arrived: Time,
+    waiting_seen: u32,
+    end: Option<Completed>,
+}
+
+impl<W: Write> Table<'_, W> {
+    fn write(&mut self) -> Result<Gaps, Trouble> {
+        self.record(COLUMNS)?;
+        let mut gaps = Gaps { lacks_notes: self.facts.notes_dir.is_none(), ..Gaps::default() };
+        // Before the doors open there is no ticket.
+        if self.opened_at.is_some() {
+            let (mut notified, mut rejected) = (HashMap::new(), Vec::new());
+            if let Some(notes_dir) = &self.facts.notes_dir {
+                read_notes(notes_dir, |note| {
+                    if note.id == TicketId(0) {
+                        rejected.push(note);
+                    } else {
+                        notified.insert(note.id, note.notified);
+                    }
+                })?;
+            }
+            gaps.is_cut = self.write_tickets(&notified)?;
+            rejected.sort_by_key(|note| (note.submitted, note.token));
+            for note in rejected {
+                self.write_rejected(&note)?;
+            }
+        }
+        self.csv.flush()?;
+        Ok(gaps)
+    }
+
+    fn record<T: AsRef<[u8]>>(&mut self, row: impl IntoIterator<Item = T>) -> io::Result<()> {
+        Ok(self.csv.write_record(row)?)
+    }
+
+    /// Writes tickets by id. Those behind an unfinished one wait for it, which the office's room
+    /// bounds. Returns whether retention may have taken some.
+    fn write_tickets(&mut self, notified: &HashMap<TicketId, Time>) -> Result<bool, Trouble> {
+        let mut tickets: BTreeMap<TicketId, Ticket> = BTreeMap::new();
+        let (mut is_own_run, mut failure) = (false, None);
+        let mut first_run = None;
+        let found = reader::scan(&self.facts.data_dir, &mut |record| {
+            let Ok(record) = Record::decode(record.kind, record.key, record.value) else { return };
+            match record {
+                Record::Start(start) => {
+                    first_run.get_or_insert(start.run);
+                    is_own_run = start.run == self.facts.run;
+                }
+                Record::Issued(issued) if is_own_run => {
+                    let ticket = Ticket {
+                        token: issued.token,
+                        service: issued.service,
+                        demand_ns: issued.demand_ns,
+                        scheduled: issued.scheduled,
+                        submitted: issued.submitted,
+                        arrived: issued.arrived,
+                        waiting_seen: issued.waiting_seen,
+                        end: None,
+                    };
+                    tickets.insert(issued.id, ticket);
+                }
+                Record::Completed(end) => {
+                    if let Some(ticket) = tickets.get_mut(&end.id) {
+                        ticket.end = Some(end);
+                    }
+                    while let Some(first) = tickets.first_entry()
+                        && first.get().end.is_some()
+                        && failure.is_none()
+                    {
+                        let (id, ticket) = first.remove_entry();
+                        failure = self.write_ticket(id, &ticket, notified).err();
+                    }
+                }
+                _ => {}
+            }
+        })?;
+        if let Some(failure) = failure {
+            return Err(failure.into());
+        }
+        for (id, ticket) in tickets {
+            self.write_ticket(id, &ticket, notified)?;
+        }
+        Ok(!found.is_whole() && first_run == Some(self.facts.run))
+    }
+
+    fn write_ticket(
+        &mut self,
+        id: TicketId,
+        ticket: &Ticket,
+        notified: &HashMap<TicketId, Time>,
+    ) -> io::Result<()> {
+        let end = ticket.end;
+        let at = |moment: fn(&Completed) -> Time| self.moment(end.as_ref().map(moment));
+        let number = |number: Option<u64>| number.map_or_else(String::new, |n| n.to_string());
+        let row = [
+            id.to_string(),
+            ticket.token.user.index().to_string(),
+            self.load(ticket.token),
+            "default".to_owned(),
+            self.service(ticket.service),
+            "0".to_owned(),
+            number(end.map(|end| u64::from(end.worker.0))),
+            self.moment(Some(ticket.scheduled)),
+            self.moment(Some(ticket.submitted)),
+            self.moment(Some(ticket.arrived)),
+            at(|end| end.durable),
+            at(|end| end.started),
+            at(|end| end.last_started),
+            at(|end| end.ended),
+            self.moment(notified.get(&id).copied()),
+            ticket.demand_ns.to_string(),
+            end.map_or("unfinished", |end| end.outcome.name()).to_owned(),
+            number(end.map(|end| u64::from(end.attempts))),
+            ticket.waiting_seen.to_string(),
+        ];
+        self.record(row)
+    }
+
+    fn write_rejected(&mut self, note: &Note) -> io::Result<()> {
+        let mut row = [const { String::new() }; COLUMNS.len()];
+        row[1] = note.token.user.index().to_string();
+        row[2] = self.load(note.token);
+        row[3] = "default".to_owned();
+        row[4] = self.service(note.service);
+        row[5] = "0".to_owned();
+        row[7] = self.moment(Some(note.scheduled));
+        row[8] = self.moment(Some(note.submitted));
+        row[14] = self.moment(Some(note.notified));
+        row[15] = note.demand_ns.to_string();
+        row[16] = "rejected".to_owned();
+        self.record(row)
+    }
+
+    fn moment(&self, moment: Option<Time>) -> String {
+        let moment = moment.filter(|moment| moment.is_set()).zip(self.opened_at);
+        let since = |(moment, opened): (Time, Time)| moment.0.saturating_sub(opened.0);
+        moment.map_or_else(String::new, |both| since(both).to_string())
+    }
+
+    fn load(&self, token: Token) -> String {
+        let load = self.facts.loads.get(usize::from(token.user.load().0));
+        load.cloned().unwrap_or_default()
+    }
+
+    fn service(&self, service: ServiceId) -> String {
+        self.facts.services.get(usize::from(service.0)).cloned().unwrap_or_default()
+    }
+}

@@ -1,0 +1,327 @@
+//! A fixed, realistic office for tests of the app and of what shows it.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use engine::clock::{Time, WallTime};
+use engine::ids::{RunId, UserProcessId, WorkerId};
+use engine::net::message::TicketCounts;
+use engine::perf::catalog::{METRICS, Metric, MetricKind};
+use engine::perf::{Histogram, Interval};
+
+use super::action::ProcessId;
+use super::figures::{Figures, Little, NamedHistogram, Peak, ServiceFigures, UserFigures};
+use super::history::History;
+use super::state::*;
+
+fn us(us: u64) -> Duration {
+    Duration::from_micros(us)
+}
+
+fn spread(us_p50: u64) -> Spread {
+    Spread {
+        mean: us(us_p50 * 5 / 4),
+        p50: us(us_p50),
+        p90: us(us_p50 * 3),
+        p99: us(us_p50 * 9),
+        p999: us(us_p50 * 14),
+        max: us(us_p50 * 31),
+    }
+}
+
+fn process(id: ProcessId, pid: u32, cpu: f64, tickets: u64) -> ProcessRow {
+    ProcessRow {
+        id,
+        pid: Some(pid),
+        state: ProcessState::Ready,
+        cpu: Some(cpu),
+        rss_bytes: Some(6_400_000),
+        restarts: 0,
+        tickets,
+        hosts: 2,
+        note: String::new(),
+    }
+}
+
+pub(crate) fn app() -> AppState {
+    let worker = |number: u16| {
+        process(ProcessId::Worker(WorkerId(number)), 24_112 + u32::from(number), 0.229, 8_811_002)
+    };
+    let mut dead = worker(3);
+    (dead.pid, dead.cpu, dead.rss_bytes) = (None, None, None);
+    (dead.state, dead.restarts) = (ProcessState::Backoff, 1);
+    dead.note = "killed by SIGKILL (not ours; out of memory?)".to_owned();
+    let mut processes = vec![
+        process(ProcessId::Director, 24_100, 0.012, 0),
+        process(ProcessId::Issuer, 24_107, 0.312, 35_214_882),
+        worker(0),
+        worker(1),
+        worker(2),
+        dead,
+        process(ProcessId::UsersManager, 24_109, 0.012, 35_214_810),
+    ];
+    processes.extend((0..40).map(|number| {
+        process(ProcessId::User(UserProcessId(number)), 24_120 + u32::from(number), 0.004, 274_120)
+    }));
+    let sample = |index: u32| {
+        let wave = f64::from(index % 40) - 20.0;
+        Sample {
+            at: Time(1_000_000_000_000 + u64::from(index) * 250_000_000),
+            offered: 180.0 + 3.0 * wave,
+            served: 175.0 + 3.0 * wave,
+            waiting: u64::from(index % 60),
+            in_service: 4,
+        }
+    };
+    let latency = |name, p50| {
+        let run = LatencyFigures { count: 11_940, spread: Some(spread(p50)) };
+        LatencyRow { name, run, recent: [run; 3] }
+    };
+    let service = |name: &str, issued, p50| ServiceRow {
+        name: name.to_owned(),
+        issued,
+        served: issued - 40,
+        rejected: 3,
+        waiting: 37,
+        in_service: 3,
+        served_rate: 108.4,
+        wait: Some(spread(p50)),
+        sojourn: Some(spread(p50 * 2)),
+    };
+    AppState {
+        number: 3_044,
+        wall: WallTime(43_491_000_000_000),
+        phase: Phase::Running,
+        run: RunFacts {
+            id: RunId(0x7f3a_0000_0000_0001),
+            seed: 42,
+            scenario: "rush-hour".to_owned(),
+            scenario_text: "".into(),
+            started: WallTime(42_730_000_000_000),
+            host: "ada".to_owned(),
+            cpus: 2,
+            duration: Some(Duration::from_secs(1800)),
+            fsync: "each_batch".to_owned(),
+            power_loss_takes: "nothing that was acknowledged",
+            data_dir: "/home/ada/.local/state/postoffice-tui".to_owned(),
+        },
+        opened_at: Some(Time(1_000_000_000_000)),
+        elapsed: Duration::from_secs(761),
+        workers: Level { actual: 3, target: 4 },
+        users: Level { actual: 128, target: 128 },
+        seats: Seats { busy: 5, staffed: 6 },
+        totals: Totals {
+            offered: 35_214_885,
+            issued: 35_214_882,
+            rejected: 3,
+            served: 35_214_840,
+            failed: 0,
+            waiting: 37,
+            in_service: 5,
+            recovered: 0,
+            redelivered: 1,
+            dropped: 0,
+            bad_peers: 0,
+        },
+        rates: Rates { offered: 182.3, served: 179.1, rejected: 0.0, utilization: Some(0.713) },
+        series: Arc::new((0..400).map(sample).collect()),
+        history: History::default(),
+        figures: Arc::default(),
+        latencies: vec![
+            latency("wait", 140),
+            latency("service", 8_620),
+            latency("sojourn", 9_140),
+            latency("response", 9_310),
+            latency("overhead", 72),
+        ],
+        services: vec![
+            service("letters", 21_128_929, 140),
+            service("parcels", 10_564_464, 180),
+            service("passports", 3_521_489, 900),
+        ],
+        processes,
+        store: StoreRow {
+            issuer_starts: 1,
+            records: 70_429_722,
+            bytes: 9_437_184_000,
+            segments: 142,
+            log_bytes: 9_512_681_472,
+            file_bytes: Some(9_529_458_688),
+            retired: 17,
+            syncs: 161_212,
+            unsynced_bytes: 61_440,
+            sync: Some(spread(874)),
+            batches: 161_212,
+            index: IndexRow {
+                keys: 412_870,
+                bytes: 8_388_608,
+                rows: 70_411_004,
+                file_bytes: 4_423_816_192,
+                behind_bytes: 12_910_592,
+                checkpoints: 761,
+            },
+            trouble: None,
+            index_trouble: None,
+            is_blocked: false,
+            recovery: Some(RecoveryRow {
+                segments: 9,
+                records: 1_204_112,
+                requeued: 31,
+                elapsed: Duration::from_millis(412),
+                ..RecoveryRow::default()
+            }),
+        },
+        metrics: Arc::default(),
+        metrics_dropped: 0,
+        failure: None,
+        notices: vec![
+            Notice {
+                wall: WallTime(43_480_000_000_000),
+                severity: Severity::Info,
+                text: "31 unfinished tickets queued again".to_owned(),
+            },
+            Notice {
+                wall: WallTime(43_490_000_000_000),
+                severity: Severity::Warning,
+                text: "worker 3: ready -> backoff: killed by SIGKILL (not ours)".to_owned(),
+            },
+        ],
+    }
+}
+
+/// What a start finds when nothing is as it should be.
+pub(crate) fn hurt() -> RecoveryRow {
+    RecoveryRow {
+        rebuilt: Some("the log has lost its end".to_owned()),
+        lost_keys: 1_213,
+        torn_bytes: 61_440,
+        kept_aside: Some(
+            "/home/ada/.local/state/postoffice-tui/log/torn-00000002370a1000.0.bin".to_owned(),
+        ),
+        ..app().store.recovery.unwrap()
+    }
+}
+
+/// The first moments, when nothing is known yet.
+pub(crate) fn starting() -> AppState {
+    AppState {
+        phase: Phase::Recovering(Some(Reading {
+            records: 1_204_112,
+            bytes: 75_000_000,
+            bytes_total: 174_000_000,
+        })),
+        opened_at: None,
+        elapsed: Duration::ZERO,
+        workers: Level { actual: 0, target: 4 },
+        users: Level { actual: 0, target: 50 },
+        seats: Seats::default(),
+        totals: Totals::default(),
+        rates: Rates::default(),
+        series: Arc::default(),
+        latencies: Vec::new(),
+        services: Vec::new(),
+        processes: Vec::new(),
+        store: StoreRow::default(),
+        notices: Vec::new(),
+        ..app()
+    }
+}
+
+/// An office of which everything is known.
+pub(crate) fn measured() -> AppState {
+    let mut state = app();
+    state.figures = Arc::new(figures());
+    let all = state.figures.histograms.iter().filter(|named| named.service.is_none());
+    let row = |named: &NamedHistogram| {
+        let histogram = &named.histogram;
+        let run = LatencyFigures { count: histogram.count(), spread: histogram.spread() };
+        let second = LatencyFigures { count: 182, spread: Some(spread(150)) };
+        LatencyRow { name: named.name, run, recent: [second, run, LatencyFigures::default()] }
+    };
+    state.latencies = all.map(row).collect();
+    let metric = |metric: &'static Metric| MetricRow {
+        metric,
+        value: match metric.kind {
+            MetricKind::Counter => MetricValue::Count(48_210),
+            MetricKind::Histogram => MetricValue::Values(histogram(120)),
+        },
+    };
+    state.metrics = Arc::new(METRICS.iter().map(metric).collect());
+    state.metrics_dropped = 3;
+    state
+}
+
+/// A thousand values around so many microseconds.
+fn histogram(us_middle: u64) -> Arc<Histogram> {
+    let mut histogram = Histogram::default();
+    for part in 1..=1000 {
+        histogram.record(us(us_middle * part * part / 250_000));
+    }
+    Arc::new(histogram)
+}
+
+fn figures() -> Figures {
+    let interval =
+        Interval { mean_ns: 140_000.0, half_width_ns: 2_500.0, lag_1: 0.12, batch_values: 100 };
+    let row = |name: &str, scale: u64| ServiceFigures {
+        name: name.to_owned(),
+        counts: TicketCounts {
+            issued: 1_000 * scale + 7,
+            rejected: 2 * scale,
+            served: 1_000 * scale,
+            failed: 1,
+        },
+        offered_rate: Some(91.1),
+        throughput: Some(90.9),
+        utilization: Some(0.713),
+        waiting_mean: Some(1.27),
+        in_system_mean: Some(5.54),
+        waiting_max: Some(Peak { count: 61, at: Duration::from_millis(412_250) }),
+        in_system_max: Some(Peak { count: 67, at: Duration::from_millis(412_500) }),
+        delayed_share: Some(0.38),
+        rejected_share: Some(0.002),
+        wait_accepted_mean: Some(us(141)),
+        wait_interval: Some(interval),
+        sojourn_interval: Some(Interval { mean_ns: 9_140_000.0, ..interval }),
+        lost_work: Duration::from_millis(125),
+        little: Some(Little {
+            waiting_mean: 1.27,
+            rate_times_wait: 1.25,
+            boundary: 0.015,
+            gap: 0.004,
+        }),
+        wait: histogram(140).spread(),
+        service: histogram(8_620).spread(),
+        sojourn: histogram(9_140).spread(),
+        overhead: histogram(72).spread(),
+    };
+    let named = |name, service: Option<&str>, us_middle| NamedHistogram {
+        name,
+        service: service.map(str::to_owned),
+        histogram: histogram(us_middle),
+    };
+    let mut histograms = Vec::new();
+    for service in [None, Some("letters"), Some("parcels"), Some("passports")] {
+        let own = [("wait", 140), ("service", 8_620), ("sojourn", 9_140), ("overhead", 72)];
+        histograms.extend(own.map(|(name, us_middle)| named(name, service, us_middle)));
+        if service.is_none() {
+            let of_users = [("response", 9_310), ("lag", 41)];
+            histograms.extend(of_users.map(|(name, us_middle)| named(name, service, us_middle)));
+        }
+    }
+    Figures {
+        window: Duration::from_secs(758),
+        all: row("all", 6),
+        services: vec![row("letters", 3), row("parcels", 2), row("passports", 1)],
+        users: UserFigures {
+            intended: 6_050,
+            dropped: 0,
+            digest: Some(0x00ab_12cd_34ef_5678),
+            response: histogram(9_310).spread(),
+            lag: histogram(41).spread(),
+        },
+        workers_fairness: Some(0.998),
+        users_fairness: Some(0.97),
+        histograms,
+    }
+}
