@@ -48,6 +48,11 @@ pub(crate) enum Command {
         #[command(flatten)]
         args: BenchArgs,
     },
+    /// Say what this machine is, and where it limits a scenario
+    Sysinfo {
+        #[command(flatten)]
+        args: SysinfoArgs,
+    },
 }
 
 /// What to measure, and how.
@@ -64,6 +69,21 @@ pub(crate) struct BenchArgs {
     /// How long each row measures the office, and its floor as long again
     #[arg(short, long, value_name = "SPAN", default_value = "1s", value_parser = bench::duration)]
     pub(crate) duration: Duration,
+    /// Print JSON
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+/// Which scenario the machine is to bear, and where.
+#[derive(Debug, Args)]
+pub(crate) struct SysinfoArgs {
+    /// A scenario file, or the name of a built-in one
+    #[arg(short, long, value_name = "FILE|NAME", default_value = engine::config::DEFAULT)]
+    pub(crate) scenario: String,
+    #[command(flatten)]
+    pub(crate) overrides: OverrideArgs,
+    #[command(flatten)]
+    pub(crate) data: DataDirArg,
     /// Print JSON
     #[arg(long)]
     pub(crate) json: bool,

@@ -40,6 +40,7 @@ mod snapshot;
 mod staffing;
 pub(crate) mod state;
 mod summary;
+mod sysinfo;
 mod tables;
 #[cfg(test)]
 pub(crate) mod testing;

@@ -10,4 +10,5 @@ mod logstore;
 mod peers;
 mod storm;
 mod support;
+mod sysinfo;
 mod tidy;
