@@ -16,7 +16,7 @@ use serde_json::json;
 use super::cli::{Command, DataDirArg, RepairArgs, ScenarioCommand};
 use super::datadir::{DataDir, DataDirError};
 use super::exit::Exit;
-use super::{format, log_commands};
+use super::{ctl, format, log_commands};
 
 /// What is wrong with a scenario, as people read it.
 #[derive(Debug, thiserror::Error)]
@@ -51,6 +51,8 @@ pub(crate) fn run(command: &Command) -> Result<Exit> {
             Err(error) => Ok(usage(&error)),
         },
         Command::Log { command } => log_commands::run(command),
+        Command::Ctl { command, args } => ctl::run(command, args),
+        Command::Sample { args } => ctl::sample(args),
     }
 }
 

@@ -29,6 +29,10 @@ pub(crate) struct Speech {
 pub(crate) fn run(effective: &Effective, wishes: Wishes, speech: Speech) -> Result<Exit> {
     let app = start(effective, wishes, |_| {})?;
     if !speech.is_quiet {
+        if let Some(url) = app.metrics_url() {
+            // Nobody may be there to read it; `ctl status` says it too.
+            let _ = writeln!(std::io::stderr(), "metrics: {url}");
+        }
         show_progress(&app);
     }
     let finished = app.finish()?;

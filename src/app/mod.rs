@@ -17,8 +17,11 @@ use engine::supervisor::signals::{self, Listen};
 pub(crate) mod action;
 pub(crate) mod cli;
 pub(crate) mod commands;
+pub(crate) mod control;
+mod ctl;
 pub(crate) mod datadir;
 pub(crate) mod director;
+mod doors;
 pub(crate) mod exit;
 pub(crate) mod export;
 pub(crate) mod figures;
@@ -32,7 +35,9 @@ mod metrics_server;
 mod procs;
 pub(crate) mod prometheus;
 pub(crate) mod recovery;
+pub(crate) mod registry;
 mod results;
+mod sample;
 mod server;
 mod snapshot;
 mod staffing;
@@ -45,6 +50,7 @@ mod update;
 
 use datadir::{DataDir, DataDirError};
 use director::{Director, Orders};
+use doors::Doors;
 use exit::Exit;
 use export::{ExportError, Exporter};
 use handle::Office;
@@ -64,6 +70,7 @@ pub(crate) struct Wishes {
 /// A running office.
 pub(crate) struct App {
     office: Office,
+    doors: Doors,
     exporter: Exporter,
     export: Option<PathBuf>,
     /// Held until everything has ended.
@@ -113,12 +120,16 @@ pub(crate) fn start(
     let first = snapshot::Album::blank(&orders);
     let (office, desk) = handle::office(first, move || drop(waker.wake()));
     let exporter = Exporter::new(&orders);
+    let (doors, news) = doors::open(&data, &office, &exporter, &effective.scenario);
     let mut director = Director::new(orders, desk, receiver);
+    for (severity, text) in news {
+        director.notice(severity, text);
+    }
     let director = std::thread::Builder::new().name("director".to_owned()).spawn(move || {
         event_loop.run(&mut director)?;
         Ok(())
     })?;
-    Ok(App { office, exporter, export: wishes.export, data, director, signals })
+    Ok(App { office, doors, exporter, export: wishes.export, data, director, signals })
 }
 
 impl App {
@@ -137,19 +148,29 @@ impl App {
         &self.exporter
     }
 
+    /// Returns where metrics are served, if they are.
+    pub(crate) fn metrics_url(&self) -> Option<String> {
+        self.doors.metrics_url()
+    }
+
     /// Waits for the end of the run, writes the export, and sums up.
     ///
     /// # Errors
     /// If the director failed.
     pub(crate) fn finish(self) -> Result<Finished> {
-        let Self { office, exporter, export, data, director, signals } = self;
-        let ended = director.join().map_err(|_| DirectorPanicked)?;
+        let Self { office, mut doors, exporter, export, data, director, signals } = self;
+        let ended = director.join().map_err(|_| DirectorPanicked);
         drop(signals);
-        ended?;
         let state = office.snapshot();
-        exporter.wait();
+        let is_whole = matches!(ended, Ok(Ok(())));
+        let export = export.filter(|_| is_whole);
         let exported = export.map(|dir| exporter.write_last(&dir, &state));
+        // Whoever waits for the end may start the next run here as soon as it is told.
+        doors.close();
+        exporter.wait();
         drop(data);
+        drop(doors);
+        ended??;
         Ok(Finished { summary: Summary::new(state), exported })
     }
 }

@@ -10,7 +10,7 @@ use nix::unistd::Pid;
 use portable_pty::{Child, CommandBuilder, MasterPty, PtySize, native_pty_system};
 use tempfile::TempDir;
 
-use crate::support::{PROGRAM, descendants, is_alive, wait_for};
+use crate::support::{PROGRAM, descendants, is_alive, run, wait_for};
 
 fn cells(number: u16) -> NonZero<u16> {
     NonZero::new(number).expect("a terminal has a size")
@@ -33,6 +33,7 @@ impl Terminal {
         let mut command = CommandBuilder::new(PROGRAM);
         command.args(["--data-dir", dir.path().join("data").to_str().unwrap()]);
         command.args(args);
+        command.env("XDG_RUNTIME_DIR", dir.path());
         command.env("TERM", "xterm-256color");
         command.env("LC_ALL", "C.UTF-8");
         command.env_remove("NO_COLOR");
@@ -147,6 +148,19 @@ fn a_snapshot_is_exported_while_the_run_goes_on() {
     terminal.wait_for("it is a symbolic link");
     terminal.wait_for("▶ RUN");
     terminal.press("Qy");
+    assert_eq!(terminal.exit_code(), 0);
+    terminal.check_restored();
+}
+
+#[test]
+fn another_program_may_steer_and_end_it() {
+    let mut terminal = Terminal::open(120, 40, &[]);
+    terminal.wait_for("▶ RUN");
+    let data_dir = terminal.dir.path().join("data").display().to_string();
+    let ctl = |verb| run(&["ctl", verb, "--data-dir", &data_dir]).status.code();
+    assert_eq!(ctl("pause"), Some(0));
+    terminal.wait_for("PAUSED");
+    assert_eq!(ctl("stop"), Some(0));
     assert_eq!(terminal.exit_code(), 0);
     terminal.check_restored();
 }

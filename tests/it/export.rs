@@ -236,7 +236,8 @@ fn what_is_in_the_way_of_an_export_is_told_before_the_run() {
         }
     }
     assert!(!office.data_dir().exists(), "nothing was started");
-    assert_eq!(names(&office.path(".")), ["dangling", "link", "scenario.ini"], "nothing was made");
+    let wanted = ["dangling", "link", "runtime", "scenario.ini"];
+    assert_eq!(names(&office.path(".")), wanted, "nothing was made");
 }
 
 #[test]

@@ -3,6 +3,7 @@
 
 mod bad_input;
 mod chaos;
+mod control;
 mod dashboard;
 mod export;
 mod lifecycle;

@@ -291,16 +291,21 @@ fn folder_name(state: &AppState) -> String {
 
 /// Says where an export is, or why there is none.
 pub(crate) fn said(exported: &Result<PathBuf, ExportError>) -> String {
-    use std::error::Error as _;
     match exported {
         Ok(folder) => {
             let home = std::env::var_os("HOME").map(PathBuf::from);
             format!("exported to {}", format::path(folder, home.as_deref()))
         }
-        Err(error) => match (error, error.source()) {
-            (ExportError::Log(_), Some(cause)) => format!("nothing was exported: {error}: {cause}"),
-            _ => format!("nothing was exported: {error}"),
-        },
+        Err(error) => format!("nothing was exported: {}", one_line(error)),
+    }
+}
+
+/// Returns an error and its cause in one line.
+pub(crate) fn one_line(error: &ExportError) -> String {
+    use std::error::Error as _;
+    match (error, error.source()) {
+        (ExportError::Log(_), Some(cause)) => format!("{error}: {cause}"),
+        _ => error.to_string(),
     }
 }
 

@@ -108,6 +108,14 @@ pub fn parse_effective(text: &str) -> Result<Scenario, ConfigErrors> {
     parse(&source, &[]).map(|effective| effective.scenario)
 }
 
+/// Reads a span as scenarios write it, such as `20ms`.
+///
+/// # Errors
+/// What was expected.
+pub fn span(text: &str) -> Result<std::time::Duration, String> {
+    value::span(text)
+}
+
 /// Returns every key with meaning, values, default and kind.
 pub fn explain() -> String {
     parse::explain()

@@ -44,13 +44,25 @@ pub(crate) fn stderr(output: &Output) -> String {
 /// A data directory and the offices that ran in it.
 pub(crate) struct Office {
     dir: TempDir,
+    /// What `XDG_RUNTIME_DIR` is.
+    runtime_dir: PathBuf,
     child: Option<Child>,
 }
 
 impl Office {
     /// Returns an office that does not run yet.
     pub(crate) fn new() -> Self {
-        Self { dir: tempfile::tempdir().expect("there is room for a directory"), child: None }
+        let dir = tempfile::tempdir().expect("there is room for a directory");
+        let runtime_dir = dir.path().join("runtime");
+        std::fs::create_dir(&runtime_dir).expect("there is room for a directory");
+        Self { dir, runtime_dir, child: None }
+    }
+
+    /// Returns an office of the same user's session as another one; all others are alone.
+    pub(crate) fn beside(other: &Self) -> Self {
+        let mut office = Self::new();
+        office.runtime_dir.clone_from(&other.runtime_dir);
+        office
     }
 
     /// Returns a path in the office's own directory.
@@ -63,11 +75,34 @@ impl Office {
         self.path("data")
     }
 
+    /// Returns what is `XDG_RUNTIME_DIR` to the office's commands.
+    pub(crate) fn runtime_dir(&self) -> &Path {
+        &self.runtime_dir
+    }
+
     /// Writes a scenario file and returns its path.
     pub(crate) fn scenario(&self, text: &str) -> String {
         let path = self.path("scenario.ini");
         std::fs::write(&path, text).expect("there is room for a file");
         path.display().to_string()
+    }
+
+    /// Returns a command in the office's session: with its own runtime and state directories, so
+    /// that tests know nothing of each other, and in its own directory.
+    pub(crate) fn tool(&self, args: &[&str]) -> Command {
+        self.in_session(Command::new(PROGRAM), args)
+    }
+
+    /// Lets another command take part in the office's session.
+    fn in_session(&self, mut command: Command, args: &[&str]) -> Command {
+        command.args(args).stdin(Stdio::null()).current_dir(self.dir.path());
+        command.env("XDG_RUNTIME_DIR", &self.runtime_dir).env("XDG_STATE_HOME", self.path("state"));
+        command
+    }
+
+    /// Runs such a command to its end.
+    pub(crate) fn run_tool(&self, args: &[&str]) -> Output {
+        self.tool(args).output().expect("the program can be started")
     }
 
     /// Returns a command that runs an office headless.
@@ -76,9 +111,9 @@ impl Office {
     }
 
     /// Lets `command`, which starts the program, run an office headless.
-    pub(crate) fn command_of(&self, mut command: Command, args: &[&str]) -> Command {
-        command.args(["--headless", "--json", "-q", "--data-dir"]).arg(self.data_dir()).args(args);
-        command.stdin(Stdio::null());
+    pub(crate) fn command_of(&self, command: Command, args: &[&str]) -> Command {
+        let mut command = self.in_session(command, &["--headless", "--json", "-q", "--data-dir"]);
+        command.arg(self.data_dir()).args(args);
         command
     }
 
