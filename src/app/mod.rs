@@ -153,6 +153,11 @@ impl App {
         self.doors.metrics_url()
     }
 
+    /// Returns whether [`Self::finish`] will write an export, which may take a while.
+    pub(crate) fn will_export(&self) -> bool {
+        self.export.is_some()
+    }
+
     /// Waits for the end of the run, writes the export, and sums up.
     ///
     /// # Errors
