@@ -376,6 +376,21 @@ mod tests {
     }
 
     #[test]
+    fn an_office_that_is_just_starting_can_be_exported() {
+        let dir = tempfile::tempdir().unwrap();
+        let state = crate::app::testing::starting();
+        let folder = exporter(dir.path()).write(dir.path(), &state).unwrap();
+        let lines =
+            |name: &str| std::fs::read_to_string(folder.join(name)).unwrap().lines().count();
+        assert_eq!((lines("tickets.csv"), lines("series.csv"), lines("processes.csv")), (1, 1, 1));
+        let page = std::fs::read_to_string(folder.join("report.html")).unwrap();
+        let options = roxmltree::ParsingOptions { allow_dtd: true, ..Default::default() };
+        roxmltree::Document::parse_with_options(&page, options).unwrap();
+        let manifest = std::fs::read_to_string(folder.join("manifest.json")).unwrap();
+        assert!(manifest.contains("the doors did not open"), "{manifest}");
+    }
+
+    #[test]
     fn what_failed_is_said_in_one_line() {
         let full = io::Error::from(io::ErrorKind::StorageFull);
         let path = PathBuf::from("/x/tickets.csv");

@@ -139,8 +139,8 @@ impl<W: Write> Table<'_, W> {
         Ok(gaps)
     }
 
-    /// Writes tickets by id. Those behind an unfinished one wait for it, which the office's room
-    /// bounds. Returns whether retention may have taken some.
+    /// Writes tickets by id. Those behind an unfinished one wait for it: as many as arrive while a
+    /// ticket is open. Returns whether retention may have taken some.
     fn write_tickets(&mut self, notified: &HashMap<TicketId, Time>) -> Result<bool, Trouble> {
         let mut tickets: BTreeMap<TicketId, Ticket> = BTreeMap::new();
         let (mut is_own_run, mut failure) = (false, None);
