@@ -28,6 +28,7 @@ use engine::supervisor::report::Phase as ChildPhase;
 use engine::supervisor::restart::Policy;
 use engine::supervisor::signals::Signal as OsSignal;
 use engine::supervisor::spawn::{Spawner, Stderr};
+use engine::timed;
 
 use super::action::{Action, ProcessId};
 use super::exit::Exit;
@@ -219,14 +220,28 @@ impl Director {
             }
             IssuerToDirector::Totals(totals) => {
                 self.tell_of_disk(&totals);
+                let ends_second = totals.ends_second;
                 self.results.issuer = totals;
+                if ends_second {
+                    self.end_second(now);
+                }
                 let (waiting, _) = self.results.present();
                 let (at, open) = (self.results.at(), self.results.issuer.open);
                 self.run.handle(Event::Counted { at, waiting, open }, now);
             }
-            IssuerToDirector::Latencies(latencies) => self.results.set_latencies(&latencies)?,
+            IssuerToDirector::Latencies(latencies) => self.results.take_latencies(&latencies)?,
         }
         Ok(())
+    }
+
+    /// What was measured is complete up to now: it is worth a look.
+    fn end_second(&mut self, now: Time) {
+        for staff in [&mut self.issuer, &mut self.workers, &mut self.manager] {
+            staff.take_metrics(|metrics| self.results.take_metrics(metrics));
+        }
+        let workers = self.workers.view().counts().ready;
+        self.album.end_second(WallTime::now(), &self.run, &mut self.results, workers);
+        self.publish_at = now;
     }
 
     /// Tells people when the log can't grow, and when it can again.
@@ -266,7 +281,7 @@ impl Director {
             ManagerToDirector::Ready(_) => self.manager.ready(ONLY, now),
             ManagerToDirector::Totals(totals) => self.results.set_users(totals),
             ManagerToDirector::Latencies(latencies) => {
-                self.results.set_user_latencies(&latencies)?;
+                self.results.take_user_latencies(&latencies)?;
             }
             ManagerToDirector::Population(population) => self.results.population = population,
         }
@@ -456,13 +471,11 @@ impl Director {
     }
 
     fn publish(&mut self, now: Time) {
-        let state = self.album.take(
-            now,
-            WallTime::now(),
-            &self.run,
-            &self.results,
-            [&self.issuer, &self.workers, &self.manager],
-            (self.wanted_workers, self.wanted_users.iter().sum()),
+        let staffs = [&self.issuer, &self.workers, &self.manager];
+        let wanted = (self.wanted_workers, self.wanted_users.iter().sum());
+        let state = timed!(
+            DIRECTOR_SNAPSHOT,
+            self.album.take(now, WallTime::now(), &self.run, &self.results, staffs, wanted)
         );
         self.desk.publish(state);
     }

@@ -8,8 +8,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use engine::clock::nanos;
-use engine::net::message::{ServiceTotals, TicketCounts};
+use engine::net::message::{self, OfficeTotals, ServiceTotals, TicketCounts};
 use engine::perf::{Histogram, Interval, Spread};
+use engine::timeline::Timeline;
 
 use super::results::{Latencies, Results, sum};
 use super::update::Run;
@@ -139,19 +140,25 @@ pub(crate) struct NamedHistogram {
 }
 
 impl Figures {
+    /// Returns the figures of a run that has not begun.
+    pub(crate) fn blank(names: impl Iterator<Item = String>) -> Self {
+        let row = |name| ServiceFigures { name, ..ServiceFigures::default() };
+        Self { all: row("all".to_owned()), services: names.map(row).collect(), ..Self::default() }
+    }
+
     /// Takes the figures of what was reported so far. `names` are those of the services,
     /// `starting_users` the population that the digest must cover.
     pub(crate) fn new(results: &Results, run: &Run, names: &[String], starting_users: u32) -> Self {
         let line = run.timeline();
         let window = line.measured(line.opened_at, results.at());
-        let scale = Scale { window, staffed_ns: results.issuer.staffed_ns };
+        let scale = Scale { window, staffed_ns: results.issuer.staffed_ns, line };
         let services = &results.issuer.services;
         let row = |(index, name): (usize, &String)| {
             let totals = services.get(index).copied().unwrap_or_default();
             scale.row(name.clone(), &totals, results.latencies.get(index))
         };
         let users = results.users();
-        let (response, lag) = (results.response(), results.lag());
+        let (response, lag) = (Arc::clone(&results.response), Arc::clone(&results.lag));
         let all = results.all_latencies();
         let mut histograms = named(&all, None);
         histograms.push(NamedHistogram { name: "response", service: None, histogram: response });
@@ -164,7 +171,7 @@ impl Figures {
         let spread = |name| find(&histograms, name).and_then(Histogram::spread);
         Self {
             window,
-            all: scale.row("all".to_owned(), &total(services), Some(&all)),
+            all: scale.all(services, &results.issuer.office, &all),
             services: names.iter().enumerate().map(row).collect(),
             users: UserFigures {
                 intended: users.measured_intended,
@@ -173,8 +180,8 @@ impl Figures {
                 response: spread("response"),
                 lag: spread("lag"),
             },
-            workers_fairness: None,
-            users_fairness: None,
+            workers_fairness: results.issuer.office.workers_fairness,
+            users_fairness: results.issuer.office.users_fairness,
             histograms,
         }
     }
@@ -218,12 +225,50 @@ impl ServiceFigures {
 }
 
 /// What integrals and counts are divided by.
-struct Scale {
+struct Scale<'a> {
     window: Duration,
     staffed_ns: u64,
+    line: &'a Timeline,
 }
 
-impl Scale {
+impl Scale<'_> {
+    /// All services together: what is no sum of theirs was counted for the whole office.
+    fn all(
+        &self,
+        services: &[ServiceTotals],
+        office: &OfficeTotals,
+        latencies: &Latencies,
+    ) -> ServiceFigures {
+        ServiceFigures {
+            waiting_max: self.peak(office.waiting_max),
+            in_system_max: self.peak(office.in_system_max),
+            wait_interval: office.wait,
+            sojourn_interval: office.sojourn,
+            ..self.row("all".to_owned(), &total(services), Some(latencies))
+        }
+    }
+
+    fn peak(&self, peak: message::Peak) -> Option<Peak> {
+        let at = self.line.office_time(peak.at);
+        peak.at.is_set().then_some(Peak { count: peak.count, at })
+    }
+
+    /// Compares the queue's length with what the waits of tickets add up to.
+    fn little(&self, totals: &ServiceTotals) -> Option<Little> {
+        let window_ns = nanos(self.window);
+        let waiting_mean = ratio(totals.waiting_ns, window_ns)?;
+        let waits = ratio(totals.waits_ns, window_ns)?;
+        let wait = ratio(totals.accepted_waits_ns, totals.accepted_waits)?;
+        let rate_times_wait = ratio(totals.measured.issued, window_ns)? * wait;
+        let unexplained = (waiting_mean - waits).abs();
+        Some(Little {
+            waiting_mean,
+            rate_times_wait,
+            boundary: waits - rate_times_wait,
+            gap: if unexplained > 0.0 { unexplained / waiting_mean.max(waits) } else { 0.0 },
+        })
+    }
+
     fn row(
         &self,
         name: String,
@@ -244,15 +289,18 @@ impl Scale {
             utilization: ratio(totals.in_service_ns, self.staffed_ns),
             waiting_mean: ratio(totals.waiting_ns, window_ns),
             in_system_mean: ratio(totals.waiting_ns + totals.in_service_ns, window_ns),
-            waiting_max: None,
+            waiting_max: self.peak(totals.waiting_max),
             in_system_max: None,
             delayed_share: ratio(totals.delayed, counts.issued),
             rejected_share: ratio(counts.rejected, counts.issued + counts.rejected),
-            wait_accepted_mean: None,
-            wait_interval: None,
-            sojourn_interval: None,
-            lost_work: Duration::ZERO,
-            little: None,
+            wait_accepted_mean: totals
+                .accepted_waits_ns
+                .checked_div(totals.accepted_waits)
+                .map(Duration::from_nanos),
+            wait_interval: totals.wait,
+            sojourn_interval: totals.sojourn,
+            lost_work: Duration::from_nanos(totals.lost_ns),
+            little: self.little(totals),
             wait: spread(|latencies| &latencies.wait),
             service: spread(|latencies| &latencies.service),
             sojourn: spread(|latencies| &latencies.sojourn),
@@ -274,11 +322,17 @@ fn total(services: &[ServiceTotals]) -> ServiceTotals {
         delayed: all.delayed + one.delayed,
         window_completions: all.window_completions + one.window_completions,
         waiting: all.waiting + one.waiting,
-        // The largest of each is no largest of all.
-        waiting_max: 0,
         waiting_ns: all.waiting_ns + one.waiting_ns,
         in_service: all.in_service + one.in_service,
         in_service_ns: all.in_service_ns + one.in_service_ns,
+        lost_ns: all.lost_ns + one.lost_ns,
+        waits_ns: all.waits_ns + one.waits_ns,
+        accepted_waits_ns: all.accepted_waits_ns + one.accepted_waits_ns,
+        accepted_waits: all.accepted_waits + one.accepted_waits,
+        // These are no sums.
+        waiting_max: message::Peak::default(),
+        wait: None,
+        sojourn: None,
     })
 }
 
@@ -293,20 +347,30 @@ mod tests {
             delayed: 25,
             window_completions: 80,
             waiting_ns: 5_000_000_000,
+            waits_ns: 4_950_000_000,
+            accepted_waits_ns: 4_700_000_000,
+            accepted_waits: 94,
             in_service_ns: 12_000_000_000,
             ..ServiceTotals::default()
         };
-        let scale = Scale { window: Duration::from_secs(10), staffed_ns: 20_000_000_000 };
+        let line = Timeline::default();
+        let window = Duration::from_secs(10);
+        let scale = Scale { window, staffed_ns: 20_000_000_000, line: &line };
         let row = scale.row("parcels".to_owned(), &totals, None);
         assert_eq!((row.offered(), row.unfinished()), (120, 6));
         assert_eq!((row.offered_rate, row.throughput), (Some(12.0), Some(8.0)));
         assert_eq!((row.utilization, row.delayed_share), (Some(0.6), Some(0.25)));
         assert_eq!((row.waiting_mean, row.in_system_mean), (Some(0.5), Some(1.7)));
+        let little = row.little.unwrap();
+        assert!((little.rate_times_wait - 0.5).abs() < 1e-9, "{little:?}");
+        assert!((little.boundary + 0.005).abs() < 1e-9 && (little.gap - 0.01).abs() < 1e-9);
+        assert!(little.holds() && !Little { gap: 0.021, ..little }.holds());
     }
 
     #[test]
     fn nothing_is_divided_by_an_empty_window() {
-        let scale = Scale { window: Duration::ZERO, staffed_ns: 0 };
+        let line = Timeline::default();
+        let scale = Scale { window: Duration::ZERO, staffed_ns: 0, line: &line };
         let row = scale.row(String::new(), &ServiceTotals::default(), None);
         assert_eq!((row.throughput, row.utilization, row.delayed_share), (None, None, None));
     }

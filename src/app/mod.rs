@@ -34,6 +34,7 @@ pub(crate) mod logging;
 mod metrics_server;
 mod procs;
 pub(crate) mod prometheus;
+mod recent;
 pub(crate) mod recovery;
 pub(crate) mod registry;
 mod results;

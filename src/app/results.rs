@@ -4,13 +4,12 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use engine::clock::Time;
-use engine::ids::ServiceId;
 use engine::net::message::{
-    Carry, IssuerReady, IssuerTotals, Population, ServiceLatencies, TicketCounts, UsersLatencies,
-    UsersTotals, WorkerTotals,
+    Carry, IssuerReady, IssuerTotals, LatencyScope, Population, ServiceLatencies, TicketCounts,
+    UsersLatencies, UsersTotals, WorkerTotals,
 };
-use engine::perf::Histogram;
 use engine::perf::histogram::InvalidHistogram;
+use engine::perf::{Histogram, Metrics, facade};
 
 /// The latest figures.
 #[derive(Clone, Debug, Default)]
@@ -28,20 +27,31 @@ pub(crate) struct Results {
     pub(crate) workers: BTreeMap<u16, WorkerTotals>,
     /// From each worker slot: tickets served in lives that are over.
     pub(crate) workers_past: BTreeMap<u16, u64>,
-    /// From the present users manager, and from those before it.
-    users: [UserFigures; 2],
+    /// Counts of the present users manager, and of those before it.
+    users: [UsersTotals; 2],
+    /// From the intended issue of measured requests to the user's knowledge of the end.
+    pub(crate) response: Arc<Histogram>,
+    /// From the intended issue of measured requests to the sending.
+    pub(crate) lag: Arc<Histogram>,
     /// User processes.
     pub(crate) population: Population,
+    /// What all processes recorded of their own work, up to the last second.
+    pub(crate) metrics: Metrics,
+    /// What came since the last second ended.
+    fresh: Fresh,
 }
 
-/// What users have counted and timed.
+/// What came in a second, of all tickets, warm-up included.
 #[derive(Clone, Debug, Default)]
-struct UserFigures {
-    totals: UsersTotals,
+pub(crate) struct Fresh {
+    /// Latencies over all services.
+    pub(crate) latencies: Latencies,
     /// From the intended issue to the user's knowledge of the end.
-    response: Histogram,
+    pub(crate) response: Histogram,
     /// From the intended issue to the sending.
-    lag: Histogram,
+    pub(crate) lag: Histogram,
+    /// What processes recorded of their own work.
+    pub(crate) metrics: Metrics,
 }
 
 /// The latencies of served tickets of one service, or of all.
@@ -79,77 +89,84 @@ impl Results {
         self.issuer_starts += 1;
     }
 
-    /// Takes one service's latencies from the issuer.
+    /// Takes latencies of one service from the issuer.
     ///
     /// # Errors
     /// If the bytes are no histograms of ours.
-    pub(crate) fn set_latencies(
+    pub(crate) fn take_latencies(
         &mut self,
         from: &ServiceLatencies<'_>,
     ) -> Result<(), InvalidHistogram> {
-        let ServiceId(service) = from.service;
         let latencies = Latencies {
             wait: Histogram::from_bytes(from.wait)?.into(),
             service: Histogram::from_bytes(from.service_time)?.into(),
             sojourn: Histogram::from_bytes(from.sojourn)?.into(),
             overhead: Histogram::from_bytes(from.overhead)?.into(),
         };
-        if let Some(slot) = self.latencies.get_mut(usize::from(service)) {
-            *slot = latencies;
+        let Some(whole) = self.latencies.get_mut(usize::from(from.service.0)) else {
+            return Ok(());
+        };
+        match from.scope {
+            // A new issuer has read it all from the log.
+            LatencyScope::Restored => *whole = latencies,
+            LatencyScope::Measured => {
+                whole.merge(&latencies);
+                self.fresh.latencies.merge(&latencies);
+            }
+            LatencyScope::Outside => self.fresh.latencies.merge(&latencies),
         }
         Ok(())
     }
 
-    /// Takes all users' latencies.
+    /// Takes what users have timed.
     ///
     /// # Errors
     /// If the bytes are no histograms of ours.
-    pub(crate) fn set_user_latencies(
+    pub(crate) fn take_user_latencies(
         &mut self,
         from: &UsersLatencies<'_>,
     ) -> Result<(), InvalidHistogram> {
-        let [present, _] = &mut self.users;
-        present.response = Histogram::from_bytes(from.response)?;
-        present.lag = Histogram::from_bytes(from.lag)?;
+        let response = Histogram::from_bytes(from.response)?;
+        let lag = Histogram::from_bytes(from.lag)?;
+        if from.is_measured {
+            Arc::make_mut(&mut self.response).merge(&response);
+            Arc::make_mut(&mut self.lag).merge(&lag);
+        }
+        self.fresh.response.merge(&response);
+        self.fresh.lag.merge(&lag);
         Ok(())
+    }
+
+    /// Takes what processes recorded of their own work.
+    pub(crate) fn take_metrics(&mut self, metrics: &Metrics) {
+        self.fresh.metrics.merge(metrics);
+    }
+
+    /// Ends a second and gives away what came in it.
+    pub(crate) fn end_second(&mut self) -> Fresh {
+        facade::drain(&mut self.fresh.metrics);
+        let fresh = std::mem::take(&mut self.fresh);
+        self.metrics.merge(&fresh.metrics);
+        fresh
     }
 
     /// Takes all users' counts.
     pub(crate) fn set_users(&mut self, totals: UsersTotals) {
-        self.users[0].totals = totals;
+        self.users[0] = totals;
     }
 
     /// Takes note that there is a new users manager, which counts from zero.
     pub(crate) fn manager_restarted(&mut self) {
         let [present, past] = &mut self.users;
-        let UserFigures { totals, response, lag } = std::mem::take(present);
-        past.totals.add(&totals.without_digest());
-        past.response.merge(&response);
-        past.lag.merge(&lag);
+        past.add(&std::mem::take(present).without_digest());
     }
 
     /// Returns what all users have counted.
     pub(crate) fn users(&self) -> UsersTotals {
         let [present, past] = &self.users;
-        let mut all = past.totals;
-        all.add(&present.totals);
+        let mut all = *past;
+        all.add(present);
         all
-    }
-
-    /// Returns the time from the intended issue to the user's knowledge of the end.
-    pub(crate) fn response(&self) -> Arc<Histogram> {
-        let [present, past] = &self.users;
-        let mut all = past.response.clone();
-        all.merge(&present.response);
-        all.into()
-    }
-
-    /// Returns the time from the intended issue to the sending.
-    pub(crate) fn lag(&self) -> Arc<Histogram> {
-        let [present, past] = &self.users;
-        let mut all = past.lag.clone();
-        all.merge(&present.lag);
-        all.into()
     }
 
     /// Returns the latencies of all services together.
@@ -184,6 +201,7 @@ impl Results {
             staffed_ns: self.issuer.staffed_ns,
             recovered: self.issuer.recovered,
             redelivered: self.issuer.redelivered,
+            lost_ns: self.issuer.services.iter().map(|service| service.lost_ns).collect(),
             rejected: self.issuer.services.iter().map(rejected).collect(),
         }
     }
@@ -218,6 +236,8 @@ pub(crate) fn sum(counts: impl IntoIterator<Item = TicketCounts>) -> TicketCount
 
 #[cfg(test)]
 mod tests {
+    use engine::ids::ServiceId;
+
     use super::*;
 
     #[test]
@@ -227,6 +247,32 @@ mod tests {
         results.worker_restarted(2);
         results.workers.insert(2, WorkerTotals { served: 3, busy: 0 });
         assert_eq!((results.served_by(2), results.served_by(1)), (8, 0));
+    }
+
+    fn latencies(scope: LatencyScope, ms: u64, bytes: &mut Vec<u8>) -> ServiceLatencies<'_> {
+        let mut histogram = Histogram::default();
+        histogram.record(std::time::Duration::from_millis(ms));
+        *bytes = histogram.to_bytes();
+        let wait = &bytes[..];
+        let (service_time, sojourn, overhead) = (wait, wait, wait);
+        ServiceLatencies { service: ServiceId(0), scope, wait, service_time, sojourn, overhead }
+    }
+
+    #[test]
+    fn deltas_add_up_and_a_new_issuer_replaces_them_by_what_the_log_says() {
+        let (mut results, mut bytes) = (Results::new(1), Vec::new());
+        let mut take = |results: &mut Results, scope, ms| {
+            results.take_latencies(&latencies(scope, ms, &mut bytes)).unwrap();
+        };
+        take(&mut results, LatencyScope::Outside, 1);
+        take(&mut results, LatencyScope::Measured, 2);
+        take(&mut results, LatencyScope::Measured, 3);
+        assert_eq!(results.latencies[0].wait.count(), 2, "the warm-up is left out");
+        assert_eq!(results.end_second().latencies.wait.count(), 3, "but seen live");
+        take(&mut results, LatencyScope::Restored, 9);
+        take(&mut results, LatencyScope::Measured, 4);
+        assert_eq!(results.latencies[0].wait.count(), 2);
+        assert_eq!(results.end_second().latencies.wait.count(), 1);
     }
 
     #[test]

@@ -9,8 +9,10 @@ use engine::clock::{Time, WallTime};
 use engine::config::scenario::FsyncPolicy;
 use engine::ids::{UserProcessId, WorkerId};
 use engine::limits;
-use engine::net::message::{IssuerReady, Recovering, ServiceTotals};
-use engine::perf::Spread;
+use engine::net::message::{IssuerReady, IssuerTotals, Recovering, ServiceTotals};
+use engine::perf::catalog::{LOGSTORE_FSYNC, Metric};
+use engine::perf::metrics::Value;
+use engine::perf::{Histogram, Metrics};
 use engine::roles::staff::Staff;
 use engine::storage;
 use engine::supervisor::child::Child;
@@ -19,13 +21,15 @@ use engine::supervisor::report::Phase as ChildPhase;
 use super::action::ProcessId;
 use super::director::Orders;
 use super::figures::Figures;
-use super::history::History;
+use super::history::{History, Second};
 use super::procs::Procs;
-use super::results::Results;
+use super::recent::Recent;
+use super::results::{Fresh, Latencies, Results};
 use super::staffing::seats_of;
 use super::state::{
-    AppState, IndexRow, LatencyFigures, LatencyRow, Level, Notice, Phase, ProcessRow, ProcessState,
-    Rates, Reading, RecoveryRow, RunFacts, Sample, Seats, ServiceRow, Severity, StoreRow, Totals,
+    AppState, IndexRow, LatencyFigures, LatencyRow, Level, MetricRow, MetricValue, Notice, Phase,
+    ProcessRow, ProcessState, Rates, Reading, RecoveryRow, RunFacts, Sample, Seats, ServiceRow,
+    Severity, StoreRow, Totals,
 };
 use super::update::Run;
 
@@ -52,7 +56,12 @@ pub(crate) struct Album {
     number: u64,
     history: History,
     figures: Arc<Figures>,
+    latencies: Vec<LatencyRow>,
+    metrics: Arc<Vec<MetricRow>>,
     starting_users: u32,
+    recents: [Recent; 6],
+    /// The counts at the end of the last second.
+    last_second: Option<Counted>,
     file_bytes: Option<u64>,
     /// Segments that there were, and that had been let go of, when files were looked at last.
     files_seen: (u64, u64),
@@ -67,9 +76,39 @@ struct Counted {
     issued: u64,
     rejected: u64,
     served: u64,
+    failed: u64,
     served_by_service: Vec<u64>,
     busy_ns: u64,
     staffed_ns: u64,
+    records: u64,
+    log_bytes: u64,
+    syncs: u64,
+}
+
+impl Counted {
+    fn of(results: &Results) -> Self {
+        let totals = results.totals();
+        let IssuerTotals { services, store, .. } = &results.issuer;
+        Self {
+            at: results.at(),
+            issued: totals.issued,
+            rejected: totals.rejected,
+            served: totals.served,
+            failed: totals.failed,
+            served_by_service: services.iter().map(|service| service.totals.served).collect(),
+            busy_ns: services.iter().map(|service| service.in_service_ns).sum(),
+            staffed_ns: results.issuer.staffed_ns,
+            records: store.records,
+            log_bytes: store.bytes,
+            syncs: store.syncs,
+        }
+    }
+
+    fn utilization_since(&self, earlier: &Self) -> Option<f64> {
+        let staffed_ns = self.staffed_ns.saturating_sub(earlier.staffed_ns);
+        let busy_ns = self.busy_ns.saturating_sub(earlier.busy_ns);
+        (staffed_ns > 0).then(|| ratio(busy_ns, staffed_ns))
+    }
 }
 
 impl Album {
@@ -101,7 +140,13 @@ impl Album {
             recovery: None,
             number: 0,
             history: History::default(),
-            figures: Arc::default(),
+            figures: Arc::new(Figures::blank(
+                scenario.services.iter().map(|service| service.name.clone()),
+            )),
+            latencies: Vec::new(),
+            metrics: Arc::default(),
+            recents: Default::default(),
+            last_second: None,
             starting_users: scenario.loads.iter().map(|load| load.users).sum(),
             file_bytes: None,
             files_seen: (0, 0),
@@ -170,6 +215,59 @@ impl Album {
         self.recovery = Some(row);
     }
 
+    /// Takes over what was measured in a second that is over.
+    pub(crate) fn end_second(
+        &mut self,
+        wall: WallTime,
+        run: &Run,
+        results: &mut Results,
+        workers: u32,
+    ) {
+        let fresh = results.end_second();
+        let Fresh { latencies, response, lag, metrics } = &fresh;
+        let Latencies { wait, service, sojourn, overhead } = latencies;
+        let seconds: [&Histogram; 6] = [wait, service, sojourn, overhead, response, lag];
+        for (recent, second) in self.recents.iter_mut().zip(seconds) {
+            recent.push(second);
+        }
+        self.figures = Arc::new(Figures::new(results, run, &self.services, self.starting_users));
+        self.latencies = latency_rows(&self.figures, &self.recents);
+        self.metrics = Arc::new(metric_rows(&results.metrics));
+        let counted = Counted::of(results);
+        let last = self.last_second.replace(counted.clone());
+        let line = run.timeline();
+        let Some(last) = last.filter(|last| last.at < counted.at && line.opened_at <= counted.at)
+        else {
+            return;
+        };
+        // What the issuer wrote is counted from its start.
+        let written = |now: u64, before: u64| now.checked_sub(before).unwrap_or(now);
+        let (waiting, in_service) = results.present();
+        self.history.push(Second {
+            at: line.office_time(counted.at),
+            wall,
+            span: counted.at.since(last.at),
+            is_measured: line.is_measured(counted.at),
+            issued: counted.issued.saturating_sub(last.issued),
+            rejected: counted.rejected.saturating_sub(last.rejected),
+            served: counted.served.saturating_sub(last.served),
+            failed: counted.failed.saturating_sub(last.failed),
+            waiting,
+            in_service,
+            staffed: results.issuer.staffed,
+            utilization: counted.utilization_since(&last),
+            workers,
+            users: results.population.users,
+            wait: wait.spread(),
+            sojourn: sojourn.spread(),
+            response: response.spread(),
+            records: written(counted.records, last.records),
+            log_bytes: written(counted.log_bytes, last.log_bytes),
+            syncs: written(counted.syncs, last.syncs),
+            sync: metrics.histogram(LOGSTORE_FSYNC).and_then(Histogram::spread),
+        });
+    }
+
     /// Takes a snapshot.
     pub(crate) fn take(
         &mut self,
@@ -212,12 +310,12 @@ impl Album {
             series: Arc::clone(&self.series),
             history: self.history.clone(),
             figures: Arc::clone(&self.figures),
-            latencies: latency_rows(&self.figures),
+            latencies: self.latencies.clone(),
             services: self.service_rows(results),
             processes: self.process_rows(results, [issuer, workers, manager]),
             store: self.store_row(results),
-            metrics: Arc::default(),
-            metrics_dropped: 0,
+            metrics: Arc::clone(&self.metrics),
+            metrics_dropped: results.metrics.dropped(),
             failure: run.failure().map(str::to_owned),
             notices: self.notices.clone(),
         }
@@ -229,17 +327,7 @@ impl Album {
         if self.recent.back().is_some_and(|last| last.at >= at) || !at.is_set() {
             return;
         }
-        let totals = results.totals();
-        let services = &results.issuer.services;
-        let counted = Counted {
-            at,
-            issued: totals.issued,
-            rejected: totals.rejected,
-            served: totals.served,
-            served_by_service: services.iter().map(|service| service.totals.served).collect(),
-            busy_ns: services.iter().map(|service| service.in_service_ns).sum(),
-            staffed_ns: results.issuer.staffed_ns,
-        };
+        let counted = Counted::of(results);
         if let Some(last) = self.recent.back() {
             let (waiting, in_service) = results.present();
             let sample = Sample {
@@ -265,13 +353,11 @@ impl Album {
         let (Some(first), Some(last)) = (self.recent.front(), self.recent.back()) else {
             return Rates::default();
         };
-        let staffed_ns = last.staffed_ns.saturating_sub(first.staffed_ns);
-        let busy_ns = last.busy_ns.saturating_sub(first.busy_ns);
         Rates {
             offered: rate(offered(first), offered(last), first.at, last.at),
             served: rate(first.served, last.served, first.at, last.at),
             rejected: rate(first.rejected, last.rejected, first.at, last.at),
-            utilization: (staffed_ns > 0).then(|| ratio(busy_ns, staffed_ns)),
+            utilization: last.utilization_since(first),
         }
     }
 
@@ -395,7 +481,7 @@ impl Album {
             batches: store.batches,
             syncs: store.syncs,
             unsynced_bytes: store.unsynced_bytes,
-            sync: store.sync.map(Spread::from),
+            sync: results.metrics.histogram(LOGSTORE_FSYNC).and_then(Histogram::spread),
             index: IndexRow {
                 keys: store.index.keys,
                 bytes: store.index.bytes,
@@ -433,14 +519,27 @@ fn totals(results: &Results, waiting: u64, in_service: u64) -> Totals {
     }
 }
 
-fn latency_rows(figures: &Figures) -> Vec<LatencyRow> {
+/// The names of the latencies are in the order of the recent ones.
+fn latency_rows(figures: &Figures, recents: &[Recent; 6]) -> Vec<LatencyRow> {
     let all = figures.histograms.iter().filter(|named| named.service.is_none());
-    all.map(|named| LatencyRow {
-        name: named.name,
-        run: LatencyFigures { count: named.histogram.count(), spread: named.histogram.spread() },
-        recent: [LatencyFigures::default(); 3],
-    })
-    .collect()
+    all.zip(recents)
+        .map(|(named, recent)| LatencyRow {
+            name: named.name,
+            run: LatencyFigures::of(&named.histogram),
+            recent: recent.figures(),
+        })
+        .collect()
+}
+
+fn metric_rows(metrics: &Metrics) -> Vec<MetricRow> {
+    let row = |(_, metric, value): (u16, &'static Metric, &Value)| MetricRow {
+        metric,
+        value: match value {
+            Value::Count(sum) => MetricValue::Count(*sum),
+            Value::Values(values) => MetricValue::Values(Arc::new(values.clone())),
+        },
+    };
+    metrics.iter().map(row).collect()
 }
 
 fn staff_row(id: ProcessId, child: &Child, note: &str, tickets: u64, hosts: u32) -> ProcessRow {

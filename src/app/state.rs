@@ -263,6 +263,13 @@ pub(crate) struct LatencyFigures {
     pub(crate) spread: Option<Spread>,
 }
 
+impl LatencyFigures {
+    /// Returns the figures of a histogram.
+    pub(crate) fn of(histogram: &Histogram) -> Self {
+        Self { count: histogram.count(), spread: histogram.spread() }
+    }
+}
+
 /// One internal metric.
 #[derive(Clone, Debug)]
 pub(crate) struct MetricRow {

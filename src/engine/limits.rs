@@ -155,6 +155,8 @@ pub const LMDB_RUN_PAGES: usize = 16;
 pub const TELEMETRY_INTERVAL: Duration = Duration::from_millis(250);
 /// How often roles send histograms.
 pub const LATENCIES_INTERVAL: Duration = Duration::from_secs(1);
+/// Recorded values of one thread that may wait to be added up.
+pub const RECORDINGS_WAITING_MAX: usize = 4096;
 /// Log lines of one process that may wait to be sent.
 pub const LOG_LINES_WAITING_MAX: usize = 256;
 /// Pauses of one run.
@@ -164,6 +166,7 @@ pub const SERIES_SAMPLES_MAX: usize = 1200;
 /// Draws of each user that the workload digest covers.
 pub const DIGEST_DRAWS: u64 = 32;
 
+const _: () = assert!(LATENCIES_INTERVAL.as_nanos().is_multiple_of(TELEMETRY_INTERVAL.as_nanos()));
 // --- control and metrics --------------------------------------------------------------------
 
 /// Connections to the control socket at a time; more are refused.

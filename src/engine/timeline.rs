@@ -23,7 +23,51 @@ pub struct Timeline {
     pub pauses: Vec<(Time, Time)>,
 }
 
+/// The measured window as it is known, ready for many questions.
+#[derive(Clone, Debug)]
+pub struct Window {
+    from: Time,
+    until: Time,
+    pauses: Vec<(Time, Time)>,
+}
+
+impl Default for Window {
+    /// Returns the window of a timeline of which nothing is known: everything is measured.
+    fn default() -> Self {
+        Timeline::default().window()
+    }
+}
+
+impl Window {
+    /// Returns how much measured time lies before a moment, in nanoseconds. The measured part of
+    /// a span is the difference between its ends.
+    #[inline]
+    pub fn position(&self, moment: Time) -> u64 {
+        let moment = moment.min(self.until);
+        let mut measured = moment.0.saturating_sub(self.from.0);
+        for &(from, to) in self.pauses.iter().rev() {
+            if to <= self.from {
+                break;
+            }
+            let pause = to.min(moment).0.saturating_sub(from.max(self.from).0);
+            measured = measured.saturating_sub(pause);
+        }
+        measured
+    }
+
+    /// Returns whether a moment lies in the window.
+    #[inline]
+    pub fn contains(&self, moment: Time) -> bool {
+        self.from <= moment && moment < self.until
+    }
+}
+
 impl Timeline {
+    /// Returns the measured window as it is known.
+    pub fn window(&self) -> Window {
+        Window { from: self.window_from(), until: self.window_until(), pauses: self.pauses.clone() }
+    }
+
     /// Returns whether the run stands still, by the last that was decided.
     pub fn is_paused(&self) -> bool {
         self.pauses.last().is_some_and(|&(_, to)| to == Time::NEVER)
@@ -158,5 +202,19 @@ mod tests {
         assert_eq!(line.measured(at(109), at(114)), secs(2));
         assert_eq!(line.measured(at(124), at(130)), secs(0));
         assert!(line.is_measured(at(105)) && !line.is_measured(at(124)));
+    }
+
+    #[test]
+    fn positions_in_the_window_differ_by_what_is_measured_between_them() {
+        let mut line = paused_twice();
+        line.resume(at(121));
+        let window = line.window();
+        for (from, to) in [(90, 200), (109, 114), (111, 112), (124, 130), (104, 106), (0, 1)] {
+            let span = window.position(at(to)) - window.position(at(from));
+            assert_eq!(Duration::from_nanos(span), line.measured(at(from), at(to)), "{from} {to}");
+        }
+        assert!(window.contains(at(105)) && !window.contains(at(104)) && !window.contains(at(124)));
+        assert!(Window::default().contains(at(1)));
+        assert_eq!(Window::default().position(at(3)), at(3).0);
     }
 }

@@ -55,7 +55,7 @@ fn stop(office: &mut Office) {
 }
 
 fn registry(office: &Office) -> Vec<PathBuf> {
-    let entries = office.runtime_dir().join("postoffice-tui").read_dir();
+    let entries = office.session_dir().join("postoffice-tui").read_dir();
     entries.into_iter().flatten().map(|entry| entry.unwrap().path()).collect()
 }
 
@@ -119,8 +119,8 @@ fn nobody_to_ask_is_told_with_all_places() {
             assert!(said.contains(&place.display().to_string()), "{args:?}: {said}");
         }
     };
-    let usual = office.path("state/postoffice-tui/run/control.sock");
-    let registry = office.runtime_dir().join("postoffice-tui");
+    let usual = office.session_dir().join("state/postoffice-tui/run/control.sock");
+    let registry = office.session_dir().join("postoffice-tui");
     looked(&["ctl", "status"], &[usual.clone(), registry.clone()]);
     looked(&["sample"], &[usual, registry.clone()]);
     let named = office.path("elsewhere");
@@ -165,7 +165,7 @@ fn a_run_goes_on_without_what_can_not_be_opened() {
     let taken = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = taken.local_addr().unwrap().to_string();
     let mut office = Office::new();
-    std::fs::write(office.runtime_dir().join("postoffice-tui"), "in the way").unwrap();
+    std::fs::write(office.session_dir().join("postoffice-tui"), "in the way").unwrap();
     let scenario = office.scenario(SMALL);
     let data_dir = office.data_dir().display().to_string();
     let args = ["--headless", "-s", &scenario, "--data-dir", &data_dir, "-d", "300ms"];

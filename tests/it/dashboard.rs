@@ -131,6 +131,19 @@ fn keys_steer_the_office_and_q_ends_it() {
 }
 
 #[test]
+fn another_program_may_steer_and_end_it() {
+    let mut terminal = Terminal::open(120, 40, &[]);
+    terminal.wait_for("▶ RUN");
+    let data_dir = terminal.dir.path().join("data").display().to_string();
+    let ctl = |verb| run(&["ctl", verb, "--data-dir", &data_dir]).status.code();
+    assert_eq!(ctl("pause"), Some(0));
+    terminal.wait_for("PAUSED");
+    assert_eq!(ctl("stop"), Some(0));
+    assert_eq!(terminal.exit_code(), 0);
+    terminal.check_restored();
+}
+
+#[test]
 fn a_snapshot_is_exported_while_the_run_goes_on() {
     let mut terminal = Terminal::open(160, 45, &[]);
     terminal.wait_for("▶ RUN");
@@ -148,19 +161,6 @@ fn a_snapshot_is_exported_while_the_run_goes_on() {
     terminal.wait_for("it is a symbolic link");
     terminal.wait_for("▶ RUN");
     terminal.press("Qy");
-    assert_eq!(terminal.exit_code(), 0);
-    terminal.check_restored();
-}
-
-#[test]
-fn another_program_may_steer_and_end_it() {
-    let mut terminal = Terminal::open(120, 40, &[]);
-    terminal.wait_for("▶ RUN");
-    let data_dir = terminal.dir.path().join("data").display().to_string();
-    let ctl = |verb| run(&["ctl", verb, "--data-dir", &data_dir]).status.code();
-    assert_eq!(ctl("pause"), Some(0));
-    terminal.wait_for("PAUSED");
-    assert_eq!(ctl("stop"), Some(0));
     assert_eq!(terminal.exit_code(), 0);
     terminal.check_restored();
 }

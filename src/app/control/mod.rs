@@ -27,6 +27,7 @@ use std::net::SocketAddr;
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::mpsc::channel;
 use std::time::Duration;
 
 use engine::clock::{Clock, SystemClock, WallTime, nanos};
@@ -93,12 +94,23 @@ struct Desk {
 
 /// Writes snapshots to folders.
 trait Export: Send + Sync {
-    fn export(&self, dir: &Path, state: &AppState) -> Result<PathBuf, String>;
+    fn export(&self, dir: &Path, state: &Arc<AppState>) -> Result<PathBuf, String>;
 }
 
 impl Export for Exporter {
-    fn export(&self, dir: &Path, state: &AppState) -> Result<PathBuf, String> {
-        self.write(dir, state).map_err(|error| export::one_line(&error))
+    fn export(&self, dir: &Path, state: &Arc<AppState>) -> Result<PathBuf, String> {
+        let (done, written) = channel();
+        // That thread, unlike this one, is nice to the run and is waited for at its end.
+        let begun = self.write_beside(dir.to_owned(), Arc::clone(state), move |written| {
+            // Nobody waits any more who was cut off.
+            let _ = done.send(written);
+        });
+        let written = match begun {
+            Ok(()) => written.recv().map_err(|_| "the export was cut short".to_owned())?,
+            Err(busy) => Err(busy),
+        };
+        let said = export::said(&written);
+        written.map_err(|_| said)
     }
 }
 

@@ -13,7 +13,7 @@ const WITHIN: Duration = Duration::from_secs(60);
 struct Folders;
 
 impl Export for Folders {
-    fn export(&self, dir: &Path, state: &AppState) -> Result<PathBuf, String> {
+    fn export(&self, dir: &Path, state: &Arc<AppState>) -> Result<PathBuf, String> {
         match dir.exists() {
             true => Ok(dir.join(state.number.to_string())),
             false => Err(format!("there is no {}", dir.display())),

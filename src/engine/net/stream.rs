@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use mio::net::{UnixListener, UnixStream};
 
 use super::connection::{Inbox, Outbox};
+use crate::count;
 
 /// How a reading ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -53,6 +54,7 @@ pub fn fill(stream: &mut impl Read, inbox: &mut Inbox, budget: usize) -> Result<
         match stream.read(space) {
             Ok(0) => return Ok(Fill::Eof),
             Ok(bytes) => {
+                count!(LOOP_READ_BYTES, bytes as u64);
                 inbox.filled(bytes);
                 taken += bytes;
                 // A short read means that the socket is empty: the next byte is a new event.
@@ -75,7 +77,10 @@ pub fn fill(stream: &mut impl Read, inbox: &mut Inbox, budget: usize) -> Result<
 pub fn flush(stream: &mut impl Write, outbox: &mut Outbox) -> Result<Flush, Gone> {
     while !outbox.pending().is_empty() {
         match stream.write(outbox.pending()) {
-            Ok(bytes) => outbox.sent(bytes),
+            Ok(bytes) => {
+                count!(LOOP_SEND_BYTES, bytes as u64);
+                outbox.sent(bytes);
+            }
             Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(Flush::Blocked),
             Err(error) => return Err(Gone(error)),

@@ -168,6 +168,16 @@ impl<'a> Wire<'a> for bool {
     }
 }
 
+impl<'a> Wire<'a> for f64 {
+    fn put(&self, out: &mut Vec<u8>) {
+        self.to_bits().put(out);
+    }
+
+    fn take(reader: &mut Reader<'a>) -> Result<Self, DecodeError> {
+        u64::take(reader).map(Self::from_bits)
+    }
+}
+
 impl<'a> Wire<'a> for Duration {
     fn put(&self, out: &mut Vec<u8>) {
         nanos(*self).put(out);

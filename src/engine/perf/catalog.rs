@@ -65,17 +65,17 @@ metrics! {
     LOOP_SEND_BYTES = Counter "loop.send.bytes";
 
     // --- the issuer ---
-    /// Records in a batch that was written to the log.
-    ISSUER_BATCH = Histogram "issuer.batch.records";
-    /// Requests that were asked again after a lost connection and had their ticket already.
-    ISSUER_REPEATED = Counter "issuer.repeat.requests";
+    /// Tickets that were handed to workers, again or for the first time.
+    ISSUER_ASSIGN = Counter "issuer.assign.tickets";
 
     // --- the log ---
     /// Time to write a batch to the kernel.
     LOGSTORE_WRITE = Histogram "logstore.write.ns";
-    /// Bytes of a batch that was written.
-    LOGSTORE_BATCH = Histogram "logstore.batch.bytes";
-    /// Time from handing the log to the sync thread to its word that it is on the disk.
+    /// Bytes that were written with one call.
+    LOGSTORE_WRITE_BYTES = Histogram "logstore.write.bytes";
+    /// Records in a batch.
+    LOGSTORE_BATCH = Histogram "logstore.batch.records";
+    /// Time of a sync of the log's tail, after which its records are on the disk.
     LOGSTORE_FSYNC = Histogram "logstore.fsync.ns";
     /// Time that a checkpoint of the index took.
     LOGSTORE_CHECKPOINT = Histogram "logstore.checkpoint.ns";
@@ -112,7 +112,10 @@ mod tests {
                 !part.is_empty() && part.chars().all(|c| c.is_ascii_lowercase() || c == '_')
             };
             assert!(parts.len() == 3 && parts.iter().all(|part| is_word(part)), "{}", metric.name);
-            assert!(["ns", "bytes", "frames", "records", "requests"].contains(&metric.unit()));
+            assert!(
+                ["ns", "bytes", "frames", "records", "requests", "tickets"]
+                    .contains(&metric.unit())
+            );
             assert!(metric.help.trim().ends_with('.'), "{}: {}", metric.name, metric.help);
             assert!(names.insert(metric.name), "{} is there twice", metric.name);
         }

@@ -1,23 +1,30 @@
-//! Latency histograms: HDR, 1 µs to 1 h, three significant digits.
+//! HDR histograms with three significant digits: of latencies (1 µs to 1 h) and of plain numbers.
 //!
-//! Percentiles come from merged histograms only and are never averaged.
+//! Percentiles come from merged histograms only and are never averaged. The counts (200 KB) are
+//! allocated with the first value, so a histogram that may never be used costs nothing.
 
+use std::borrow::Cow;
 use std::time::Duration;
 
 use hdrhistogram::serialization::{Deserializer, Serializer, V2Serializer};
 
 /// The smallest latency that is told from zero, in nanoseconds.
 const LOWEST_NS: u64 = 1_000;
-/// The largest latency; longer ones count as this long.
-const HIGHEST_NS: u64 = 3_600_000_000_000;
+/// The largest value; larger ones count as this large. As a latency it is an hour.
+const HIGHEST: u64 = 3_600_000_000_000;
 const SIGNIFICANT_DIGITS: u8 = 3;
 
-/// Counts of latencies.
-#[derive(Clone, Debug, PartialEq)]
+type Counts = hdrhistogram::Histogram<u64>;
+
+/// Counts of values: how often each came.
+#[derive(Clone, Debug)]
 pub struct Histogram {
-    counts: hdrhistogram::Histogram<u64>,
+    /// `None` before the first value.
+    counts: Option<Box<Counts>>,
     /// The exact sum, so that the mean does not suffer from the buckets.
-    sum_ns: u128,
+    sum: u128,
+    /// The smallest value that is told from zero.
+    lowest: u64,
 }
 
 /// Mean, percentiles and maximum of a histogram.
@@ -43,79 +50,149 @@ pub struct Spread {
 pub struct InvalidHistogram;
 
 impl Default for Histogram {
+    /// Returns a histogram of latencies.
     fn default() -> Self {
-        let counts =
-            hdrhistogram::Histogram::new_with_bounds(LOWEST_NS, HIGHEST_NS, SIGNIFICANT_DIGITS)
-                .expect("the bounds are constants that hdrhistogram accepts");
-        Self { counts, sum_ns: 0 }
+        Self { counts: None, sum: 0, lowest: LOWEST_NS }
+    }
+}
+
+impl PartialEq for Histogram {
+    /// Two histograms are equal if they counted the same, allocated or not.
+    fn eq(&self, other: &Self) -> bool {
+        let counted = |histogram: &'_ Self| histogram.count() > 0;
+        self.sum == other.sum
+            && match (&self.counts, &other.counts) {
+                (Some(own), Some(theirs)) => own == theirs,
+                _ => !counted(self) && !counted(other),
+            }
     }
 }
 
 impl Histogram {
-    /// Counts one latency; one above an hour counts as an hour.
-    pub fn record(&mut self, latency: Duration) {
-        let ns = u64::try_from(latency.as_nanos()).unwrap_or(u64::MAX).min(HIGHEST_NS);
-        self.counts.saturating_record(ns);
-        self.sum_ns += u128::from(ns);
+    /// Returns a histogram of plain numbers, such as bytes or records.
+    pub fn of_numbers() -> Self {
+        Self { lowest: 1, ..Self::default() }
     }
 
-    /// Returns how many latencies were counted.
+    /// Counts one latency; one above an hour counts as an hour.
+    #[inline]
+    pub fn record(&mut self, latency: Duration) {
+        self.record_value(u64::try_from(latency.as_nanos()).unwrap_or(u64::MAX));
+    }
+
+    /// Counts one value.
+    #[inline]
+    pub fn record_value(&mut self, value: u64) {
+        let value = value.min(HIGHEST);
+        self.counts_mut().saturating_record(value);
+        self.sum += u128::from(value);
+    }
+
+    fn counts_mut(&mut self) -> &mut Counts {
+        let lowest = self.lowest;
+        self.counts.get_or_insert_with(|| Box::new(empty(lowest)))
+    }
+
+    /// Returns how many values were counted.
     pub fn count(&self) -> u64 {
-        self.counts.len()
+        self.counts.as_ref().map_or(0, |counts| counts.len())
     }
 
     /// Adds all that `other` counted.
     pub fn merge(&mut self, other: &Self) {
-        self.counts.add(&other.counts).expect("both histograms have the same constant bounds");
-        self.sum_ns += other.sum_ns;
+        if let Some(counts) = &other.counts
+            && !counts.is_empty()
+        {
+            let fits = self.counts_mut().add(&**counts);
+            fits.expect("all histograms have the same largest value");
+            self.sum += other.sum;
+        }
+    }
+
+    /// Takes away what `other` counted, all of which must have been merged before.
+    ///
+    /// # Panics
+    /// If more is taken away than there is.
+    pub fn subtract(&mut self, other: &Self) {
+        if let Some(counts) = &other.counts
+            && !counts.is_empty()
+        {
+            let fits = self.counts_mut().subtract(&**counts);
+            fits.expect("only what was merged is taken away");
+            self.sum = self.sum.saturating_sub(other.sum);
+        }
+    }
+
+    /// Forgets all values and keeps the memory.
+    pub fn clear(&mut self) {
+        if let Some(counts) = &mut self.counts
+            && !counts.is_empty()
+        {
+            counts.reset();
+        }
+        self.sum = 0;
     }
 
     /// Returns the value that this share of all values does not exceed, in the unit that was
     /// recorded: nanoseconds for a latency. Zero if nothing was counted.
     pub fn quantile(&self, share: f64) -> u64 {
-        self.counts.value_at_quantile(share)
+        self.counts.as_ref().map_or(0, |counts| counts.value_at_quantile(share))
     }
 
     /// Returns the largest value; zero if nothing was counted.
     pub fn max(&self) -> u64 {
-        self.counts.max()
+        self.counts.as_ref().map_or(0, |counts| counts.max())
     }
 
     /// Returns the exact sum of all values.
     pub fn sum(&self) -> u128 {
-        self.sum_ns
+        self.sum
+    }
+
+    /// Returns the arithmetic mean; zero if nothing was counted.
+    pub fn mean(&self) -> u64 {
+        let mean = self.sum.checked_div(u128::from(self.count())).unwrap_or(0);
+        u64::try_from(mean).unwrap_or(u64::MAX)
     }
 
     /// Returns the counts, for what HdrHistogram's own tools do with them.
-    pub fn counts(&self) -> &hdrhistogram::Histogram<u64> {
-        &self.counts
+    pub fn counts(&self) -> Cow<'_, hdrhistogram::Histogram<u64>> {
+        match &self.counts {
+            Some(counts) => Cow::Borrowed(&**counts),
+            None => Cow::Owned(empty(self.lowest)),
+        }
     }
 
-    /// Returns the summary; `None` if nothing was counted.
+    /// Returns the summary of latencies; `None` if nothing was counted.
     pub fn spread(&self) -> Option<Spread> {
-        let count = self.count();
-        if count == 0 {
-            return None;
-        }
-        let quantile = |q| Duration::from_nanos(self.counts.value_at_quantile(q));
-        let mean_ns = u64::try_from(self.sum_ns / u128::from(count)).unwrap_or(u64::MAX);
+        let counts = self.counts.as_ref().filter(|counts| !counts.is_empty())?;
+        let quantile = |q| Duration::from_nanos(counts.value_at_quantile(q));
         Some(Spread {
-            mean: Duration::from_nanos(mean_ns),
+            mean: Duration::from_nanos(self.mean()),
             p50: quantile(0.5),
             p90: quantile(0.9),
             p99: quantile(0.99),
             p999: quantile(0.999),
-            max: Duration::from_nanos(self.counts.max()),
+            max: Duration::from_nanos(counts.max()),
         })
     }
 
     /// Returns the exact sum as 16 big-endian bytes followed by the HDR V2 serialization.
     pub fn to_bytes(&self) -> Vec<u8> {
-        let mut bytes = self.sum_ns.to_be_bytes().to_vec();
-        V2Serializer::new()
-            .serialize(&self.counts, &mut bytes)
-            .expect("a histogram with constant bounds always fits a vector");
+        let mut bytes = Vec::new();
+        self.put_bytes(&mut bytes);
         bytes
+    }
+
+    /// Appends what [`Self::to_bytes`] returns.
+    pub fn put_bytes(&self, bytes: &mut Vec<u8>) {
+        bytes.extend_from_slice(&self.sum.to_be_bytes());
+        let mut serializer = V2Serializer::new();
+        let written = match &self.counts {
+            Some(counts) => serializer.serialize(&**counts, bytes),
+            None => serializer.serialize(&empty(self.lowest), bytes),
+        };
+        written.expect("a histogram with constant bounds always fits a vector");
     }
 
     /// Reads what [`Self::to_bytes`] wrote.
@@ -124,16 +201,23 @@ impl Histogram {
     /// [`InvalidHistogram`] if the bytes are not such a histogram or have other bounds.
     pub fn from_bytes(bytes: &[u8]) -> Result<Self, InvalidHistogram> {
         let (sum, mut rest) = bytes.split_first_chunk().ok_or(InvalidHistogram)?;
-        let counts: hdrhistogram::Histogram<u64> =
+        let counts: Counts =
             Deserializer::new().deserialize(&mut rest).map_err(|_| InvalidHistogram)?;
-        let same_bounds = counts.low() == LOWEST_NS
-            && counts.high() == HIGHEST_NS
+        let lowest = counts.low();
+        let same_bounds = [1, LOWEST_NS].contains(&lowest)
+            && counts.high() == HIGHEST
             && counts.sigfig() == SIGNIFICANT_DIGITS;
         if !same_bounds || !rest.is_empty() {
             return Err(InvalidHistogram);
         }
-        Ok(Self { counts, sum_ns: u128::from_be_bytes(*sum) })
+        let counts = (!counts.is_empty()).then(|| Box::new(counts));
+        Ok(Self { counts, sum: u128::from_be_bytes(*sum), lowest })
     }
+}
+
+fn empty(lowest: u64) -> Counts {
+    Counts::new_with_bounds(lowest, HIGHEST, SIGNIFICANT_DIGITS)
+        .expect("the bounds are constants that hdrhistogram accepts")
 }
 
 #[cfg(test)]
@@ -166,6 +250,27 @@ mod tests {
         let mut merged = of(1..500);
         merged.merge(&of(500..900));
         assert_eq!(merged, of(1..900));
+    }
+
+    #[test]
+    fn what_was_merged_can_be_taken_away() {
+        let mut window = of(1..900);
+        window.subtract(&of(500..900));
+        assert_eq!(window, of(1..500));
+        window.subtract(&of(1..500));
+        assert_eq!((window.spread(), window.count()), (None, 0));
+        window.clear();
+        assert_eq!(window, Histogram::default());
+    }
+
+    #[test]
+    fn numbers_are_told_apart_from_one_on() {
+        let mut numbers = Histogram::of_numbers();
+        for number in [1, 2, 3, 64] {
+            numbers.record_value(number);
+        }
+        assert_eq!((numbers.quantile(0.5), numbers.max(), numbers.mean()), (2, 64, 17));
+        assert_eq!(Histogram::from_bytes(&numbers.to_bytes()), Ok(numbers));
     }
 
     #[test]

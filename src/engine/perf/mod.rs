@@ -1,10 +1,16 @@
-//! Measuring: histograms, and meters that compile to nothing without the `metrics` feature.
+//! Measuring: histograms, confidence intervals, and the metrics of the product's own work.
+//!
+//! What the product *promises* to report (waits, service times, counts of tickets) is always
+//! measured, with [`Histogram`], [`BatchMeans`] and plain counters. The metrics of the
+//! [`catalog`] are for looking inside: they are recorded with the macros of the [`facade`], which
+//! compile to nothing without the feature `metrics`.
 
 pub mod catalog;
 pub mod confidence;
+pub mod facade;
 pub mod histogram;
-pub mod meter;
+pub mod metrics;
 
 pub use confidence::{BatchMeans, Interval};
 pub use histogram::{Histogram, Spread};
-pub use meter::Meter;
+pub use metrics::Metrics;

@@ -51,6 +51,40 @@ impl Schedule {
     }
 }
 
+/// The arrivals of one load, of which the next is known.
+#[derive(Clone, Debug)]
+pub struct Pending {
+    schedule: Schedule,
+    next: Arrival,
+}
+
+impl Pending {
+    /// Returns the arrivals of a schedule.
+    pub fn new(mut schedule: Schedule) -> Self {
+        let next = schedule.next_arrival();
+        Self { schedule, next }
+    }
+
+    /// Returns the next arrival.
+    pub fn next(&self) -> Arrival {
+        self.next
+    }
+
+    /// Takes the next arrival.
+    pub fn pop(&mut self) -> Arrival {
+        std::mem::replace(&mut self.next, self.schedule.next_arrival())
+    }
+
+    /// Returns when the first arrival is due whose user is here, in nanoseconds of office time, so
+    /// that nobody wakes for those of others; `None` if no user of the load is here.
+    pub fn first_due(&self, is_here: impl Fn(u32) -> bool) -> Option<u64> {
+        let mut ahead = self.clone();
+        // Each user has one in so many arrivals.
+        let due = (0..self.schedule.users).map(|_| ahead.pop());
+        due.into_iter().find(|arrival| is_here(arrival.user_index)).map(|found| found.offset_ns)
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::super::workload::Workload;
@@ -60,6 +94,18 @@ mod tests {
 
     fn schedule(rate: scenario::Arrival, users: u32) -> Schedule {
         Schedule::new(rate, users, Stream::new(3, "load/rush/arrival"))
+    }
+
+    #[test]
+    fn the_first_arrival_of_those_who_are_here_is_found_without_passing_over_others() {
+        let schedule = schedule(scenario::Arrival::Det { per_second: 100.0 }, 5);
+        let mut pending = Pending::new(schedule);
+        let ms = |ms: u64| Some(ms * 1_000_000);
+        assert_eq!(pending.first_due(|user| user == 3), ms(40));
+        assert_eq!(pending.first_due(|user| user >= 3), ms(40));
+        assert_eq!(pending.first_due(|_| false), None);
+        assert_eq!((pending.pop().user_index, pending.next().user_index), (0, 1));
+        assert_eq!(pending.first_due(|user| user == 0), ms(60));
     }
 
     #[test]

@@ -1,16 +1,24 @@
 //! A child's side of the control plane: hello, heartbeats, log lines, the time for telemetry.
 //!
+//! Telemetry is due at fixed moments of the clock that all processes share, shifted a little by
+//! role: what users saw in a second reaches the director before the issuer ends that second, and
+//! many processes do not wake at once.
+//!
 //! Heartbeats come from the role's own event loop, so a loop that hangs falls silent. Log lines
 //! are kept in a bounded queue until the loop sends them; what does not fit is counted.
 
 use std::collections::VecDeque;
 use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
 
 use super::links::{LinkId, Links};
-use crate::clock::Time;
+use crate::clock::{Time, nanos};
 use crate::limits;
-use crate::net::message::{ChildToSupervisor, Failure, Heartbeat, Hello, LogLine};
+use crate::net::message::{ChildToSupervisor, Failure, Heartbeat, Hello, LogLine, MetricsDelta};
 use crate::net::wire::Message;
+use crate::perf::facade;
+use crate::perf::histogram::InvalidHistogram;
+use crate::perf::metrics::{Metrics, Value};
 
 /// A child's link to its supervisor.
 #[derive(Debug)]
@@ -18,7 +26,30 @@ pub struct Control {
     link: LinkId,
     heartbeat_at: Time,
     telemetry_at: Time,
-    latencies_at: Time,
+    phase: Duration,
+    /// Histograms are due and could not be sent.
+    owes_latencies: bool,
+    metrics: Metrics,
+}
+
+/// When telemetry is due within its interval, for each role.
+pub(super) mod phase {
+    use std::time::Duration;
+
+    /// User processes are spread over this time.
+    const USERS_SPREAD_MS: u64 = 150;
+
+    /// Returns the phase of a user process.
+    pub(in super::super) fn user(number: u16) -> Duration {
+        Duration::from_millis(u64::from(number) * 7 % USERS_SPREAD_MS)
+    }
+
+    /// The users manager passes on what user processes said.
+    pub(in super::super) const MANAGER: Duration = Duration::from_millis(175);
+    /// Workers.
+    pub(in super::super) const WORKER: Duration = Duration::from_millis(100);
+    /// The issuer ends the second.
+    pub(in super::super) const ISSUER: Duration = Duration::from_millis(200);
 }
 
 /// Which telemetry is due.
@@ -31,11 +62,18 @@ pub struct Due {
 }
 
 impl Control {
-    /// Says hello on `link`.
-    pub fn greet(link: LinkId, number: u16, links: &mut Links) -> Self {
+    /// Says hello on `link`. Telemetry is due `phase` after each border of its interval.
+    pub fn greet(link: LinkId, number: u16, phase: Duration, links: &mut Links) -> Self {
         let hello = Hello { number, pid: std::process::id() };
         links.send(link, &ChildToSupervisor::Hello(hello));
-        Self { link, heartbeat_at: Time::ZERO, telemetry_at: Time::ZERO, latencies_at: Time::ZERO }
+        Self {
+            link,
+            heartbeat_at: Time::ZERO,
+            telemetry_at: Time::ZERO,
+            phase,
+            owes_latencies: false,
+            metrics: Metrics::default(),
+        }
     }
 
     /// Returns the link to the supervisor.
@@ -57,18 +95,47 @@ impl Control {
             let heartbeat = Heartbeat { at: now };
             links.send(self.link, &ChildToSupervisor::Heartbeat(heartbeat));
         }
+        if facade::is_filling() {
+            facade::drain(&mut self.metrics);
+        }
         if self.telemetry_at > now {
             return Due { totals: false, latencies: false };
         }
-        self.telemetry_at = now + limits::TELEMETRY_INTERVAL;
+        let last = std::mem::replace(&mut self.telemetry_at, due_after(now, self.phase));
+        self.owes_latencies |= ends_second(last, self.phase);
         if links.is_congested(self.link) {
             return Due { totals: false, latencies: false };
         }
-        let latencies = self.latencies_at <= now;
+        let latencies = std::mem::take(&mut self.owes_latencies);
         if latencies {
-            self.latencies_at = now + limits::LATENCIES_INTERVAL;
+            self.send_metrics(links);
         }
         Due { totals: true, latencies }
+    }
+
+    /// Adds what others recorded to what is sent next.
+    pub fn absorb(&mut self, metrics: &Metrics) {
+        self.metrics.merge(metrics);
+    }
+
+    /// Sends what was recorded since the last time.
+    pub fn send_metrics(&mut self, links: &mut Links) {
+        facade::drain(&mut self.metrics);
+        let mut delta = MetricsDelta { dropped: self.metrics.dropped(), ..MetricsDelta::default() };
+        let mut histograms = Vec::new();
+        for (number, _, value) in self.metrics.iter() {
+            match value {
+                Value::Count(0) => {}
+                Value::Count(by) => delta.counters.push((number, *by)),
+                Value::Values(values) if values.count() == 0 => {}
+                Value::Values(values) => histograms.push((number, values.to_bytes())),
+            }
+        }
+        delta.histograms = histograms.iter().map(|(number, bytes)| (*number, &bytes[..])).collect();
+        if delta != MetricsDelta::default() {
+            links.send(self.link, &ChildToSupervisor::Metrics(delta));
+            self.metrics.clear();
+        }
     }
 
     /// When [`Self::turn`] has something to do.
@@ -81,6 +148,34 @@ impl Control {
         send_log_lines(self.link, links);
         links.send(self.link, &ChildToSupervisor::Failure(Failure { exit, reason }));
     }
+}
+
+/// Adds what a process recorded.
+///
+/// # Errors
+/// [`InvalidHistogram`] if some bytes are no histogram of ours.
+pub fn merge_metrics(into: &mut Metrics, delta: &MetricsDelta<'_>) -> Result<(), InvalidHistogram> {
+    for &(number, by) in &delta.counters {
+        into.count(number, by);
+    }
+    for (number, bytes) in &delta.histograms {
+        into.merge_bytes(*number, bytes)?;
+    }
+    into.drop_recordings(delta.dropped);
+    Ok(())
+}
+
+/// Returns the first moment after `now` at which telemetry is due.
+fn due_after(now: Time, phase: Duration) -> Time {
+    let (interval, phase) = (nanos(limits::TELEMETRY_INTERVAL), nanos(phase));
+    let passed = now.0.saturating_sub(phase) / interval;
+    Time((passed + 1) * interval + phase)
+}
+
+/// Returns whether histograms are due with the telemetry of a moment.
+fn ends_second(due: Time, phase: Duration) -> bool {
+    let since = due.0.saturating_sub(nanos(phase));
+    since.is_multiple_of(nanos(limits::LATENCIES_INTERVAL))
 }
 
 fn send_log_lines(link: LinkId, links: &mut Links) {
@@ -175,6 +270,17 @@ pub fn level_of(number: u8) -> log::Level {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn telemetry_is_due_at_the_same_moments_in_all_processes_of_a_role() {
+        let phase = Duration::from_millis(30);
+        let ms = |ms: u64| Time(ms * 1_000_000);
+        for (now, due) in [(0, 280), (29, 280), (30, 280), (279, 280), (280, 530), (1030, 1280)] {
+            assert_eq!(due_after(ms(now), phase), ms(due), "after {now} ms");
+        }
+        assert!(ends_second(ms(2030), phase) && !ends_second(ms(2280), phase));
+        assert!(ends_second(Time::ZERO, phase), "the first word has histograms");
+    }
 
     #[test]
     fn lines_beyond_the_bound_are_counted_and_said() {

@@ -20,6 +20,7 @@ use crate::net::poller::Poller;
 use crate::net::stream::{self, Fill};
 use crate::net::wire::DecodeError;
 use crate::perf::histogram::InvalidHistogram;
+use crate::{count, timed};
 
 /// What one process does.
 pub trait Role {
@@ -162,13 +163,7 @@ impl EventLoop {
             let deadline = role.deadline().min(self.accept_at);
             let busy = again || !self.links.to_read.is_empty();
             self.poller.wait(deadline, busy, &mut events)?;
-            self.take_events(&events, role);
-            self.read_ready(role);
-            let next = role.turn(self.clock.now(), &mut self.links);
-            self.grant_wishes(role);
-            self.flush_dirty(role);
-            self.close_closing();
-            match next {
+            match timed!(LOOP_TURN, self.turn(&events, role)) {
                 Next::Wait => again = false,
                 Next::Again => again = true,
                 Next::Exit(code) => {
@@ -177,6 +172,16 @@ impl EventLoop {
                 }
             }
         }
+    }
+
+    fn turn(&mut self, events: &Events, role: &mut impl Role) -> Next {
+        self.take_events(events, role);
+        self.read_ready(role);
+        let next = role.turn(self.clock.now(), &mut self.links);
+        self.grant_wishes(role);
+        self.flush_dirty(role);
+        self.close_closing();
+        next
     }
 
     fn take_events(&mut self, events: &Events, role: &mut impl Role) {
@@ -400,14 +405,18 @@ fn feed(
     now: Time,
     links: &mut Links,
 ) -> Result<Fed, Refusal> {
-    loop {
+    let mut frames = 0;
+    let fed = loop {
         let reads = links.get(id).is_some_and(|link| link.is_read);
         if !reads {
-            return Ok(Fed::Stopped);
+            break Fed::Stopped;
         }
         let Some(frame) = inbox.next_frame(payload_max)? else {
-            return Ok(Fed::All);
+            break Fed::All;
         };
+        frames += 1;
         role.frame(id, &frame, now, links)?;
-    }
+    };
+    count!(LOOP_READ_FRAMES, frames);
+    Ok(fed)
 }

@@ -11,7 +11,7 @@ use std::sync::mpsc::{Receiver, TryRecvError, channel};
 
 use mio::Waker;
 
-use super::control::{Control, Due};
+use super::control::{Control, Due, phase};
 use super::event_loop::{Closed, Next, Refusal, Role};
 use super::links::{LinkId, Links};
 use crate::clock::{Clock, SystemClock, Time, sleep_until};
@@ -100,7 +100,7 @@ struct Opened {
 impl IssuerRole {
     /// Returns an issuer that waits for its configuration on `control`.
     pub fn new(control: LinkId, waker: Arc<Waker>, links: &mut Links) -> Self {
-        let control = Control::greet(control, 0, links);
+        let control = Control::greet(control, 0, phase::ISSUER, links);
         Self { control, waker, state: State::Idle, progress: Arc::default(), exit: None }
     }
 
@@ -201,11 +201,13 @@ impl IssuerRole {
             return self.give_up_writing(&error, links);
         }
         let all = Due { totals: true, latencies: true };
-        telemetry::send(&serving, all, &self.control, now, links);
+        telemetry::send(&mut serving, all, &self.control, now, links);
         let mut totals = telemetry::totals(&serving, now);
         match serving.close(now) {
             Ok(stats) => {
                 telemetry::take_log_stats(&mut totals.store, &stats);
+                self.control.send_metrics(links);
+                totals.ends_second = true;
                 self.control.send(&IssuerToDirector::Totals(totals), links);
                 self.exit = Some(0);
             }

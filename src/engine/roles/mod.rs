@@ -14,6 +14,8 @@ use crate::supervisor::birth::{Rank, become_child};
 use crate::supervisor::signals::{self, Listen};
 use crate::supervisor::spawn::Spawner;
 
+#[cfg(test)]
+mod allocations;
 pub mod control;
 pub mod dial;
 pub mod event_loop;
@@ -23,6 +25,7 @@ pub mod links;
 pub mod notes;
 pub mod repair;
 pub mod staff;
+mod timed;
 pub mod user;
 pub mod users_manager;
 pub mod worker;

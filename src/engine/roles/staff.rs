@@ -9,7 +9,7 @@ use std::collections::VecDeque;
 
 use mio::net::UnixStream;
 
-use super::control::level_of;
+use super::control::{level_of, merge_metrics};
 use super::event_loop::Refusal;
 use super::links::{CONTROL_LIMITS, LinkId, Links, PerLink};
 use crate::clock::Time;
@@ -17,6 +17,7 @@ use crate::limits;
 use crate::net::frame::Frame;
 use crate::net::message::{ChildToSupervisor, FIRST_ROLE_KIND, LogLine};
 use crate::net::wire::Message;
+use crate::perf::Metrics;
 use crate::supervisor::Pid;
 use crate::supervisor::child::{Effect, Input};
 use crate::supervisor::exit::Lethal;
@@ -42,6 +43,7 @@ pub struct Staff {
     slots: PerLink<u16>,
     desks: BTreeMap<u16, Desk>,
     events: VecDeque<Event>,
+    metrics: Metrics,
     ticked_at: Time,
 }
 
@@ -93,6 +95,7 @@ impl Staff {
             slots: PerLink::default(),
             desks: BTreeMap::new(),
             events: VecDeque::new(),
+            metrics: Metrics::default(),
             ticked_at: Time::ZERO,
         }
     }
@@ -159,6 +162,7 @@ impl Staff {
             }
             ChildToSupervisor::Hello(_) | ChildToSupervisor::Heartbeat(_) => {}
             ChildToSupervisor::Log(line) => self.log(slot, &line),
+            ChildToSupervisor::Metrics(delta) => merge_metrics(&mut self.metrics, &delta)?,
             ChildToSupervisor::Failure(failure) => {
                 let reason = failure.reason.to_owned();
                 self.desk(slot).note.clone_from(&reason);
@@ -166,6 +170,12 @@ impl Staff {
             }
         }
         Ok(true)
+    }
+
+    /// Gives away what the processes recorded of their own work since the last time.
+    pub fn take_metrics(&mut self, mut take: impl FnMut(&Metrics)) {
+        take(&self.metrics);
+        self.metrics.clear();
     }
 
     /// Takes note that a slot's process serves.

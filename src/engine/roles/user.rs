@@ -12,25 +12,26 @@ use std::time::Duration;
 
 use foldhash::fast::FixedState;
 
-use super::control::{Control, Due};
+use super::control::{Control, Due, phase};
 use super::dial::Dial;
 use super::event_loop::{Closed, Next, Refusal, Role};
 use super::links::{LinkId, Links};
 use super::notes::{AckLog, Note, NoteFile};
+use super::timed::Timed;
 use crate::clock::{Time, nanos};
 use crate::config::scenario::{LoadModel, OnOverrun};
 use crate::config::{self, Scenario};
+use crate::count;
 use crate::ids::{LoadId, ServiceId, TicketId, Token, UserId};
 use crate::limits;
 use crate::net::connection::ConnectionLimits;
 use crate::net::frame::Frame;
 use crate::net::message::{
     Ask, Attach, IssuerToUser, Join, ManagerToUser, PeerRole, Signal, UserToIssuer, UserToManager,
-    UsersConfig, UsersLatencies, UsersTotals,
+    UsersConfig, UsersTotals,
 };
 use crate::net::wire::Message;
-use crate::perf::Histogram;
-use crate::population::arrivals::{Arrival, Schedule};
+use crate::population::arrivals::Pending;
 use crate::population::workload::{UserDraws, Workload};
 use crate::scheduler::record::Outcome;
 use crate::timeline::Timeline;
@@ -40,6 +41,7 @@ pub struct UserRole {
     number: u16,
     control: Control,
     crowd: Option<Crowd>,
+    is_stopping: bool,
     exit: Option<u8>,
 }
 
@@ -57,8 +59,10 @@ struct Crowd {
     asks: HashMap<Token, Asked, FixedState>,
     unsent: VecDeque<Token>,
     totals: UsersTotals,
-    response: Histogram,
-    lag: Histogram,
+    /// What was timed since it was last told, of measured requests...
+    fresh: Timed,
+    /// ...and of those of the warm-up.
+    outside: Timed,
     acks: Option<AckLog>,
     notes: Option<NoteFile>,
     is_announced: bool,
@@ -70,8 +74,16 @@ struct LoadState {
     users_at_start: u32,
     /// An arrival that can't be sent when it is due is dropped, not sent late.
     drops: bool,
-    /// The arrivals of an open load, and the one that is next.
-    open: Option<(Schedule, Arrival)>,
+    /// The arrivals of an open load.
+    open: Option<Open>,
+}
+
+/// The arrivals of an open load.
+struct Open {
+    pending: Pending,
+    /// When the first of a user that is hosted here is due, in nanoseconds of office time;
+    /// `None` is to be found out.
+    wake_ns: Option<u64>,
 }
 
 struct User {
@@ -107,16 +119,11 @@ struct Asked {
 impl UserRole {
     /// Returns a user process that waits for its configuration on `control`.
     pub fn new(number: u16, control: LinkId, links: &mut Links) -> Self {
-        let control = Control::greet(control, number, links);
-        Self { number, control, crowd: None, exit: None }
+        let control = Control::greet(control, number, phase::user(number), links);
+        Self { number, control, crowd: None, is_stopping: false, exit: None }
     }
 
-    fn on_control(
-        &mut self,
-        frame: &Frame<'_>,
-        now: Time,
-        links: &mut Links,
-    ) -> Result<(), Refusal> {
+    fn on_control(&mut self, frame: &Frame<'_>, links: &mut Links) -> Result<(), Refusal> {
         match ManagerToUser::decode(frame.kind, frame.payload)? {
             ManagerToUser::Configure(config) => self.configure(config, links),
             ManagerToUser::Timeline(line) => {
@@ -129,10 +136,7 @@ impl UserRole {
                     crowd.host(&hosted.users, links);
                 }
             }
-            ManagerToUser::Stop(_) => {
-                self.report(Due { totals: true, latencies: true }, now, links);
-                self.exit = Some(0);
-            }
+            ManagerToUser::Stop(_) => self.is_stopping = true,
         }
         Ok(())
     }
@@ -164,9 +168,11 @@ impl UserRole {
             self.control.send(&UserToManager::Totals(crowd.totals), links);
         }
         if due.latencies {
-            let (response, lag) = (crowd.response.to_bytes(), crowd.lag.to_bytes());
-            let latencies = UsersLatencies { response: &response, lag: &lag };
-            self.control.send(&UserToManager::Latencies(latencies), links);
+            for (is_measured, timed) in [(true, &mut crowd.fresh), (false, &mut crowd.outside)] {
+                timed.tell(is_measured, |latencies| {
+                    self.control.send(&UserToManager::Latencies(latencies), links);
+                });
+            }
         }
     }
 }
@@ -180,7 +186,7 @@ impl Role for UserRole {
         links: &mut Links,
     ) -> Result<(), Refusal> {
         if link == self.control.link() {
-            return self.on_control(frame, now, links);
+            return self.on_control(frame, links);
         }
         match &mut self.crowd {
             Some(crowd) if crowd.dial.is(link) => crowd.on_issuer(frame, now, links),
@@ -201,7 +207,13 @@ impl Role for UserRole {
             crowd.turn(now, links);
         }
         let due = self.control.turn(now, links);
-        self.report(due, now, links);
+        // What the issuer said before is read by now and counts.
+        let all = Due { totals: true, latencies: true };
+        self.report(if self.is_stopping { all } else { due }, now, links);
+        if self.is_stopping {
+            self.control.send_metrics(links);
+            self.exit = Some(0);
+        }
         self.exit.map_or(Next::Wait, Next::Exit)
     }
 
@@ -226,10 +238,9 @@ impl Crowd {
             users_at_start: load.users,
             drops: matches!(load.model, LoadModel::Open { on_overrun: OnOverrun::Drop, .. }),
             open: match load.model {
-                LoadModel::Open { .. } => workload.schedule(id).map(|mut schedule| {
-                    let first = schedule.next_arrival();
-                    (schedule, first)
-                }),
+                LoadModel::Open { .. } => workload
+                    .schedule(id)
+                    .map(|schedule| Open { pending: Pending::new(schedule), wake_ns: None }),
                 LoadModel::Closed { .. } => None,
             },
         });
@@ -244,8 +255,8 @@ impl Crowd {
             asks: HashMap::default(),
             unsent: VecDeque::new(),
             totals: UsersTotals::default(),
-            response: Histogram::default(),
-            lag: Histogram::default(),
+            fresh: Timed::default(),
+            outside: Timed::default(),
             acks: config.ack_log.as_deref().map(AckLog::open).transpose()?,
             notes: config
                 .notes_dir
@@ -259,6 +270,9 @@ impl Crowd {
     /// Hosts exactly these users. One that leaves is still told how its tickets end.
     fn host(&mut self, users: &[UserId], links: &mut Links) {
         self.users.retain(|user, _| users.binary_search(user).is_ok());
+        for open in self.loads.iter_mut().filter_map(|load| load.open.as_mut()) {
+            open.wake_ns = None;
+        }
         for &user in users {
             if self.users.contains_key(&user) {
                 continue;
@@ -366,8 +380,8 @@ impl Crowd {
         let Some(asked) = self.asks.remove(&token) else {
             return;
         };
-        if matches!(end, Some((_, Outcome::Served))) && self.line.is_measured(asked.submitted) {
-            self.response.record(now.since(asked.scheduled));
+        if matches!(end, Some((_, Outcome::Served))) {
+            self.timed(asked.submitted).response.record(now.since(asked.scheduled));
         }
         if let Some(notes) = &mut self.notes {
             notes.push(&Note {
@@ -386,9 +400,14 @@ impl Crowd {
         }
     }
 
+    /// Returns where the latencies of a request belong that was sent at some moment.
+    fn timed(&mut self, submitted: Time) -> &mut Timed {
+        if self.line.is_measured(submitted) { &mut self.fresh } else { &mut self.outside }
+    }
+
     fn turn(&mut self, now: Time, links: &mut Links) {
         self.dial.turn(now, links);
-        if !self.line.is_paused() {
+        if self.line.opened_at <= now && !self.line.is_paused() {
             let office_ns = nanos(self.line.office_time(now));
             let end_ns = self.line.arrivals.map_or(u64::MAX, nanos);
             self.ask_closed(office_ns, end_ns);
@@ -397,6 +416,7 @@ impl Crowd {
                 self.unsent.is_empty() && link.is_some_and(|link| !links.is_congested(link));
             self.ask_open(office_ns, end_ns, can_send);
         }
+        self.find_wakes();
         self.send_unsent(now, links);
         if let Some(acks) = &mut self.acks {
             acks.write();
@@ -428,16 +448,30 @@ impl Crowd {
             if hosted.any(|(_, user)| user.next_seq.is_none()) {
                 continue;
             }
-            while let Some((schedule, next)) = &mut self.loads[usize::from(load.0)].open
-                && next.offset_ns <= office_ns.min(end_ns.saturating_sub(1))
+            while let Some(open) = &mut self.loads[usize::from(load.0)].open
+                && open.pending.next().offset_ns <= office_ns.min(end_ns.saturating_sub(1))
             {
-                let due = std::mem::replace(next, schedule.next_arrival());
+                let due = open.pending.pop();
+                open.wake_ns = None;
                 let user = UserId::new(load, due.user_index);
                 let next_seq = self.users.get(&user).and_then(|user| user.next_seq);
                 if next_seq.is_some_and(|next_seq| next_seq <= due.seq) {
                     let is_dropped = !can_send && self.loads[usize::from(load.0)].drops;
                     self.ask(Token { user, seq: due.seq }, due.offset_ns, is_dropped);
                 }
+            }
+        }
+    }
+
+    /// Finds out when the next arrival of somebody who is hosted here is due.
+    fn find_wakes(&mut self) {
+        let Self { loads, users, .. } = self;
+        for (load, state) in (0..).map(LoadId).zip(loads) {
+            if let Some(open) = &mut state.open
+                && open.wake_ns.is_none()
+            {
+                let is_here = |index| users.contains_key(&UserId::new(load, index));
+                open.wake_ns = open.pending.first_due(is_here).or(Some(u64::MAX));
             }
         }
     }
@@ -475,12 +509,14 @@ impl Crowd {
             let Some(asked) = self.asks.get_mut(&token) else {
                 continue;
             };
-            if !asked.submitted.is_set() {
+            if asked.submitted.is_set() {
+                count!(USER_RESEND, 1);
+            } else {
                 asked.submitted = now;
                 self.totals.submitted += 1;
-                if self.line.is_measured(now) {
-                    self.lag.record(now.since(asked.scheduled));
-                }
+                let is_measured = self.line.is_measured(now);
+                let timed = if is_measured { &mut self.fresh } else { &mut self.outside };
+                timed.lag.record(now.since(asked.scheduled));
             }
             let ask = Ask {
                 user: token.user,
@@ -504,7 +540,7 @@ impl Crowd {
     fn deadline(&self) -> Time {
         let closed = self.thinking.peek().map(|&Reverse((due, _))| due);
         let open = self.loads.iter().filter_map(|load| load.open.as_ref());
-        let open = open.map(|(_, next)| next.offset_ns).min();
+        let open = open.filter_map(|open| open.wake_ns).min();
         let due = closed.into_iter().chain(open).min().unwrap_or(u64::MAX);
         let end_ns = self.line.arrivals.map_or(u64::MAX, nanos);
         let next =

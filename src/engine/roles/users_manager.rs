@@ -5,10 +5,11 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::control::{Control, Due};
+use super::control::{Control, Due, phase};
 use super::event_loop::{Closed, Next, Refusal, Role};
 use super::links::{LinkId, Links};
 use super::staff::{Event, Kind, Staff};
+use super::timed::Timed;
 use crate::clock::Time;
 use crate::config;
 use crate::ids::{UserId, UserProcessId};
@@ -16,10 +17,9 @@ use crate::limits;
 use crate::net::frame::Frame;
 use crate::net::message::{
     DirectorToManager, HostedUsers, ManagerToDirector, ManagerToUser, Population, Signal,
-    UserProcess, UserToManager, UsersConfig, UsersLatencies, UsersTotals,
+    UserProcess, UserToManager, UsersConfig, UsersTotals,
 };
 use crate::net::wire::Message;
-use crate::perf::Histogram;
 use crate::population::planner::Planner;
 use crate::supervisor::child::Input;
 use crate::supervisor::pace::Pace;
@@ -42,17 +42,12 @@ struct Office {
     planner: Planner,
     /// The users of each process that is wanted.
     hosted: BTreeMap<u16, Vec<UserId>>,
-    reports: BTreeMap<u16, Report>,
+    /// What each process has counted in its present life.
+    counted: BTreeMap<u16, UsersTotals>,
     /// What processes counted that have ended.
-    past: Report,
-}
-
-/// What one user process counted and timed in its present life.
-#[derive(Clone, Debug, Default)]
-struct Report {
-    totals: UsersTotals,
-    response: Histogram,
-    lag: Histogram,
+    past: UsersTotals,
+    /// What was timed since it was last passed on, of measured requests and of others.
+    timed: [Timed; 2],
 }
 
 const KIND: Kind = Kind {
@@ -66,7 +61,7 @@ const KIND: Kind = Kind {
 impl UsersManagerRole {
     /// Returns a manager that waits for its configuration on `control`.
     pub fn new(control: LinkId, spawner: Spawner, links: &mut Links) -> Self {
-        let control = Control::greet(control, 0, links);
+        let control = Control::greet(control, 0, phase::MANAGER, links);
         Self {
             control,
             spawner,
@@ -113,8 +108,9 @@ impl UsersManagerRole {
                     planner: Planner::new(scenario.users.max_processes),
                     config,
                     hosted: BTreeMap::new(),
-                    reports: BTreeMap::new(),
-                    past: Report::default(),
+                    counted: BTreeMap::new(),
+                    past: UsersTotals::default(),
+                    timed: Default::default(),
                 });
                 self.control.send(&ManagerToDirector::Ready(Signal { at: now }), links);
             }
@@ -159,13 +155,13 @@ impl UsersManagerRole {
         let Some(office) = &mut self.office else {
             return Ok(());
         };
-        let report = office.reports.entry(slot).or_default();
         match UserToManager::decode(frame.kind, frame.payload)? {
             UserToManager::Ready(_) => self.staff.ready(slot, now),
-            UserToManager::Totals(totals) => report.totals = totals,
+            UserToManager::Totals(totals) => {
+                office.counted.insert(slot, totals);
+            }
             UserToManager::Latencies(latencies) => {
-                report.response = Histogram::from_bytes(latencies.response)?;
-                report.lag = Histogram::from_bytes(latencies.lag)?;
+                office.timed[usize::from(!latencies.is_measured)].merge(&latencies)?;
             }
         }
         Ok(())
@@ -193,18 +189,24 @@ impl UsersManagerRole {
     }
 
     fn report(&mut self, due: Due, links: &mut Links) {
+        if due.latencies {
+            self.staff.take_metrics(|metrics| self.control.absorb(metrics));
+        }
+        let Some(office) = &mut self.office else { return };
+        if due.latencies {
+            for (is_measured, timed) in [true, false].into_iter().zip(&mut office.timed) {
+                timed.tell(is_measured, |latencies| {
+                    self.control.send(&ManagerToDirector::Latencies(latencies), links);
+                });
+            }
+            self.staff.read_stderr_of_all();
+        }
         let Some(office) = &self.office else { return };
         if due.totals {
             let totals = ManagerToDirector::Totals(office.totals());
             self.control.send(&totals, links);
             let population = ManagerToDirector::Population(self.population(office));
             self.control.send(&population, links);
-        }
-        if due.latencies {
-            let (response, lag) = office.latencies();
-            let latencies = UsersLatencies { response: &response.to_bytes(), lag: &lag.to_bytes() };
-            self.control.send(&ManagerToDirector::Latencies(latencies), links);
-            self.staff.read_stderr_of_all();
         }
     }
 
@@ -227,7 +229,7 @@ impl UsersManagerRole {
                 state: phase.code(),
                 restarts: child.restarts(),
                 hosted,
-                served: office.reports.get(&slot).map_or(0, |report| report.totals.served),
+                served: office.counted.get(&slot).map_or(0, |totals| totals.served),
                 note: self.staff.note(slot).to_owned(),
             });
         }
@@ -270,6 +272,7 @@ impl Role for UsersManagerRole {
         let all = Due { totals: true, latencies: true };
         self.report(if has_ended { all } else { due }, links);
         if has_ended {
+            self.control.send_metrics(links);
             self.exit = Some(0);
         }
         self.exit.map_or(Next::Wait, Next::Exit)
@@ -283,32 +286,16 @@ impl Role for UsersManagerRole {
 impl Office {
     /// Keeps what a process counted in the life that is over.
     fn bury(&mut self, slot: u16) {
-        if let Some(report) = self.reports.remove(&slot) {
-            self.past.add(&report);
+        if let Some(totals) = self.counted.remove(&slot) {
+            self.past.add(&totals);
         }
     }
 
     fn totals(&self) -> UsersTotals {
-        let mut all = self.past.totals.without_digest();
-        for report in self.reports.values() {
-            all.add(&report.totals);
+        let mut all = self.past.without_digest();
+        for totals in self.counted.values() {
+            all.add(totals);
         }
         all
-    }
-
-    fn latencies(&self) -> (Histogram, Histogram) {
-        let mut all = self.past.clone();
-        for report in self.reports.values() {
-            all.add(report);
-        }
-        (all.response, all.lag)
-    }
-}
-
-impl Report {
-    fn add(&mut self, other: &Self) {
-        self.totals.add(&other.totals);
-        self.response.merge(&other.response);
-        self.lag.merge(&other.lag);
     }
 }

@@ -12,12 +12,12 @@ use std::time::Duration;
 
 use mio::Waker;
 
-use super::control::Control;
+use super::control::{Control, phase};
 use super::dial::Dial;
 use super::event_loop::{Closed, Next, Refusal, Role};
 use super::hands::{Hands, Job};
 use super::links::{LinkId, Links};
-use crate::clock::Time;
+use crate::clock::{Time, nanos};
 use crate::config::scenario::Work;
 use crate::config::{self, Scenario};
 use crate::ids::TicketId;
@@ -29,6 +29,7 @@ use crate::net::message::{
     WorkerToDirector, WorkerToIssuer, WorkerTotals,
 };
 use crate::net::wire::Message;
+use crate::observe;
 
 /// The worker process.
 pub struct WorkerRole {
@@ -76,7 +77,7 @@ struct Task {
 impl WorkerRole {
     /// Returns a worker that waits for its configuration on `control`.
     pub fn new(number: u16, control: LinkId, waker: Arc<Waker>, links: &mut Links) -> Self {
-        let control = Control::greet(control, number, links);
+        let control = Control::greet(control, number, phase::WORKER, links);
         Self { number, control, waker, at_work: None, exit: None }
     }
 
@@ -149,6 +150,7 @@ impl Role for WorkerRole {
                 self.control.send(&WorkerToDirector::Totals(at_work.totals), links);
             }
             if has_left {
+                self.control.send_metrics(links);
                 self.exit = Some(0);
             }
         }
@@ -242,6 +244,7 @@ impl AtWork {
             && until <= now
         {
             self.waiting.pop();
+            observe!(WORKER_OVERSHOOT, nanos(now.since(until)));
             self.finish(task, links);
         }
         while let Some(task) = self.hands.next_done() {

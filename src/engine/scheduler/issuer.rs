@@ -13,12 +13,11 @@
 //! Tables are reused, so in steady state nothing is allocated per ticket.
 
 use std::collections::VecDeque;
-use std::time::Duration;
 
 use super::queue::{Handle, Place, Queues};
 use super::record::{Completed, Issued, Outcome, Record};
 use super::state::{self, RunMark};
-use super::stats::{ServiceStats, Stats};
+use super::stats::{CarriedOver, Ended, Presence, Stats, Stay};
 use super::tokens::{Known, Tokens};
 use crate::clock::Time;
 use crate::config::scenario::{Retry, RetryPosition};
@@ -135,6 +134,7 @@ struct Ticket {
     durable: Time,
     started: Time,
     last_started: Time,
+    stay: Stay,
     payload: Vec<u8>,
 }
 
@@ -223,24 +223,19 @@ impl Issuer {
     /// Returns what a restart needs beside the open tickets; see [`super::state`]. All records so
     /// far must be written; `lease` is the last one among them.
     pub fn encode_state(&self, mark: &RunMark, lease: TicketId, now: Time) -> Vec<u8> {
-        let line = self.stats.timeline();
-        let mut services: Vec<(ServiceStats, [u128; 2])> = self
-            .stats
-            .services()
-            .iter()
-            .map(|service| {
-                let integrals = [&service.waiting, &service.in_service];
-                (service.clone(), integrals.map(|average| average.integral_ns(now, line)))
-            })
-            .collect();
-        for ticket in self.tickets.iter().filter(|ticket| ticket.state != State::Free) {
-            let started = if ticket.started.is_set() { ticket.started } else { now };
-            let waited = line.measured(ticket.arrived, started).as_nanos();
-            let served = line.measured(started, now).as_nanos();
-            let (_, integrals) = &mut services[usize::from(ticket.service.0)];
-            if !ticket.is_foreign {
-                integrals[0] = integrals[0].saturating_sub(waited);
-                integrals[1] = integrals[1].saturating_sub(served);
+        let position = self.stats.position(now);
+        // What open tickets contributed is counted again when they are queued again.
+        let mut open = vec![[0_u128; 2]; self.options.services];
+        for ticket in &self.tickets {
+            let presence = match ticket.state {
+                State::Free => continue,
+                State::Waiting => Presence::Waiting,
+                State::InService(_) => Presence::InService,
+                State::Ended { .. } => Presence::Left,
+            };
+            let sums = &mut open[usize::from(ticket.service.0)];
+            for (sum, ns) in sums.iter_mut().zip(ticket.stay.contributed(presence, position)) {
+                *sum += u128::from(ns);
             }
         }
         // The log says that these have ended, though their users are not told yet.
@@ -252,7 +247,8 @@ impl Issuer {
         let next_seqs = self.tokens.next_seqs();
         let mut out = Vec::new();
         let ids = (lease, self.oldest_open());
-        state::encode(&mut out, mark, ids, &services, next_seqs, &finished);
+        let figures = state::Figures { stats: &self.stats, position, open: &open };
+        state::encode(&mut out, mark, ids, &figures, next_seqs, &finished);
         out
     }
 
@@ -266,10 +262,14 @@ impl Issuer {
         self.tokens.next_seq(user)
     }
 
-    /// Takes over what an earlier life of the issuer counted and no log holds; see
-    /// [`Stats::carry_over`].
-    pub fn carry_over(&mut self, staffed_ns: u128, again: (u64, u64), rejected: &[(u64, u64)]) {
-        self.stats.carry_over(staffed_ns, again, rejected);
+    /// Returns the counted and timed figures, to tell them.
+    pub fn stats_mut(&mut self) -> &mut Stats {
+        &mut self.stats
+    }
+
+    /// Takes over what an earlier life of the issuer counted and no log holds.
+    pub fn carry_over(&mut self, carried: &CarriedOver<'_>) {
+        self.stats.carry_over(carried);
     }
 
     /// Takes note of a change of the run's timeline; a pause stops dispatch.
@@ -302,9 +302,8 @@ impl Issuer {
         let place = self.queues.push(service, handle);
         if !is_foreign {
             self.tokens.open(token, handle);
-            self.stats.replay_spans(service, arrived, now, now);
         }
-        self.stats.recover(service, now);
+        let stay = self.stats.recover(service, there_since(arrived, is_foreign), now);
         self.tickets[handle as usize] = Ticket {
             state: State::Waiting,
             id,
@@ -318,6 +317,7 @@ impl Issuer {
             durable: now,
             started: Time::ZERO,
             last_started: Time::ZERO,
+            stay,
             payload,
         };
     }
@@ -367,8 +367,9 @@ impl Issuer {
         let handle = self.take_entry();
         let place = self.queues.push(request.service, handle);
         self.tokens.open(request.token, handle);
-        self.stats.issued(request.service, now, is_delayed);
+        let stay = self.stats.issued(request.service, now, is_delayed);
         let ticket = &mut self.tickets[handle as usize];
+        ticket.stay = stay;
         ticket.state = State::Waiting;
         ticket.id = id;
         ticket.token = request.token;
@@ -435,11 +436,11 @@ impl Issuer {
         let Retry { attempts, position } = self.options.retry;
         let ticket = &mut self.tickets[handle as usize];
         if ticket.attempts >= attempts {
-            self.stats.left(self.tickets[handle as usize].service, now);
+            self.stats.left(ticket.service, &mut ticket.stay, worker, now);
             return self.end(handle, Outcome::Failed, worker, now, effects);
         }
         ticket.state = State::Waiting;
-        self.stats.requeued(ticket.service, now);
+        self.stats.requeued(ticket.service, &mut ticket.stay, worker, now);
         match position {
             RetryPosition::Head => self.queues.put_back(ticket.service, handle, ticket.place),
             RetryPosition::Tail => ticket.place = self.queues.push(ticket.service, handle),
@@ -462,7 +463,7 @@ impl Issuer {
             if !ticket.started.is_set() {
                 ticket.started = now;
             }
-            self.stats.started(ticket.service, now);
+            self.stats.started(ticket.service, &mut ticket.stay, now);
             effects.assign(
                 worker,
                 &Assignment {
@@ -498,7 +499,8 @@ impl Issuer {
         if self.workers.get(usize::from(worker.0)).is_some_and(Option::is_some) {
             self.free_seats.push_back(worker);
         }
-        self.stats.left(self.tickets[handle as usize].service, now);
+        let ticket = &mut self.tickets[handle as usize];
+        self.stats.left(ticket.service, &mut ticket.stay, worker, now);
         self.end(handle, Outcome::Served, worker, now, effects);
         true
     }
@@ -530,8 +532,8 @@ impl Issuer {
         effects.record(&Record::Completed(end));
         let (token, is_foreign) = (ticket.token, ticket.is_foreign);
         if !is_foreign {
-            let demand = Duration::from_nanos(ticket.demand_ns);
-            self.stats.completed(ticket.service, ticket.arrived, demand, &end);
+            let Ticket { service, arrived, demand_ns, .. } = *ticket;
+            self.stats.completed(&Ended { service, user: token.user, arrived, demand_ns }, &end);
         }
         ticket.state = State::Free;
         self.free.push(handle);
@@ -599,10 +601,17 @@ impl Issuer {
             durable: Time::ZERO,
             started: Time::ZERO,
             last_started: Time::ZERO,
+            stay: Stay::default(),
             payload: Vec::new(),
         });
         Handle::try_from(self.tickets.len() - 1).expect("the room bounds the table")
     }
+}
+
+/// Returns since when a ticket counts as there: one of an earlier run since ever, as its times may
+/// be those of another boot.
+pub(super) fn there_since(arrived: Time, is_foreign: bool) -> Time {
+    if is_foreign { Time::ZERO } else { arrived }
 }
 
 #[cfg(test)]

@@ -6,12 +6,11 @@
 //! replayed.
 
 use std::collections::BTreeMap;
-use std::time::Duration;
 
-use super::issuer::{Issuer, OpenTicket, Options};
+use super::issuer::{Issuer, OpenTicket, Options, there_since};
 use super::record::{Completed, Issued, Record, Start};
 use super::state::{self, RunMark};
-use super::stats::Stats;
+use super::stats::{Ended, Stats};
 use super::tokens::Tokens;
 use crate::clock::Time;
 use crate::ids::{Epoch, RunId, ServiceId, TicketId};
@@ -103,15 +102,19 @@ impl Recovery {
         Epoch(self.last_epoch.0 + 1)
     }
 
-    /// Returns what was found, to be compared; without time averages, see [`super::state`].
+    /// Returns what was found, to be compared: all that the log holds, see [`super::state`].
     #[cfg(test)]
     pub(crate) fn found(&self) -> String {
+        let end = self.stats.position(Time::NEVER);
         let service = |stats: &super::stats::ServiceStats| {
-            let latencies = &stats.latencies;
+            let latencies = stats.latencies.whole();
             let latencies =
                 [&latencies.wait, &latencies.service, &latencies.sojourn, &latencies.overhead]
                     .map(crate::perf::Histogram::to_bytes);
-            (stats.totals, stats.measured, stats.delayed, stats.window_completions, latencies)
+            let counts = (stats.totals, stats.measured, stats.delayed, stats.window_completions);
+            // Between the first start and the last of a ticket whose worker died nobody knows.
+            let stays = stats.waiting.integral_ns(end) + stats.in_service.integral_ns(end);
+            (counts, latencies, stays, stats.accepted_waits, stats.wait_means.clone())
         };
         let services: Vec<_> = self.stats.services().iter().map(service).collect();
         let open: Vec<_> = self.open.values().map(|open| (open.id, open.token)).collect();
@@ -178,13 +181,17 @@ impl Recovery {
         let Some(open) = self.open.remove(&end.id) else {
             return;
         };
+        // What an earlier run did is not this one's.
+        if self.first.is_some() {
+            let since = there_since(open.arrived, open.is_foreign);
+            self.stats.replay_stay(open.service, since, end);
+        }
         if open.is_foreign {
             return;
         }
-        let demand = Duration::from_nanos(open.demand_ns);
         self.tokens.finish(open.token, end.id, end.outcome);
-        self.stats.replay_spans(open.service, open.arrived, end.started, end.ended);
-        self.stats.completed(open.service, open.arrived, demand, end);
+        let OpenTicket { service, arrived, demand_ns, token, .. } = open;
+        self.stats.completed(&Ended { service, user: token.user, arrived, demand_ns }, end);
     }
 
     /// A ticket of a scenario with more services than this one has is served as the first kind

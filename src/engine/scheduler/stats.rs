@@ -4,14 +4,20 @@
 //! window*, from the end of warm-up to the end of arrivals without pauses, on which every
 //! published statistic rests. A ticket is measured if it arrived in the window; it is followed
 //! until it ends, however late. Averages over time are exact integrals, updated at every event.
-
-use std::time::Duration;
+//!
+//! Time in the window is a *position*: how much measured time lies before a moment. A span counts
+//! as much as its ends' positions differ, so pauses, warm-up and the end of arrivals need no
+//! further thought.
 
 use super::record::{Completed, Outcome};
-use crate::clock::Time;
-use crate::ids::ServiceId;
-use crate::perf::Histogram;
-use crate::timeline::Timeline;
+use crate::clock::{Time, nanos};
+use crate::ids::{ServiceId, UserId, WorkerId};
+use crate::perf::{BatchMeans, Histogram};
+use crate::timeline::{Timeline, Window};
+
+pub mod fairness;
+
+use fairness::{Jain, UserWaits};
 
 /// The figures of one service.
 #[derive(Clone, Debug, Default)]
@@ -28,8 +34,18 @@ pub struct ServiceStats {
     pub waiting: TimeAverage,
     /// Tickets in service, which is seats busy.
     pub in_service: TimeAverage,
-    /// Latencies of measured tickets that were served.
-    pub latencies: Latencies,
+    /// The same time as that of `waiting`, added up ticket by ticket when each leaves the queue.
+    pub waits_in_window: Waits,
+    /// Measured service time that was lost with workers that died, in nanoseconds.
+    pub lost_ns: u64,
+    /// Waits of measured tickets that have ended, served or not, until their first start.
+    pub accepted_waits: Sum,
+    /// Latencies of served tickets.
+    pub latencies: Timed,
+    /// How sure the mean wait of measured tickets is.
+    pub wait_means: BatchMeans,
+    /// How sure their mean sojourn time is.
+    pub sojourn_means: BatchMeans,
 }
 
 /// Counts of requests and tickets.
@@ -52,8 +68,17 @@ impl Counts {
     }
 }
 
+/// A sum and how many values are in it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Sum {
+    /// The sum, in nanoseconds.
+    pub ns: u128,
+    /// The values.
+    pub count: u64,
+}
+
 /// The latencies of served tickets.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct Latencies {
     /// From arrival to the first start.
     pub wait: Histogram,
@@ -65,59 +90,260 @@ pub struct Latencies {
     pub overhead: Histogram,
 }
 
-/// The exact integral over time of a number that changes in steps.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct TimeAverage {
-    value: u64,
-    since: Time,
-    integral_ns: u128,
-    max: u64,
+impl Latencies {
+    fn all_mut(&mut self) -> [&mut Histogram; 4] {
+        [&mut self.wait, &mut self.service, &mut self.sojourn, &mut self.overhead]
+    }
+
+    /// Adds all that `other` counted.
+    pub fn merge(&mut self, other: &Self) {
+        let others = [&other.wait, &other.service, &other.sojourn, &other.overhead];
+        for (own, other) in self.all_mut().into_iter().zip(others) {
+            own.merge(other);
+        }
+    }
+
+    fn clear(&mut self) {
+        for histogram in self.all_mut() {
+            histogram.clear();
+        }
+    }
 }
 
-impl TimeAverage {
+/// Latencies, of which the newest have not been told yet.
+#[derive(Clone, Debug, Default)]
+pub struct Timed {
+    /// Measured tickets whose end was told.
+    told: Latencies,
+    /// Measured tickets that ended since.
+    fresh: Latencies,
+    /// Tickets that ended since and are not measured: those of the warm-up.
+    outside: Latencies,
+}
+
+impl Timed {
+    /// Returns the latencies of all measured tickets.
+    pub fn whole(&self) -> Latencies {
+        let mut whole = self.told.clone();
+        whole.merge(&self.fresh);
+        whole
+    }
+
+    /// Gives away what has not been told yet: of measured tickets, and of others.
+    pub fn tell(&mut self, mut tell: impl FnMut(bool, &Latencies)) {
+        for (is_measured, latencies) in [(true, &self.fresh), (false, &self.outside)] {
+            if latencies.sojourn.count() > 0 {
+                tell(is_measured, latencies);
+            }
+        }
+        self.told.merge(&self.fresh);
+        self.fresh.clear();
+        self.outside.clear();
+    }
+
+    pub(super) fn restored(told: Latencies) -> Self {
+        Self { told, ..Self::default() }
+    }
+}
+
+/// A moment and where it lies in the window.
+#[derive(Clone, Copy, Debug)]
+pub struct Moment {
+    now: Time,
+    position: u64,
+    is_measured: bool,
+}
+
+/// A number that changes in steps, and the largest that it was in the window.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Level {
+    value: u64,
+    max: u64,
+    max_at: Time,
+}
+
+impl Level {
     /// Returns the present value.
     pub fn value(&self) -> u64 {
         self.value
     }
 
-    /// Returns the largest value inside the window.
-    pub fn max(&self) -> u64 {
-        self.max
+    /// Returns the largest value inside the window and when it was reached.
+    pub fn max(&self) -> (u64, Time) {
+        (self.max, self.max_at)
     }
 
-    /// Returns the integral over the measured part of the time up to `now`, in value x ns.
-    pub fn integral_ns(&self, now: Time, line: &Timeline) -> u128 {
-        let span = line.measured(self.since, now.max(self.since)).as_nanos();
-        self.integral_ns + u128::from(self.value) * span
-    }
-
-    /// Changes the value at `now`.
-    pub fn set(&mut self, value: u64, now: Time, line: &Timeline) {
-        self.integral_ns = self.integral_ns(now, line);
-        self.since = now.max(self.since);
+    fn set(&mut self, value: u64, at: Moment) {
         self.value = value;
-        if value > self.max && line.is_measured(now) {
-            self.max = value;
+        if value > self.max && at.is_measured {
+            (self.max, self.max_at) = (value, at.now);
         }
     }
 
-    fn add(&mut self, now: Time, line: &Timeline) {
-        self.set(self.value + 1, now, line);
+    /// Returns the level of a value that is zero now.
+    pub(super) fn restored((max, max_at): (u64, Time)) -> Self {
+        Self { value: 0, max, max_at }
+    }
+}
+
+/// The exact integral over time of a number that changes in steps.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct TimeAverage {
+    level: Level,
+    since: u64,
+    integral_ns: u128,
+}
+
+impl TimeAverage {
+    /// Returns the value and its maximum.
+    pub fn level(&self) -> Level {
+        self.level
     }
 
-    fn remove(&mut self, now: Time, line: &Timeline) {
-        debug_assert!(self.value > 0, "nothing leaves an empty place");
-        self.set(self.value.saturating_sub(1), now, line);
+    /// Returns the integral over the measured time before a position, in value x ns.
+    pub fn integral_ns(&self, position: u64) -> u128 {
+        let span = position.saturating_sub(self.since);
+        self.integral_ns + u128::from(self.level.value) * u128::from(span)
+    }
+
+    fn set(&mut self, value: u64, at: Moment) {
+        self.integral_ns = self.integral_ns(at.position);
+        self.since = self.since.max(at.position);
+        self.level.set(value, at);
+    }
+
+    fn add(&mut self, at: Moment) {
+        self.set(self.level.value + 1, at);
+    }
+
+    fn remove(&mut self, at: Moment) {
+        debug_assert!(self.level.value > 0, "nothing leaves an empty place");
+        self.set(self.level.value.saturating_sub(1), at);
     }
 
     /// Returns the average of a value that is zero now, from what was integrated before.
-    pub(super) fn restored(integral_ns: u128, max: u64) -> Self {
-        Self { integral_ns, max, ..Self::default() }
+    pub(super) fn restored(integral_ns: u128, max: (u64, Time)) -> Self {
+        Self { level: Level::restored(max), since: 0, integral_ns }
     }
 
     /// Adds what the value would have contributed in a span that is over.
-    pub fn credit(&mut self, span: Duration) {
-        self.integral_ns += span.as_nanos();
+    fn credit(&mut self, span: u64) {
+        self.integral_ns += u128::from(span);
+    }
+}
+
+/// Waits inside the window, ticket by ticket.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Waits {
+    /// Those that are over.
+    over_ns: u128,
+    /// Tickets that wait, and the sum of the positions at which they began.
+    waiting: u64,
+    begun: u128,
+}
+
+impl Waits {
+    /// Returns the sum of all waits up to a position, in nanoseconds.
+    pub fn sum_ns(&self, position: u64) -> u128 {
+        let waiting = u128::from(self.waiting) * u128::from(position);
+        self.over_ns + waiting.saturating_sub(self.begun)
+    }
+
+    fn begin(&mut self, position: u64) {
+        self.waiting += 1;
+        self.begun += u128::from(position);
+    }
+
+    fn end(&mut self, begun: u64, position: u64) {
+        self.waiting = self.waiting.saturating_sub(1);
+        self.begun = self.begun.saturating_sub(u128::from(begun));
+        self.over_ns += u128::from(position.saturating_sub(begun));
+    }
+
+    pub(super) fn restored(over_ns: u128) -> Self {
+        Self { over_ns, ..Self::default() }
+    }
+}
+
+/// Where one ticket has spent its measured time, as the averages count it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Stay {
+    /// The position at which its present wait or service began.
+    since: u64,
+    waited_ns: u64,
+    served_ns: u64,
+}
+
+/// What a ticket is at.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Presence {
+    /// It waits.
+    Waiting,
+    /// It is in service.
+    InService,
+    /// It has left its seat.
+    Left,
+}
+
+impl Stay {
+    /// Returns what the ticket has contributed to the averages of waiting tickets and of tickets
+    /// in service, in nanoseconds.
+    pub fn contributed(&self, presence: Presence, position: u64) -> [u64; 2] {
+        let present = position.saturating_sub(self.since);
+        match presence {
+            Presence::Waiting => [self.waited_ns + present, self.served_ns],
+            Presence::InService => [self.waited_ns, self.served_ns + present],
+            Presence::Left => [self.waited_ns, self.served_ns],
+        }
+    }
+
+    fn end_wait(&mut self, position: u64) {
+        self.waited_ns += position.saturating_sub(self.since);
+        self.since = position;
+    }
+
+    fn end_service(&mut self, position: u64) -> u64 {
+        let span = position.saturating_sub(self.since);
+        self.served_ns += span;
+        self.since = position;
+        span
+    }
+}
+
+/// The figures of all services together that are no sum of theirs.
+#[derive(Clone, Debug, Default)]
+pub struct OfficeStats {
+    /// Tickets waiting.
+    pub waiting: Level,
+    /// Tickets waiting or in service.
+    pub in_system: Level,
+    /// How sure the mean wait of measured tickets is.
+    pub wait_means: BatchMeans,
+    /// How sure their mean sojourn time is.
+    pub sojourn_means: BatchMeans,
+    /// Measured time for which each worker's seats were busy, in nanoseconds, by [`WorkerId`].
+    pub busy_ns: Vec<u64>,
+    /// The mean wait of each user's measured tickets.
+    pub user_waits: UserWaits,
+}
+
+impl OfficeStats {
+    fn busy(&mut self, worker: WorkerId, span: u64) {
+        let index = usize::from(worker.0);
+        if self.busy_ns.len() <= index {
+            self.busy_ns.resize(index + 1, 0);
+        }
+        self.busy_ns[index] += span;
+    }
+
+    /// Returns Jain's index over the workers' busy time.
+    #[expect(clippy::cast_precision_loss, reason = "an index for people")]
+    pub fn workers_fairness(&self) -> Option<f64> {
+        let mut jain = Jain::default();
+        for &busy in &self.busy_ns {
+            jain.replace(None, busy as f64);
+        }
+        jain.index()
     }
 }
 
@@ -125,7 +351,9 @@ impl TimeAverage {
 #[derive(Clone, Debug)]
 pub struct Stats {
     line: Timeline,
+    window: Window,
     services: Vec<ServiceStats>,
+    office: OfficeStats,
     /// Seats of workers that are there.
     staffed: TimeAverage,
     /// Tickets that were open when the issuer started and were queued again.
@@ -134,12 +362,29 @@ pub struct Stats {
     pub redelivered: u64,
 }
 
+/// What an earlier life of the issuer counted and no log holds.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct CarriedOver<'a> {
+    /// The integral of staffed seats, in nanoseconds.
+    pub staffed_ns: u128,
+    /// Tickets that were queued again at starts.
+    pub recovered: u64,
+    /// Tickets that were handed out again.
+    pub redelivered: u64,
+    /// Service time of each service that was lost, in nanoseconds.
+    pub lost_ns: &'a [u64],
+    /// Rejected requests of each service: all, and measured ones.
+    pub rejected: &'a [(u64, u64)],
+}
+
 impl Stats {
     /// Returns empty figures for `services` services.
     pub fn new(services: usize) -> Self {
         Self {
             line: Timeline::default(),
+            window: Window::default(),
             services: vec![ServiceStats::default(); services],
+            office: OfficeStats::default(),
             staffed: TimeAverage::default(),
             recovered: 0,
             redelivered: 0,
@@ -153,14 +398,21 @@ impl Stats {
 
     /// Takes note of a change of the run's timeline.
     pub fn set_timeline(&mut self, line: Timeline) {
+        self.window = line.window();
         self.line = line;
     }
 
     /// Takes over the figures of a state that was kept.
-    pub(super) fn restore(&mut self, services: Vec<ServiceStats>) {
+    pub(super) fn restore(&mut self, services: Vec<ServiceStats>, office: OfficeStats) {
         for (own, kept) in self.services.iter_mut().zip(services) {
             *own = kept;
         }
+        self.office = office;
+    }
+
+    /// Returns how much measured time lies before a moment, in nanoseconds.
+    pub fn position(&self, now: Time) -> u64 {
+        self.window.position(now)
     }
 
     /// Returns the figures, one entry per service, by [`ServiceId`].
@@ -168,81 +420,124 @@ impl Stats {
         &self.services
     }
 
+    /// Returns the latencies of each service, to tell them.
+    pub fn latencies_mut(&mut self) -> impl Iterator<Item = &mut Timed> {
+        self.services.iter_mut().map(|service| &mut service.latencies)
+    }
+
+    /// Returns the figures of all services together.
+    pub fn office(&self) -> &OfficeStats {
+        &self.office
+    }
+
     /// Returns the seats of workers that are there.
     pub fn staffed(&self) -> &TimeAverage {
         &self.staffed
     }
 
-    /// Takes over the figures that no log holds from the issuer's earlier life: the integral of
-    /// staffed seats, tickets queued and handed out again, and, per service, rejected requests
-    /// (total, measured).
-    pub fn carry_over(
-        &mut self,
-        staffed_ns: u128,
-        (recovered, redelivered): (u64, u64),
-        rejected: &[(u64, u64)],
-    ) {
-        self.staffed.integral_ns += staffed_ns;
-        self.recovered += recovered;
-        self.redelivered += redelivered;
-        for (service, &(total, measured)) in self.services.iter_mut().zip(rejected) {
+    /// Takes over what the issuer's earlier life counted and no log holds.
+    pub fn carry_over(&mut self, carried: &CarriedOver<'_>) {
+        self.staffed.integral_ns += carried.staffed_ns;
+        self.recovered += carried.recovered;
+        self.redelivered += carried.redelivered;
+        for (service, lost_ns) in self.services.iter_mut().zip(carried.lost_ns) {
+            service.lost_ns += lost_ns;
+        }
+        for (service, &(total, measured)) in self.services.iter_mut().zip(carried.rejected) {
             service.totals.rejected += total;
             service.measured.rejected += measured;
         }
     }
 
+    fn moment(&self, now: Time) -> Moment {
+        let (position, is_measured) = (self.window.position(now), self.window.contains(now));
+        Moment { now, position, is_measured }
+    }
+
+    fn service(&mut self, service: ServiceId) -> &mut ServiceStats {
+        &mut self.services[usize::from(service.0)]
+    }
+
+    /// A ticket joins the queue; its wait counts from position `begun`.
+    fn join(&mut self, service: ServiceId, begun: u64, at: Moment) {
+        let stats = self.service(service);
+        stats.waiting.add(at);
+        stats.waits_in_window.begin(begun);
+        let Level { value, .. } = self.office.waiting;
+        self.office.waiting.set(value + 1, at);
+    }
+
+    fn change_in_system(&mut self, by: i64, at: Moment) {
+        let value = self.office.in_system.value.saturating_add_signed(by);
+        self.office.in_system.set(value, at);
+    }
+
     /// Counts a ticket that arrived at `now` and waits.
-    pub fn issued(&mut self, service: ServiceId, now: Time, is_delayed: bool) {
-        let measured = self.line.is_measured(now);
-        let stats = &mut self.services[usize::from(service.0)];
+    pub fn issued(&mut self, service: ServiceId, now: Time, is_delayed: bool) -> Stay {
+        let at = self.moment(now);
+        let stats = self.service(service);
         stats.totals.issued += 1;
-        if measured {
+        if at.is_measured {
             stats.measured.issued += 1;
             stats.delayed += u64::from(is_delayed);
         }
-        stats.waiting.add(now, &self.line);
+        self.join(service, at.position, at);
+        self.change_in_system(1, at);
+        Stay { since: at.position, ..Stay::default() }
     }
 
     /// Counts a request that found the office full.
     pub fn rejected(&mut self, service: ServiceId, now: Time) {
-        let measured = self.line.is_measured(now);
-        let stats = &mut self.services[usize::from(service.0)];
+        let is_measured = self.window.contains(now);
+        let stats = self.service(service);
         stats.totals.rejected += 1;
-        stats.measured.rejected += u64::from(measured);
+        stats.measured.rejected += u64::from(is_measured);
     }
 
     /// Notes that a waiting ticket got a seat.
-    pub fn started(&mut self, service: ServiceId, now: Time) {
-        let stats = &mut self.services[usize::from(service.0)];
-        stats.waiting.remove(now, &self.line);
-        stats.in_service.add(now, &self.line);
+    pub fn started(&mut self, service: ServiceId, stay: &mut Stay, now: Time) {
+        let at = self.moment(now);
+        let stats = self.service(service);
+        stats.waiting.remove(at);
+        stats.in_service.add(at);
+        stats.waits_in_window.end(stay.since, at.position);
+        stay.end_wait(at.position);
+        let Level { value, .. } = self.office.waiting;
+        self.office.waiting.set(value.saturating_sub(1), at);
     }
 
-    /// Notes that a ticket lost its seat and waits again.
-    pub fn requeued(&mut self, service: ServiceId, now: Time) {
+    /// Notes that a ticket lost its seat with a worker and waits again.
+    pub fn requeued(&mut self, service: ServiceId, stay: &mut Stay, worker: WorkerId, now: Time) {
+        let at = self.moment(now);
+        let span = stay.end_service(at.position);
         self.redelivered += 1;
-        let stats = &mut self.services[usize::from(service.0)];
-        stats.in_service.remove(now, &self.line);
-        stats.waiting.add(now, &self.line);
+        self.office.busy(worker, span);
+        let stats = self.service(service);
+        stats.lost_ns += span;
+        stats.in_service.remove(at);
+        self.join(service, at.position, at);
     }
 
     /// Notes that a ticket left its seat for good.
-    pub fn left(&mut self, service: ServiceId, now: Time) {
-        self.services[usize::from(service.0)].in_service.remove(now, &self.line);
+    pub fn left(&mut self, service: ServiceId, stay: &mut Stay, worker: WorkerId, now: Time) {
+        let at = self.moment(now);
+        let span = stay.end_service(at.position);
+        self.office.busy(worker, span);
+        self.service(service).in_service.remove(at);
+        self.change_in_system(-1, at);
     }
 
     /// Counts the end of the life of a ticket of this run.
-    pub fn completed(
-        &mut self,
-        service: ServiceId,
-        arrived: Time,
-        demand: Duration,
-        end: &Completed,
-    ) {
-        let line = &self.line;
-        let stats = &mut self.services[usize::from(service.0)];
-        let is_measured = line.is_measured(arrived);
-        stats.window_completions += u64::from(line.is_measured(end.ended));
+    pub fn completed(&mut self, ticket: &Ended, end: &Completed) {
+        let is_measured = self.window.contains(ticket.arrived);
+        let ended_inside = self.window.contains(end.ended);
+        let stats = &mut self.services[usize::from(ticket.service.0)];
+        stats.window_completions += u64::from(ended_inside);
+        let wait = end.started.since(ticket.arrived);
+        if is_measured {
+            stats.accepted_waits.ns += wait.as_nanos();
+            stats.accepted_waits.count += 1;
+        }
         match end.outcome {
             Outcome::Served => {
                 stats.totals.served += 1;
@@ -251,54 +546,96 @@ impl Stats {
             Outcome::Failed => {
                 stats.totals.failed += 1;
                 stats.measured.failed += u64::from(is_measured);
+                return;
             }
         }
-        if is_measured && end.outcome == Outcome::Served {
-            let service_time = end.ended.since(end.last_started);
-            stats.latencies.wait.record(end.started.since(arrived));
-            stats.latencies.service.record(service_time);
-            stats.latencies.sojourn.record(end.ended.since(arrived));
-            stats.latencies.overhead.record(service_time.saturating_sub(demand));
+        let Timed { fresh, outside, .. } = &mut stats.latencies;
+        let latencies = if is_measured { fresh } else { outside };
+        let service_time = end.ended.since(end.last_started);
+        let sojourn = end.ended.since(ticket.arrived);
+        let overhead = nanos(service_time).saturating_sub(ticket.demand_ns);
+        latencies.wait.record(wait);
+        latencies.service.record(service_time);
+        latencies.sojourn.record(sojourn);
+        latencies.overhead.record_value(overhead);
+        if is_measured {
+            let (wait, sojourn) = (nanos(wait), nanos(sojourn));
+            stats.wait_means.record(wait);
+            stats.sojourn_means.record(sojourn);
+            self.office.wait_means.record(wait);
+            self.office.sojourn_means.record(sojourn);
+            self.office.user_waits.record(ticket.user, wait);
         }
     }
 
     /// Counts a ticket that the log shows as issued in this run before the issuer's start.
     pub fn replay_issued(&mut self, service: ServiceId, arrived: Time, is_delayed: bool) {
-        let measured = self.line.is_measured(arrived);
-        let stats = &mut self.services[usize::from(service.0)];
+        let is_measured = self.window.contains(arrived);
+        let stats = self.service(service);
         stats.totals.issued += 1;
-        stats.measured.issued += u64::from(measured);
-        stats.delayed += u64::from(measured && is_delayed);
+        stats.measured.issued += u64::from(is_measured);
+        stats.delayed += u64::from(is_measured && is_delayed);
     }
 
-    /// Adds to the time integrals what a ticket that the log shows contributed to them: it
-    /// waited from `arrived` to `started` and was in service from there to `ended`.
-    pub fn replay_spans(&mut self, service: ServiceId, arrived: Time, started: Time, ended: Time) {
-        let (waited, served) =
-            (self.line.measured(arrived, started), self.line.measured(started, ended));
-        let stats = &mut self.services[usize::from(service.0)];
+    /// Adds to the time integrals what a ticket that the log shows as ended contributed to them.
+    /// It was there since `arrived`; a ticket of an earlier run since before the window.
+    ///
+    /// What happened between the first start and the last is not in the log and counts as
+    /// service.
+    pub fn replay_stay(&mut self, service: ServiceId, arrived: Time, end: &Completed) {
+        let position = |moment| self.window.position(moment);
+        let (began, started, ended) =
+            (position(arrived), position(end.started), position(end.ended));
+        let busy = ended.saturating_sub(position(end.last_started));
+        let waited = started.saturating_sub(began);
+        let stats = self.service(service);
         stats.waiting.credit(waited);
-        stats.in_service.credit(served);
+        stats.waits_in_window.over_ns += u128::from(waited);
+        stats.in_service.credit(ended.saturating_sub(started));
+        self.office.busy(end.worker, busy);
     }
 
-    /// Puts a ticket into the queue that was open when the issuer started.
-    pub fn recover(&mut self, service: ServiceId, now: Time) {
+    /// Puts a ticket into the queue that was open when the issuer started. It has waited since
+    /// `arrived`, for what anybody knows now.
+    pub fn recover(&mut self, service: ServiceId, arrived: Time, now: Time) -> Stay {
+        let at = self.moment(now);
+        let begun = self.window.position(arrived).min(at.position);
         self.recovered += 1;
-        self.services[usize::from(service.0)].waiting.add(now, &self.line);
+        self.service(service).waiting.credit(at.position - begun);
+        self.join(service, begun, at);
+        self.change_in_system(1, at);
+        Stay { since: begun, ..Stay::default() }
     }
 
     /// Notes how many seats there are now.
     pub fn set_staffed(&mut self, seats: u64, now: Time) {
-        self.staffed.set(seats, now, &self.line);
+        let at = self.moment(now);
+        self.staffed.set(seats, at);
     }
+}
+
+/// What the figures need to know of a ticket that has ended, beside how it ended.
+#[derive(Clone, Copy, Debug)]
+pub struct Ended {
+    /// The kind of work.
+    pub service: ServiceId,
+    /// Who asked for it.
+    pub user: UserId,
+    /// When it was accepted.
+    pub arrived: Time,
+    /// The work that it brought, in nanoseconds.
+    pub demand_ns: u64,
 }
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
-    use crate::ids::{TicketId, WorkerId};
+    use crate::ids::TicketId;
 
     const COUNTER: ServiceId = ServiceId(0);
+    const WORKER: WorkerId = WorkerId(0);
 
     fn ms(ms: u64) -> Time {
         Time(ms * 1_000_000)
@@ -320,7 +657,7 @@ mod tests {
         Completed {
             id: TicketId(1),
             outcome: Outcome::Served,
-            worker: WorkerId(0),
+            worker: WORKER,
             attempts: 1,
             durable: ms(started),
             started: ms(started),
@@ -329,13 +666,27 @@ mod tests {
         }
     }
 
+    fn ticket(arrived: u64, demand: u64) -> Ended {
+        let demand_ns = demand * 1_000_000;
+        Ended { service: COUNTER, user: UserId(0), arrived: ms(arrived), demand_ns }
+    }
+
     /// One ticket's life, in milliseconds.
     fn live(stats: &mut Stats, arrived: u64, started: u64, ended: u64, demand: u64) {
-        stats.issued(COUNTER, ms(arrived), true);
-        stats.started(COUNTER, ms(started));
-        stats.left(COUNTER, ms(ended));
-        let demand = Duration::from_millis(demand);
-        stats.completed(COUNTER, ms(arrived), demand, &served(started, ended));
+        let mut stay = stats.issued(COUNTER, ms(arrived), true);
+        stats.started(COUNTER, &mut stay, ms(started));
+        stats.left(COUNTER, &mut stay, WORKER, ms(ended));
+        stats.completed(&ticket(arrived, demand), &served(started, ended));
+    }
+
+    fn integrals(stats: &Stats, now: u64) -> [u128; 3] {
+        let (position, counter) = (stats.position(ms(now)), &stats.services()[0]);
+        [
+            counter.waiting.integral_ns(position),
+            counter.in_service.integral_ns(position),
+            counter.waits_in_window.sum_ns(position),
+        ]
+        .map(|ns| ns / 1_000_000)
     }
 
     #[test]
@@ -349,26 +700,75 @@ mod tests {
         assert_eq!((counter.totals.issued, counter.totals.served), (4, 4));
         assert_eq!((counter.measured.issued, counter.measured.served), (2, 2));
         assert_eq!(counter.window_completions, 2);
-        let wait = counter.latencies.wait.spread().unwrap();
+        let latencies = counter.latencies.whole();
+        let wait = latencies.wait.spread().unwrap();
         assert_eq!((wait.mean, counter.delayed), (Duration::from_millis(75), 2));
-        let overhead = counter.latencies.overhead.spread().unwrap();
+        let overhead = latencies.overhead.spread().unwrap();
         assert_eq!(overhead.mean, Duration::from_millis(50));
+        assert_eq!(counter.accepted_waits, Sum { ns: 150_000_000, count: 2 });
+    }
+
+    #[test]
+    fn fresh_latencies_are_told_once_and_those_of_the_warm_up_apart() {
+        let mut stats = stats();
+        live(&mut stats, 1900, 1950, 2100, 100);
+        live(&mut stats, 2200, 2300, 2500, 150);
+        let mut told = Vec::new();
+        for _ in 0..2 {
+            for timed in stats.latencies_mut() {
+                timed.tell(|is_measured, latencies| {
+                    told.push((is_measured, latencies.wait.mean()));
+                });
+            }
+        }
+        assert_eq!(told, [(true, 100_000_000), (false, 50_000_000)]);
+        assert_eq!(stats.services()[0].latencies.whole().wait.count(), 1);
     }
 
     #[test]
     fn integrals_count_only_the_window_and_no_pause() {
         let mut stats = stats();
         stats.set_staffed(2, ms(500));
-        live(&mut stats, 1500, 2500, 4500, 0);
+        let mut stay = stats.issued(COUNTER, ms(1500), true);
+        stats.started(COUNTER, &mut stay, ms(2500));
         let mut line = stats.timeline().clone();
         line.pauses = vec![(ms(3000), ms(3400))];
         line.arrivals = Some(Duration::from_millis(2600));
-        let counter = &stats.services()[0];
-        let ns = |ms: u128| ms * 1_000_000;
-        assert_eq!(counter.waiting.integral_ns(ms(5000), stats.timeline()), ns(500));
-        assert_eq!(counter.in_service.integral_ns(ms(5000), stats.timeline()), ns(1500));
-        assert_eq!(stats.staffed().integral_ns(ms(5000), stats.timeline()), ns(4000));
-        assert_eq!(stats.staffed().integral_ns(ms(5000), &line), ns(3200));
+        stats.set_timeline(line);
+        stats.left(COUNTER, &mut stay, WORKER, ms(4500));
+        assert_eq!(integrals(&stats, 5000), [500, 1100, 500]);
+        let staffed = stats.staffed().integral_ns(stats.position(ms(5000)));
+        assert_eq!(staffed, 3_200_000_000);
+        assert_eq!(stats.office().busy_ns, [1_100_000_000]);
+    }
+
+    #[test]
+    fn the_queues_length_and_the_waits_add_up_to_the_same_while_tickets_wait() {
+        let mut stats = stats();
+        let mut first = stats.issued(COUNTER, ms(1500), true);
+        let mut second = stats.issued(COUNTER, ms(2200), true);
+        stats.started(COUNTER, &mut first, ms(2400));
+        assert_eq!(integrals(&stats, 2600), [400 + 400, 200, 400 + 400]);
+        stats.requeued(COUNTER, &mut first, WORKER, ms(2700));
+        stats.started(COUNTER, &mut second, ms(2800));
+        assert_eq!(integrals(&stats, 3000), [400 + 600 + 300, 300 + 200, 400 + 600 + 300]);
+        assert_eq!((stats.services()[0].lost_ns, stats.redelivered), (300_000_000, 1));
+        let position = stats.position(ms(3000));
+        let of =
+            |stay: Stay, presence| stay.contributed(presence, position).map(|ns| ns / 1_000_000);
+        assert_eq!(of(first, Presence::Waiting), [700, 300]);
+        assert_eq!(of(second, Presence::InService), [600, 200]);
+    }
+
+    #[test]
+    fn the_longest_queue_of_all_services_is_no_sum_of_the_longest() {
+        let mut stats = Stats::new(2);
+        let mut one = stats.issued(ServiceId(0), ms(1), false);
+        stats.started(ServiceId(0), &mut one, ms(2));
+        stats.issued(ServiceId(1), ms(3), false);
+        assert_eq!(stats.office().waiting.max(), (1, ms(1)));
+        assert_eq!(stats.office().in_system.max(), (2, ms(3)));
+        assert_eq!(stats.services()[1].waiting.level().max(), (1, ms(3)));
     }
 
     #[test]
@@ -378,18 +778,26 @@ mod tests {
             [(1900, 1950, 2100), (2200, 2300, 2500), (3900, 4100, 4700)]
         {
             live(&mut lived, arrived, started, ended, 100);
+            let end = served(started, ended);
             replayed.replay_issued(COUNTER, ms(arrived), true);
-            replayed.replay_spans(COUNTER, ms(arrived), ms(started), ms(ended));
-            let demand = Duration::from_millis(100);
-            replayed.completed(COUNTER, ms(arrived), demand, &served(started, ended));
+            replayed.replay_stay(COUNTER, ms(arrived), &end);
+            replayed.completed(&ticket(arrived, 100), &end);
         }
+        assert_eq!(integrals(&lived, 5000), integrals(&replayed, 5000));
         let (a, b) = (&lived.services()[0], &replayed.services()[0]);
         assert_eq!((a.totals, a.measured, a.delayed), (b.totals, b.measured, b.delayed));
         assert_eq!(a.window_completions, b.window_completions);
-        assert_eq!(a.latencies.sojourn, b.latencies.sojourn);
-        for (a, b) in [(a.waiting, b.waiting), (a.in_service, b.in_service)] {
-            let line = lived.timeline();
-            assert_eq!(a.integral_ns(ms(5000), line), b.integral_ns(ms(5000), line));
-        }
+        assert_eq!(a.latencies.whole(), b.latencies.whole());
+        assert_eq!((&a.wait_means, &a.sojourn_means), (&b.wait_means, &b.sojourn_means));
+        assert_eq!(lived.office().busy_ns, replayed.office().busy_ns);
+    }
+
+    #[test]
+    fn a_ticket_that_was_open_at_a_crash_has_waited_since_it_arrived() {
+        let mut stats = stats();
+        let mut stay = stats.recover(COUNTER, ms(2200), ms(2500));
+        assert_eq!(integrals(&stats, 2600), [400, 0, 400]);
+        stats.started(COUNTER, &mut stay, ms(2700));
+        assert_eq!(integrals(&stats, 2800), [500, 100, 500]);
     }
 }

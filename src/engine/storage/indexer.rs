@@ -17,6 +17,7 @@ use super::segment::{Files, read_head};
 use super::{IoOp, LogError};
 use crate::config::scenario::Compression;
 use crate::ids::Lsn;
+use crate::timed;
 
 /// A position up to which LMDB shall know the log. All before it is on the disk.
 #[derive(Clone, Debug)]
@@ -79,7 +80,9 @@ impl Indexer {
     /// Does a job. All that touches old segments is done here, one after another.
     pub(super) fn work(&mut self, job: IndexJob) -> Result<IndexNews, LogError> {
         match job {
-            IndexJob::Advance(advance) => self.advance(advance).map(IndexNews::Advanced),
+            IndexJob::Advance(advance) => {
+                timed!(LOGSTORE_CHECKPOINT, self.advance(advance)).map(IndexNews::Advanced)
+            }
             IndexJob::Pack(first) => {
                 if first < self.checkpoint.first {
                     return Ok(IndexNews::NotPacked);

@@ -12,7 +12,6 @@
 //! LMDB follows behind: now and then the owner is asked for its state, and that goes to LMDB
 //! together with all that was written until then ([`Logstore::wants_checkpoint`]).
 
-use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -31,6 +30,7 @@ use super::{Hands, IoOp, LogError};
 use crate::clock::Time;
 use crate::config::scenario::{Compression, FsyncPolicy};
 use crate::ids::Lsn;
+use crate::{observe, timed};
 
 mod checkpoint;
 mod preamble;
@@ -47,8 +47,6 @@ const MARK_ROOM: u64 = ALIGN + BATCH_HEADER_BYTES as u64;
 const MARK_AFTER: Duration = Duration::from_millis(100);
 /// How long to wait before what the disk refused is tried again.
 const RETRY_AFTER: Duration = Duration::from_secs(1);
-/// Latencies of syncs that wait to be asked for.
-const SYNC_TIMES_MAX: usize = 1024;
 /// Full segments that may wait for the disk; what comes then waits unwritten.
 const SEALING_MAX: usize = 8;
 
@@ -159,7 +157,6 @@ pub struct Logstore {
     is_marked: bool,
     is_failed: bool,
     stats: LogStats,
-    sync_times: VecDeque<Duration>,
     syncer: Helper<SyncJob, Result<Synced, LogError>>,
     maker: Helper<(), Result<Prepared, LogError>>,
     next: NextSegment,
@@ -236,7 +233,6 @@ impl Logstore {
             is_marked: true,
             is_failed: false,
             stats: LogStats { segments, ..LogStats::default() },
-            sync_times: VecDeque::new(),
             syncer,
             maker,
             next: NextSegment::Preparing,
@@ -386,12 +382,14 @@ impl Logstore {
         };
         let bytes = &self.buf[first.start..last.end];
         let offset = end - bytes.len() as u64;
-        self.write_at(bytes, offset)?;
+        timed!(LOGSTORE_WRITE, self.write_at(bytes, offset))?;
+        observe!(LOGSTORE_WRITE_BYTES, bytes.len() as u64);
         let mut records = 0;
         for batch in batches {
             let lsn = self.active.lsn(offset + (batch.start - first.start) as u64);
             let payload = &self.buf[batch.start + BATCH_HEADER_BYTES..batch.end];
             insert_records(&mut self.index, payload, Lsn(lsn.0 + BATCH_HEADER_BYTES as u64));
+            observe!(LOGSTORE_BATCH, u64::from(batch.records));
             records += u64::from(batch.records);
         }
         let batches = batches.len() as u64;

@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
+use std::sync::Arc;
 use std::time::Duration;
 
 use engine::clock::{Clock, SystemClock, sleep_until};
@@ -44,24 +45,22 @@ pub(crate) fn stderr(output: &Output) -> String {
 /// A data directory and the offices that ran in it.
 pub(crate) struct Office {
     dir: TempDir,
-    /// What `XDG_RUNTIME_DIR` is.
-    runtime_dir: PathBuf,
+    /// Where the user's session has its files: what runs, and the usual data directory.
+    session: Arc<TempDir>,
     child: Option<Child>,
 }
 
 impl Office {
     /// Returns an office that does not run yet.
     pub(crate) fn new() -> Self {
-        let dir = tempfile::tempdir().expect("there is room for a directory");
-        let runtime_dir = dir.path().join("runtime");
-        std::fs::create_dir(&runtime_dir).expect("there is room for a directory");
-        Self { dir, runtime_dir, child: None }
+        let dir = || tempfile::tempdir().expect("there is room for a directory");
+        Self { dir: dir(), session: Arc::new(dir()), child: None }
     }
 
     /// Returns an office of the same user's session as another one; all others are alone.
     pub(crate) fn beside(other: &Self) -> Self {
         let mut office = Self::new();
-        office.runtime_dir.clone_from(&other.runtime_dir);
+        office.session = Arc::clone(&other.session);
         office
     }
 
@@ -75,9 +74,9 @@ impl Office {
         self.path("data")
     }
 
-    /// Returns what is `XDG_RUNTIME_DIR` to the office's commands.
-    pub(crate) fn runtime_dir(&self) -> &Path {
-        &self.runtime_dir
+    /// Returns what is `XDG_RUNTIME_DIR` and `XDG_STATE_HOME` to the office's commands.
+    pub(crate) fn session_dir(&self) -> &Path {
+        self.session.path()
     }
 
     /// Writes a scenario file and returns its path.
@@ -87,16 +86,18 @@ impl Office {
         path.display().to_string()
     }
 
-    /// Returns a command in the office's session: with its own runtime and state directories, so
-    /// that tests know nothing of each other, and in its own directory.
+    /// Returns a command in the office's session, of which other tests know nothing, and in the
+    /// office's own directory.
     pub(crate) fn tool(&self, args: &[&str]) -> Command {
-        self.in_session(Command::new(PROGRAM), args)
+        let mut command = Command::new(PROGRAM);
+        command.args(args);
+        self.in_session(command)
     }
 
-    /// Lets another command take part in the office's session.
-    fn in_session(&self, mut command: Command, args: &[&str]) -> Command {
-        command.args(args).stdin(Stdio::null()).current_dir(self.dir.path());
-        command.env("XDG_RUNTIME_DIR", &self.runtime_dir).env("XDG_STATE_HOME", self.path("state"));
+    fn in_session(&self, mut command: Command) -> Command {
+        command.stdin(Stdio::null()).current_dir(self.dir.path());
+        let dir = self.session_dir();
+        command.env("XDG_RUNTIME_DIR", dir).env("XDG_STATE_HOME", dir.join("state"));
         command
     }
 
@@ -112,8 +113,8 @@ impl Office {
 
     /// Lets `command`, which starts the program, run an office headless.
     pub(crate) fn command_of(&self, command: Command, args: &[&str]) -> Command {
-        let mut command = self.in_session(command, &["--headless", "--json", "-q", "--data-dir"]);
-        command.arg(self.data_dir()).args(args);
+        let mut command = self.in_session(command);
+        command.args(["--headless", "--json", "-q", "--data-dir"]).arg(self.data_dir()).args(args);
         command
     }
 

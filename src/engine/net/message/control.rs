@@ -4,9 +4,9 @@ use std::time::Duration;
 
 use super::super::wire::{DecodeError, Reader, Wire};
 use super::{Secret, Signal};
-use crate::clock::{Time, nanos};
+use crate::clock::Time;
 use crate::ids::{Epoch, RunId, ServiceId, UserId, UserProcessId};
-use crate::perf::Spread;
+use crate::perf::Interval;
 use crate::timeline::Timeline;
 
 wire_struct! {
@@ -53,6 +53,20 @@ wire_struct! {
     }
 }
 
+wire_struct! {
+    /// What a process recorded of its own work since it last said so. The numbers are those of
+    /// [`METRICS`](crate::perf::catalog::METRICS); all processes are the same executable.
+    #[derive(Clone, Debug, Default, PartialEq)]
+    pub struct MetricsDelta<'a> {
+        /// Counters that rose, and by how much.
+        pub counters: Vec<(u16, u64)>,
+        /// New values of histograms.
+        pub histograms: Vec<(u16, HistogramBytes<'a>)>,
+        /// Recordings that found no room.
+        pub dropped: u64,
+    }
+}
+
 messages! {
     /// What every child says to its supervisor in the same way. The numbers below
     /// [`FIRST_ROLE_KIND`] are these words' own, whatever the role.
@@ -65,6 +79,8 @@ messages! {
         3 => Log(LogLine<'a>),
         /// It gives up.
         4 => Failure(Failure<'a>),
+        /// What it recorded of its own work.
+        5 => Metrics(MetricsDelta<'a>),
     }
 }
 
@@ -110,6 +126,8 @@ wire_struct! {
         pub recovered: u64,
         /// Tickets handed out again because their worker died.
         pub redelivered: u64,
+        /// Measured service time of each service that was lost with them, in nanoseconds.
+        pub lost_ns: Vec<u64>,
     }
 }
 
@@ -175,6 +193,10 @@ wire_struct! {
     pub struct IssuerTotals {
         /// When the figures were taken.
         pub at: Time,
+        /// The latencies up to here have been told: a second is complete.
+        pub ends_second: bool,
+        /// What is no sum over services.
+        pub office: OfficeTotals,
         /// One entry per service, by [`ServiceId`].
         pub services: Vec<ServiceTotals>,
         /// Tickets that are not finished.
@@ -195,8 +217,38 @@ wire_struct! {
 }
 
 wire_struct! {
-    /// The counts of one service.
+    /// The figures of all services together that are no sum of theirs.
+    #[derive(Clone, Copy, Debug, Default, PartialEq)]
+    pub struct OfficeTotals {
+        /// The most that waited in the measured window.
+        pub waiting_max: Peak,
+        /// The most that were in the system.
+        pub in_system_max: Peak,
+        /// How sure the mean wait is; `None` while there is too little.
+        pub wait: Option<Interval>,
+        /// How sure the mean sojourn time is.
+        pub sojourn: Option<Interval>,
+        /// Jain's index over the workers' busy time; `None` without any.
+        pub workers_fairness: Option<f64>,
+        /// Jain's index over the users' mean waits.
+        pub users_fairness: Option<f64>,
+    }
+}
+
+wire_struct! {
+    /// A largest number.
     #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+    pub struct Peak {
+        /// The number.
+        pub count: u64,
+        /// When it was reached; unset if nothing was measured.
+        pub at: Time,
+    }
+}
+
+wire_struct! {
+    /// The counts of one service.
+    #[derive(Clone, Copy, Debug, Default, PartialEq)]
     pub struct ServiceTotals {
         /// Since the office opened.
         pub totals: TicketCounts,
@@ -209,13 +261,26 @@ wire_struct! {
         /// Tickets waiting now.
         pub waiting: u64,
         /// The most that waited in the measured window.
-        pub waiting_max: u64,
+        pub waiting_max: Peak,
         /// Integral of waiting tickets over the measured time, in ticket nanoseconds.
         pub waiting_ns: u64,
         /// Tickets in service now.
         pub in_service: u64,
         /// Integral of tickets in service over the measured time, in ticket nanoseconds.
         pub in_service_ns: u64,
+        /// Measured service time that was lost with workers that died, in nanoseconds.
+        pub lost_ns: u64,
+        /// Waits inside the window added up ticket by ticket, in nanoseconds: what `waiting_ns`
+        /// must be too.
+        pub waits_ns: u64,
+        /// Waits of measured tickets that have ended until their first start, in nanoseconds.
+        pub accepted_waits_ns: u64,
+        /// How many those are.
+        pub accepted_waits: u64,
+        /// How sure the mean wait is; `None` while there is too little.
+        pub wait: Option<Interval>,
+        /// How sure the mean sojourn time is.
+        pub sojourn: Option<Interval>,
     }
 }
 
@@ -254,8 +319,6 @@ wire_struct! {
         pub syncs: u64,
         /// Bytes written and not known to be on the disk.
         pub unsynced_bytes: u64,
-        /// Latency of a sync; `None` before the first, or with metrics compiled out.
-        pub sync: Option<SpreadNs>,
         /// The index.
         pub index: IndexTotals,
         /// Why the next segment can't be made, if it can't.
@@ -286,31 +349,27 @@ wire_struct! {
     }
 }
 
-wire_struct! {
-    /// Mean, percentiles and maximum of a latency, in nanoseconds.
-    #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-    pub struct SpreadNs {
-        /// Arithmetic mean.
-        pub mean: u64,
-        /// Median.
-        pub p50: u64,
-        /// 90th percentile.
-        pub p90: u64,
-        /// 99th percentile.
-        pub p99: u64,
-        /// 99.9th percentile.
-        pub p999: u64,
-        /// Largest value.
-        pub max: u64,
+wire_enum! {
+    /// Which tickets a latency is of.
+    #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+    pub enum LatencyScope {
+        /// All measured ones that ended before this life of the issuer: its first word.
+        Restored = 0,
+        /// Measured ones that ended since the word before.
+        Measured = 1,
+        /// Others that ended since the word before: those of the warm-up.
+        Outside = 2,
     }
 }
 
 wire_struct! {
-    /// The latencies of one service's measured tickets.
+    /// The latencies of some of one service's tickets.
     #[derive(Clone, Copy, Debug, PartialEq, Eq)]
     pub struct ServiceLatencies<'a> {
         /// Which service.
         pub service: ServiceId,
+        /// Which of its tickets.
+        pub scope: LatencyScope,
         /// From arrival to the first start.
         pub wait: HistogramBytes<'a>,
         /// From the last start to the end.
@@ -501,9 +560,11 @@ wire_struct! {
 }
 
 wire_struct! {
-    /// What users have timed, over measured tickets.
+    /// What users have timed since the word before.
     #[derive(Clone, Copy, Debug, PartialEq, Eq)]
     pub struct UsersLatencies<'a> {
+        /// Whether it was of measured tickets; others are those of the warm-up.
+        pub is_measured: bool,
         /// From the intended issue to the user's knowledge of the end.
         pub response: HistogramBytes<'a>,
         /// From the intended issue to the sending.
@@ -589,29 +650,21 @@ impl UsersTotals {
     }
 }
 
-impl From<Spread> for SpreadNs {
-    fn from(spread: Spread) -> Self {
-        Self {
-            mean: nanos(spread.mean),
-            p50: nanos(spread.p50),
-            p90: nanos(spread.p90),
-            p99: nanos(spread.p99),
-            p999: nanos(spread.p999),
-            max: nanos(spread.max),
-        }
+impl<'a> Wire<'a> for Interval {
+    fn put(&self, out: &mut Vec<u8>) {
+        self.mean_ns.put(out);
+        self.half_width_ns.put(out);
+        self.lag_1.put(out);
+        self.batch_values.put(out);
     }
-}
 
-impl From<SpreadNs> for Spread {
-    fn from(ns: SpreadNs) -> Self {
-        Self {
-            mean: Duration::from_nanos(ns.mean),
-            p50: Duration::from_nanos(ns.p50),
-            p90: Duration::from_nanos(ns.p90),
-            p99: Duration::from_nanos(ns.p99),
-            p999: Duration::from_nanos(ns.p999),
-            max: Duration::from_nanos(ns.max),
-        }
+    fn take(reader: &mut Reader<'a>) -> Result<Self, DecodeError> {
+        Ok(Self {
+            mean_ns: Wire::take(reader)?,
+            half_width_ns: Wire::take(reader)?,
+            lag_1: Wire::take(reader)?,
+            batch_values: Wire::take(reader)?,
+        })
     }
 }
 

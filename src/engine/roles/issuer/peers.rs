@@ -5,6 +5,7 @@ use super::ledger::Tell;
 use super::serving::Serving;
 use crate::clock::Time;
 use crate::config::Scenario;
+use crate::count;
 use crate::ids::{TicketId, Token, UserId, WorkerId};
 use crate::limits;
 use crate::net::connection::ConnectionLimits;
@@ -60,6 +61,7 @@ impl Tell for Telling<'_> {
         if let Some(Some(link)) = self.peers.workers.get(usize::from(worker.0)) {
             let assign = Assign { id, handle, attempt, service, demand_ns, payload };
             self.links.send(*link, &IssuerToWorker::Assign(assign));
+            count!(ISSUER_ASSIGN, 1);
         }
     }
 

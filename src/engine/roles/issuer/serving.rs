@@ -11,21 +11,22 @@ use crate::config::Scenario;
 use crate::ids::Epoch;
 use crate::net::message::{Carry, IndexRebuilt, IssuerConfig, IssuerReady, Secret};
 use crate::net::stream;
-use crate::perf::Meter;
 use crate::roles::event_loop::Next;
 use crate::scheduler::record::Start;
+use crate::scheduler::stats::CarriedOver;
 use crate::storage::{IndexOutcome, LogError, LogStats, Recovered};
 
 /// An issuer with an open log.
 pub(super) struct Serving {
     pub(super) ledger: Ledger,
-    pub(super) sync_times: Meter,
     pub(super) peers: Peers,
     pub(super) bounds: Bounds,
     pub(super) epoch: Epoch,
     pub(super) secret: Secret,
     socket: PathBuf,
     intake: Intake,
+    /// The director knows the latencies of earlier lives.
+    pub(super) has_told: bool,
     /// Requests are read: ids are left to give out, and the log has room.
     pub(super) reads_users: bool,
 }
@@ -55,8 +56,14 @@ impl Serving {
         let start = Start { epoch, run: config.run, wall, boot };
         let mut ledger = Ledger::new(log, recovery, start, now);
         ledger.core.set_timeline(config.timeline);
-        let Carry { staffed_ns, rejected, recovered, redelivered } = &config.carry;
-        ledger.core.carry_over(u128::from(*staffed_ns), (*recovered, *redelivered), rejected);
+        let Carry { staffed_ns, rejected, recovered, redelivered, lost_ns } = &config.carry;
+        ledger.core.carry_over(&CarriedOver {
+            staffed_ns: u128::from(*staffed_ns),
+            recovered: *recovered,
+            redelivered: *redelivered,
+            lost_ns,
+            rejected,
+        });
         let ready = IssuerReady {
             epoch,
             segments: report.segments as u64,
@@ -69,7 +76,7 @@ impl Serving {
         };
         Self {
             ledger,
-            sync_times: Meter::default(),
+            has_told: false,
             peers: Peers::new(scenario.loads.len()),
             bounds: Bounds::of(scenario),
             epoch,
@@ -84,9 +91,6 @@ impl Serving {
     pub(super) fn turn(&mut self, now: Time, links: &mut Links) -> Result<Next, LogError> {
         let (ledger, mut telling) = self.split(links);
         ledger.turn(now, &mut telling)?;
-        while let Some(latency) = self.ledger.log.next_sync_time() {
-            self.sync_times.record(latency);
-        }
         self.open_intake(links);
         self.steer_intake(links);
         self.drop_silent_strangers(now, links);

@@ -6,32 +6,48 @@ use super::serving::Serving;
 use crate::clock::Time;
 use crate::ids::ServiceId;
 use crate::net::message::{
-    IndexTotals, IssuerToDirector, IssuerTotals, ServiceLatencies, ServiceTotals, StoreTotals,
-    TicketCounts,
+    IndexTotals, IssuerToDirector, IssuerTotals, LatencyScope, OfficeTotals, Peak,
+    ServiceLatencies, ServiceTotals, StoreTotals, TicketCounts,
 };
-use crate::scheduler::stats::{Counts, ServiceStats};
+use crate::scheduler::stats::{Counts, Latencies, Level, OfficeStats, ServiceStats};
 use crate::storage::LogStats;
-use crate::timeline::Timeline;
 
 /// Sends the telemetry that is due.
-pub(super) fn send(serving: &Serving, due: Due, control: &Control, now: Time, links: &mut Links) {
-    if due.totals {
-        control.send(&IssuerToDirector::Totals(totals(serving, now)), links);
-    }
+pub(super) fn send(
+    serving: &mut Serving,
+    due: Due,
+    control: &Control,
+    now: Time,
+    links: &mut Links,
+) {
     if due.latencies {
-        for (index, stats) in (0..).zip(serving.ledger.core.stats().services()) {
-            send_latencies(ServiceId(index), stats, control, links);
+        let is_first = !std::mem::replace(&mut serving.has_told, true);
+        for (index, timed) in (0..).zip(serving.ledger.core.stats_mut().latencies_mut()) {
+            let service = ServiceId(index);
+            if is_first {
+                let whole = timed.whole();
+                timed.tell(|_, _| {});
+                send_latencies(service, LatencyScope::Restored, &whole, control, links);
+            }
+            timed.tell(|is_measured, latencies| {
+                let scope =
+                    if is_measured { LatencyScope::Measured } else { LatencyScope::Outside };
+                send_latencies(service, scope, latencies, control, links);
+            });
         }
+    }
+    if due.totals {
+        let totals = IssuerTotals { ends_second: due.latencies, ..totals(serving, now) };
+        control.send(&IssuerToDirector::Totals(totals), links);
     }
 }
 
 /// Returns all that was counted.
 pub(super) fn totals(serving: &Serving, now: Time) -> IssuerTotals {
     let stats = serving.ledger.core.stats();
-    let line = stats.timeline();
+    let position = stats.position(now);
     let log = &serving.ledger.log;
     let mut store = StoreTotals {
-        sync: serving.sync_times.spread().map(Into::into),
         trouble: log.trouble().map(str::to_owned),
         index_trouble: log.index_trouble().map(str::to_owned),
         is_blocked: log.is_blocked(),
@@ -40,15 +56,33 @@ pub(super) fn totals(serving: &Serving, now: Time) -> IssuerTotals {
     take_log_stats(&mut store, &log.stats());
     IssuerTotals {
         at: now,
-        services: stats.services().iter().map(|service| of_service(service, now, line)).collect(),
+        ends_second: false,
+        office: of_office(stats.office()),
+        services: stats.services().iter().map(|service| of_service(service, position)).collect(),
         open: u64::from(serving.ledger.core.open()),
-        staffed: stats.staffed().value(),
-        staffed_ns: saturating(stats.staffed().integral_ns(now, line)),
+        staffed: stats.staffed().level().value(),
+        staffed_ns: saturating(stats.staffed().integral_ns(position)),
         recovered: stats.recovered,
         redelivered: stats.redelivered,
         bad_peers: serving.peers.refused,
         store,
     }
+}
+
+fn of_office(office: &OfficeStats) -> OfficeTotals {
+    OfficeTotals {
+        waiting_max: peak(office.waiting),
+        in_system_max: peak(office.in_system),
+        wait: office.wait_means.interval(),
+        sojourn: office.sojourn_means.interval(),
+        workers_fairness: office.workers_fairness(),
+        users_fairness: office.user_waits.fairness(),
+    }
+}
+
+fn peak(level: Level) -> Peak {
+    let (count, at) = level.max();
+    Peak { count, at }
 }
 
 /// Takes over what the log has counted.
@@ -67,17 +101,23 @@ pub(super) fn take_log_stats(store: &mut StoreTotals, log: &LogStats) {
     };
 }
 
-fn of_service(stats: &ServiceStats, now: Time, line: &Timeline) -> ServiceTotals {
+fn of_service(stats: &ServiceStats, position: u64) -> ServiceTotals {
     ServiceTotals {
         totals: counts(stats.totals),
         measured: counts(stats.measured),
         delayed: stats.delayed,
         window_completions: stats.window_completions,
-        waiting: stats.waiting.value(),
-        waiting_max: stats.waiting.max(),
-        waiting_ns: saturating(stats.waiting.integral_ns(now, line)),
-        in_service: stats.in_service.value(),
-        in_service_ns: saturating(stats.in_service.integral_ns(now, line)),
+        waiting: stats.waiting.level().value(),
+        waiting_max: peak(stats.waiting.level()),
+        waiting_ns: saturating(stats.waiting.integral_ns(position)),
+        in_service: stats.in_service.level().value(),
+        in_service_ns: saturating(stats.in_service.integral_ns(position)),
+        lost_ns: stats.lost_ns,
+        waits_ns: saturating(stats.waits_in_window.sum_ns(position)),
+        accepted_waits_ns: saturating(stats.accepted_waits.ns),
+        accepted_waits: stats.accepted_waits.count,
+        wait: stats.wait_means.interval(),
+        sojourn: stats.sojourn_means.interval(),
     }
 }
 
@@ -85,10 +125,16 @@ fn counts(Counts { issued, rejected, served, failed }: Counts) -> TicketCounts {
     TicketCounts { issued, rejected, served, failed }
 }
 
-fn send_latencies(service: ServiceId, stats: &ServiceStats, control: &Control, links: &mut Links) {
-    let latencies = &stats.latencies;
+fn send_latencies(
+    service: ServiceId,
+    scope: LatencyScope,
+    latencies: &Latencies,
+    control: &Control,
+    links: &mut Links,
+) {
     let latencies = ServiceLatencies {
         service,
+        scope,
         wait: &latencies.wait.to_bytes(),
         service_time: &latencies.service.to_bytes(),
         sojourn: &latencies.sojourn.to_bytes(),

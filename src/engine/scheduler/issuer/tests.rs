@@ -285,7 +285,7 @@ proptest! {
         prop_assert_eq!(ended.len(), ends, "a ticket ends once");
         prop_assert_eq!(issued.len(), ends + issuer.open() as usize);
         let (waiting, in_service) = (issuer.stats().services().iter())
-            .fold((0, 0), |(w, s), service| (w + service.waiting.value(), s + service.in_service.value()));
+            .fold((0, 0), |(w, s), service| (w + service.waiting.level().value(), s + service.in_service.level().value()));
         prop_assert_eq!(waiting, u64::from(issuer.waiting()));
         let pending = issuer.tickets.iter().filter(|t| matches!(t.state, State::Ended { .. })).count();
         prop_assert_eq!(waiting + in_service + pending as u64, u64::from(issuer.open()));

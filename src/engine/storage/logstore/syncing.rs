@@ -1,15 +1,15 @@
 //! What goes to the disk when: syncs of the tail, seals of full segments, heads of new ones.
 
 use std::sync::Arc;
-use std::time::Duration;
 
-use super::{Active, Logstore, SYNC_TIMES_MAX};
-use crate::clock::{Clock, SystemClock, Time};
+use super::{Active, Logstore};
+use crate::clock::Time;
 use crate::ids::Lsn;
 use crate::storage::LogError;
 use crate::storage::dir::DirFile;
 use crate::storage::format::SEGMENT_HEADER_BYTES;
 use crate::storage::segment::{Files, segment_name};
+use crate::timed;
 
 /// What the syncing helper is told.
 pub(super) enum SyncJob {
@@ -28,8 +28,8 @@ pub(super) struct Synced {
 }
 
 enum What {
-    /// What the policy wanted; it took this long.
-    Tail(Duration),
+    /// What the policy wanted.
+    Tail,
     /// The full segment that begins there.
     Segment(Lsn),
     /// The head of a new segment.
@@ -53,9 +53,8 @@ pub(super) fn worker(files: Files) -> impl FnMut(SyncJob) -> Result<Synced, LogE
 fn carry_out(files: &Files, job: SyncJob) -> Result<Synced, LogError> {
     match job {
         SyncJob::Tail { file, first, end } => {
-            let began = SystemClock.now();
-            files.sync_data(&*file, &segment_name(first))?;
-            Ok(Synced { end, what: What::Tail(SystemClock.now().since(began)) })
+            timed!(LOGSTORE_FSYNC, files.sync_data(&*file, &segment_name(first)))?;
+            Ok(Synced { end, what: What::Tail })
         }
         SyncJob::Seal { file, first, bytes } => {
             files.seal(&*file, first, bytes)?;
@@ -76,11 +75,6 @@ impl Logstore {
         self.start_sync(now);
     }
 
-    /// Returns how long a sync took that [`Self::poll`] has collected.
-    pub fn next_sync_time(&mut self) -> Option<Duration> {
-        self.sync_times.pop_front()
-    }
-
     /// Takes note of what the syncing helper has done.
     pub(super) fn note_synced(&mut self, Synced { end, what }: Synced) {
         match what {
@@ -91,12 +85,9 @@ impl Logstore {
                 self.shelf.sealed(first);
                 self.pack(first);
             }
-            What::Tail(latency) => {
+            What::Tail => {
                 self.plan.synced_to(end);
                 self.stats.syncs += 1;
-                if self.sync_times.len() < SYNC_TIMES_MAX {
-                    self.sync_times.push_back(latency);
-                }
             }
         }
     }
