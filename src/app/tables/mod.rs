@@ -12,10 +12,13 @@ use engine::perf::{Histogram, Interval, Spread};
 
 use super::figures::{Figures, Peak, ServiceFigures};
 use super::format;
-use super::history::Second;
 use super::state::{
     AppState, LatencyFigures, MetricRow, MetricValue, RECENT_SPANS, Severity, StoreRow,
 };
+
+mod series;
+
+pub(crate) use series::{second, series_columns};
 
 /// How sure a mean should be, as a share of itself.
 pub(crate) const SURE_ENOUGH: f64 = 0.05;
@@ -550,87 +553,11 @@ fn notices(state: &AppState) -> Table {
     }
 }
 
-/// Returns the columns of [`second`].
-pub(crate) fn series_columns() -> Vec<Column> {
-    columns(&[
-        ("t_s", "t"),
-        ("wall", "wall"),
-        ("span_s", "span"),
-        ("measured", "measured"),
-        ("offered_per_s", "offered/s"),
-        ("issued_per_s", "issued/s"),
-        ("rejected_per_s", "rejected/s"),
-        ("served_per_s", "served/s"),
-        ("issued", "issued"),
-        ("rejected", "rejected"),
-        ("served", "served"),
-        ("failed", "failed"),
-        ("waiting", "waiting"),
-        ("in_service", "in service"),
-        ("staffed", "seats"),
-        ("utilization", "busy"),
-        ("workers", "workers"),
-        ("users", "users"),
-        ("wait_p50_ns", "wait p50"),
-        ("wait_p99_ns", "wait p99"),
-        ("wait_max_ns", "wait max"),
-        ("sojourn_p50_ns", "sojourn p50"),
-        ("sojourn_p99_ns", "sojourn p99"),
-        ("sojourn_max_ns", "sojourn max"),
-        ("response_p50_ns", "response p50"),
-        ("response_p99_ns", "response p99"),
-        ("response_max_ns", "response max"),
-        ("records", "records"),
-        ("log_bytes", "log"),
-        ("syncs", "syncs"),
-        ("sync_p50_ns", "sync p50"),
-        ("sync_p99_ns", "sync p99"),
-        ("sync_max_ns", "sync max"),
-    ])
-}
-
-/// Returns one second of the run as a row.
-pub(crate) fn second(second: &Second) -> Vec<Cell> {
-    let rate = |count: u64| Cell::Rate(second.per_second(count));
-    let three = |spread: Option<Spread>| {
-        spread.map_or([const { Cell::Absent }; 3], |s| [s.p50, s.p99, s.max].map(Cell::Span))
-    };
-    let mut cells = vec![
-        Cell::Real(second.at.as_secs_f64()),
-        Cell::Wall(second.wall),
-        Cell::Real(second.span.as_secs_f64()),
-        Cell::Is(second.is_measured),
-        rate(second.issued + second.rejected),
-        rate(second.issued),
-        rate(second.rejected),
-        rate(second.served),
-        Cell::Count(second.issued),
-        Cell::Count(second.rejected),
-        Cell::Count(second.served),
-        Cell::Count(second.failed),
-        Cell::Count(second.waiting),
-        Cell::Count(second.in_service),
-        Cell::Count(second.staffed),
-        Cell::or(second.utilization, Cell::Share),
-        Cell::Count(u64::from(second.workers)),
-        Cell::Count(u64::from(second.users)),
-    ];
-    cells.extend(three(second.wait));
-    cells.extend(three(second.sojourn));
-    cells.extend(three(second.response));
-    cells.extend([
-        Cell::Count(second.records),
-        Cell::Bytes(second.log_bytes),
-        Cell::Count(second.syncs),
-    ]);
-    cells.extend(three(second.sync));
-    cells
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::app::figures::Little;
+    use crate::app::history::Second;
 
     #[test]
     fn machines_get_base_units_and_people_get_three_digits() {
