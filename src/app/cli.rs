@@ -3,8 +3,9 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use clap::{Args, Parser, Subcommand};
+use clap::{Args, Parser, Subcommand, ValueEnum};
 use engine::config::{Override, OverrideKey};
+use engine::limits;
 
 use super::bench::{self, Subject};
 
@@ -53,6 +54,18 @@ pub(crate) enum Command {
         #[command(flatten)]
         args: SysinfoArgs,
     },
+    /// Ask a running office for something
+    Ctl {
+        #[command(subcommand)]
+        command: CtlCommand,
+        #[command(flatten)]
+        args: CtlArgs,
+    },
+    /// Print the figures of a running office, once or again and again
+    Sample {
+        #[command(flatten)]
+        args: SampleArgs,
+    },
 }
 
 /// What to measure, and how.
@@ -87,6 +100,84 @@ pub(crate) struct SysinfoArgs {
     /// Print JSON
     #[arg(long)]
     pub(crate) json: bool,
+}
+
+/// Which office is asked, and how to print what it says.
+#[derive(Debug, Args)]
+pub(crate) struct CtlArgs {
+    /// The data directory of the office [default: the only one that runs]
+    #[arg(long, value_name = "DIR", global = true)]
+    pub(crate) data_dir: Option<PathBuf>,
+    /// Print JSON
+    #[arg(long, global = true)]
+    pub(crate) json: bool,
+}
+
+/// What a running office can be asked for.
+#[derive(Debug, Subcommand)]
+pub(crate) enum CtlCommand {
+    /// Say where the run stands
+    Status,
+    /// Freeze arrivals and dispatch
+    Pause,
+    /// Let arrivals and dispatch go on
+    Resume,
+    /// Change how many users there are
+    Users {
+        /// How many
+        #[arg(value_name = "N", value_parser = clap::value_parser!(u32)
+            .range(0..=i64::from(limits::USERS_MAX)))]
+        number: u32,
+    },
+    /// Change how many worker processes there are
+    Workers {
+        /// How many
+        #[arg(value_name = "N", value_parser = clap::value_parser!(u16)
+            .range(1..=i64::from(limits::WORKERS_MAX)))]
+        number: u16,
+    },
+    /// Write the figures of this moment to a new folder in a directory
+    Snapshot {
+        /// The directory
+        #[arg(value_name = "DIR")]
+        dir: PathBuf,
+    },
+    /// End the run: arrivals stop, open tickets are served, everything stops in order
+    Stop,
+}
+
+/// What to print of a running office.
+#[derive(Debug, Args)]
+pub(crate) struct SampleArgs {
+    /// The time from one sample to the next, such as 1s [default: 1s if there is a count]
+    #[arg(long, value_name = "SPAN", value_parser = interval)]
+    pub(crate) interval: Option<Duration>,
+    /// How many samples [default: 1; with --interval, until Ctrl-C or the run's end]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
+    pub(crate) count: Option<u64>,
+    /// As tables, as JSON (one object a line), or as Prometheus text
+    #[arg(long, value_enum, default_value_t = SampleFormat::Table)]
+    pub(crate) format: SampleFormat,
+    /// The data directory of the office [default: the only one that runs]
+    #[arg(long, value_name = "DIR")]
+    pub(crate) data_dir: Option<PathBuf>,
+}
+
+/// How a sample is printed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum SampleFormat {
+    Table,
+    Json,
+    Prom,
+}
+
+fn interval(text: &str) -> Result<Duration, String> {
+    match engine::config::span(text) {
+        // Snapshots are no more frequent than that by far.
+        Ok(span) if span >= Duration::from_millis(10) => Ok(span),
+        Ok(_) => Err("expected a span of at least 10ms".to_owned()),
+        Err(expected) => Err(format!("expected {expected}")),
+    }
 }
 
 /// Which log, and how to print what it says.

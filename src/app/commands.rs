@@ -16,7 +16,7 @@ use serde_json::json;
 use super::cli::{Command, DataDirArg, RepairArgs, ScenarioCommand};
 use super::datadir::{DataDir, DataDirError};
 use super::exit::Exit;
-use super::{bench, format, log_commands, sysinfo};
+use super::{bench, ctl, format, log_commands, sysinfo};
 
 /// What is wrong with a scenario, as people read it.
 #[derive(Debug, thiserror::Error)]
@@ -53,6 +53,8 @@ pub(crate) fn run(command: &Command) -> Result<Exit> {
         Command::Log { command } => log_commands::run(command),
         Command::Bench { args } => bench::run(args),
         Command::Sysinfo { args } => sysinfo::run(args),
+        Command::Ctl { command, args } => ctl::run(command, args),
+        Command::Sample { args } => ctl::sample(args),
     }
 }
 

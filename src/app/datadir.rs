@@ -11,6 +11,8 @@ use super::exit::Exit;
 
 /// Held by the process that directs an office there.
 const LOCK_NAME: &str = "director.lock";
+/// Where the director takes requests.
+const CONTROL_NAME: &str = "control.sock";
 /// The longest path that a socket's address holds.
 const SOCKET_PATH_BYTES_MAX: usize = 107;
 
@@ -56,6 +58,12 @@ pub(crate) enum DataDirError {
 }
 
 impl DataDirError {
+    /// Returns what is wrong, without what to do about a data directory.
+    pub(super) fn fact(&self) -> String {
+        let text = self.to_string();
+        text.split_once("; ").map_or(text.clone(), |(fact, _)| fact.to_owned())
+    }
+
     /// Returns the exit code that says what is wrong.
     pub(crate) fn exit(&self) -> Exit {
         match self {
@@ -90,10 +98,10 @@ impl DataDir {
         let run = path.join("run");
         make_private_dir(&run)?;
         let lock = lock(&path, &run.join(LOCK_NAME))?;
-        let (sockets, short) = if run.as_os_str().len() + 32 <= SOCKET_PATH_BYTES_MAX {
+        let (sockets, short) = if fits_a_socket(&run) {
             (run, None)
         } else {
-            let short = short_dir();
+            let short = short_dir(&std::process::id().to_string());
             make_private_dir(&short)?;
             log::info!(
                 "sockets are kept elsewhere, the data directory's path is too long: dir={}",
@@ -121,6 +129,11 @@ impl DataDir {
     /// Returns where the issuer listens.
     pub(crate) fn socket(&self) -> PathBuf {
         self.sockets.join("issuer.sock")
+    }
+
+    /// Returns where the director takes requests.
+    pub(crate) fn control_socket(&self) -> PathBuf {
+        self.sockets.join(CONTROL_NAME)
     }
 
     /// Returns where processes may put what does not outlive the run.
@@ -164,6 +177,7 @@ impl Drop for DataDir {
     fn drop(&mut self) {
         // What is left over is replaced by the next run.
         let _ = std::fs::remove_file(self.socket());
+        let _ = std::fs::remove_file(self.control_socket());
         let _ = std::fs::remove_dir_all(self.scratch().join("notes"));
         if let Some(short) = &self.short {
             let _ = std::fs::remove_dir(short);
@@ -171,7 +185,7 @@ impl Drop for DataDir {
     }
 }
 
-fn io_error<'a>(
+pub(super) fn io_error<'a>(
     action: &'static str,
     path: &'a Path,
 ) -> impl FnOnce(io::Error) -> DataDirError + 'a {
@@ -182,23 +196,45 @@ fn make_dir(path: &Path) -> Result<(), DataDirError> {
     DirBuilder::new().recursive(true).mode(0o700).create(path).map_err(io_error("make", path))
 }
 
-/// Makes a directory that nobody else can enter, or makes sure that it is one.
-fn make_private_dir(path: &Path) -> Result<(), DataDirError> {
-    make_dir(path)?;
+/// Returns whether nobody else can enter a directory.
+///
+/// # Errors
+/// If it is not a directory, or somebody else's.
+pub(super) fn is_private(path: &Path) -> Result<bool, DataDirError> {
     let found = std::fs::symlink_metadata(path).map_err(io_error("look at", path))?;
     if !found.is_dir() || found.uid() != nix::unistd::geteuid().as_raw() {
         return Err(DataDirError::Foreign { path: path.to_owned(), owner: found.uid() });
     }
-    if found.mode() & 0o777 != 0o700 {
+    Ok(found.mode() & 0o777 == 0o700)
+}
+
+/// Makes a directory that nobody else can enter, or makes sure that it is one.
+pub(super) fn make_private_dir(path: &Path) -> Result<(), DataDirError> {
+    make_dir(path)?;
+    if !is_private(path)? {
         let private = std::fs::Permissions::from_mode(0o700);
         std::fs::set_permissions(path, private).map_err(io_error("make private", path))?;
     }
     Ok(())
 }
 
-fn short_dir() -> PathBuf {
+/// Returns the place for the sockets of a director whose data directory's path is too long.
+fn short_dir(pid: &str) -> PathBuf {
     let base = std::env::var_os("XDG_RUNTIME_DIR").map_or_else(std::env::temp_dir, PathBuf::from);
-    base.join(format!("postoffice-{}", std::process::id()))
+    base.join(format!("postoffice-{pid}"))
+}
+
+fn fits_a_socket(run: &Path) -> bool {
+    run.as_os_str().len() + 32 <= SOCKET_PATH_BYTES_MAX
+}
+
+/// Returns where the director of a data directory takes requests, if `holder` is its pid.
+pub(super) fn control_socket_of(path: &Path, holder: Option<&str>) -> PathBuf {
+    let run = path.join("run");
+    match holder {
+        Some(holder) if !fits_a_socket(&run) => short_dir(holder).join(CONTROL_NAME),
+        _ => run.join(CONTROL_NAME),
+    }
 }
 
 fn lock(dir: &Path, path: &Path) -> Result<File, DataDirError> {

@@ -125,6 +125,11 @@ impl Director {
         }
     }
 
+    /// Tells people something that happened before the first turn.
+    pub(crate) fn notice(&mut self, severity: Severity, text: String) {
+        self.album.notice(severity, text);
+    }
+
     // --- people -----------------------------------------------------------------------------
 
     fn take_signals(&mut self, now: Time) {

@@ -29,12 +29,18 @@ pub(crate) struct Speech {
 pub(crate) fn run(effective: &Effective, wishes: Wishes, speech: Speech) -> Result<Exit> {
     let app = start(effective, wishes, |_| {})?;
     if !speech.is_quiet {
+        if let Some(url) = app.metrics_url() {
+            // Nobody may be there to read it; `ctl status` says it too.
+            let _ = writeln!(std::io::stderr(), "metrics: {url}");
+        }
         show_progress(&app);
     }
     let finished = app.finish()?;
     let summary = &finished.summary;
     let text = if speech.is_json {
-        format!("{}\n", serde_json::to_string_pretty(&summary.to_json())?)
+        let mut json = summary.to_json();
+        json["exit_code"] = finished.exit().code().into();
+        format!("{}\n", serde_json::to_string_pretty(&json)?)
     } else {
         summary.to_text()
     };

@@ -18,8 +18,11 @@ pub(crate) mod action;
 pub(crate) mod bench;
 pub(crate) mod cli;
 pub(crate) mod commands;
+pub(crate) mod control;
+mod ctl;
 pub(crate) mod datadir;
 pub(crate) mod director;
+mod doors;
 pub(crate) mod exit;
 pub(crate) mod export;
 pub(crate) mod figures;
@@ -34,7 +37,9 @@ mod procs;
 pub(crate) mod prometheus;
 mod recent;
 pub(crate) mod recovery;
+pub(crate) mod registry;
 mod results;
+mod sample;
 mod server;
 mod snapshot;
 mod staffing;
@@ -48,6 +53,7 @@ mod update;
 
 use datadir::{DataDir, DataDirError};
 use director::{Director, Orders};
+use doors::Doors;
 use exit::Exit;
 use export::{ExportError, Exporter};
 use handle::Office;
@@ -67,6 +73,7 @@ pub(crate) struct Wishes {
 /// A running office.
 pub(crate) struct App {
     office: Office,
+    doors: Doors,
     exporter: Exporter,
     export: Option<PathBuf>,
     /// Held until everything has ended.
@@ -116,12 +123,16 @@ pub(crate) fn start(
     let first = snapshot::Album::blank(&orders);
     let (office, desk) = handle::office(first, move || drop(waker.wake()));
     let exporter = Exporter::new(&orders);
+    let (doors, news) = doors::open(&data, &office, &exporter, &effective.scenario);
     let mut director = Director::new(orders, desk, receiver);
+    for (severity, text) in news {
+        director.notice(severity, text);
+    }
     let director = std::thread::Builder::new().name("director".to_owned()).spawn(move || {
         event_loop.run(&mut director)?;
         Ok(())
     })?;
-    Ok(App { office, exporter, export: wishes.export, data, director, signals })
+    Ok(App { office, doors, exporter, export: wishes.export, data, director, signals })
 }
 
 impl App {
@@ -140,18 +151,29 @@ impl App {
         &self.exporter
     }
 
+    /// Returns where metrics are served, if they are.
+    pub(crate) fn metrics_url(&self) -> Option<String> {
+        self.doors.metrics_url()
+    }
+
     /// Waits for the end of the run, writes the export, and sums up.
     ///
     /// # Errors
     /// If the director failed.
     pub(crate) fn finish(self) -> Result<Finished> {
-        let Self { office, exporter, export, data, director, signals } = self;
-        let ended = director.join().map_err(|_| DirectorPanicked)?;
+        let Self { office, mut doors, exporter, export, data, director, signals } = self;
+        let ended = director.join().map_err(|_| DirectorPanicked);
         drop(signals);
-        ended?;
         let state = office.snapshot();
+        exporter.wait();
+        let is_whole = matches!(ended, Ok(Ok(())));
+        let export = export.filter(|_| is_whole);
         let exported = export.map(|dir| exporter.write_last(&dir, &state));
+        // Whoever waits for the end may start the next run here as soon as it is told.
+        doors.close();
         drop(data);
+        drop(doors);
+        ended??;
         Ok(Finished { summary: Summary::new(state), exported })
     }
 }
@@ -177,11 +199,7 @@ impl Finished {
 
     /// Says where the export is, or why there is none; `None` if none was asked for.
     pub(crate) fn export_text(&self) -> Option<String> {
-        let home = std::env::var_os("HOME").map(PathBuf::from);
-        self.exported.as_ref().map(|exported| match exported {
-            Ok(folder) => format!("exported to {}", format::path(folder, home.as_deref())),
-            Err(error) => format!("nothing was exported: {}", export::one_line(error)),
-        })
+        self.exported.as_ref().map(export::said)
     }
 }
 

@@ -6,18 +6,18 @@
 
 use std::fmt::Write as _;
 use std::sync::Arc;
-#[cfg(test)]
 use std::time::Duration;
 
 use engine::clock::nanos;
 use engine::net::message::TicketCounts;
-use engine::perf::Spread;
+use engine::perf::{Interval, Spread};
 use serde_json::{Map, Value, json};
 
 use super::exit::Exit;
-use super::figures::{Figures, ServiceFigures, UserFigures};
+use super::figures::{Figures, Little, Peak, ServiceFigures, UserFigures};
 use super::format;
 use super::state::{AppState, Ending, Phase, RecoveryRow, StoreRow};
+use super::tables::{SURE_ENOUGH, window_for_sure};
 use super::update::exit_of;
 
 /// A run's figures, ready to be shown.
@@ -84,7 +84,11 @@ impl Summary {
             "host": { "name": state.run.host, "cpus": state.run.cpus },
             "store": store_json(&state.store),
             "recovery": state.store.recovery.as_ref().map(recovery_json),
-            "services": figures.services.iter().map(service_json).collect::<Vec<_>>(),
+            "workers_fairness": figures.workers_fairness,
+            "users_fairness": figures.users_fairness,
+            "services": (figures.services.iter())
+                .map(|row| service_json(row, figures.window))
+                .collect::<Vec<_>>(),
         });
         let mut users = Map::new();
         users.insert("intended".to_owned(), json!(figures.users.intended));
@@ -92,7 +96,7 @@ impl Summary {
         put_spread(&mut users, "response", figures.users.response);
         put_spread(&mut users, "lag", figures.users.lag);
         if let Value::Object(map) = &mut json {
-            map.extend(service_map(&figures.all));
+            map.extend(service_map(&figures.all, figures.window));
             map.insert("users".to_owned(), Value::Object(users));
         }
         json
@@ -129,7 +133,10 @@ impl Summary {
             if services.len() > 1 { services.iter().chain([all]).collect() } else { vec![all] };
         text.push_str(&tickets_table(&rows));
         text.push('\n');
+        text.push_str(&queue_table(&rows));
+        text.push('\n');
         text.push_str(&latency_table(&rows, users));
+        text.push_str(&doubts(&state.figures));
         let _ = writeln!(text, "\n{}", store_text(&state.store));
         for (count, what) in [
             (state.totals.recovered, "tickets were queued again at a start of the issuer"),
@@ -212,7 +219,7 @@ fn recovery_json(found: &RecoveryRow) -> Value {
     })
 }
 
-fn service_map(row: &ServiceFigures) -> Map<String, Value> {
+fn service_map(row: &ServiceFigures, window: Duration) -> Map<String, Value> {
     let mut map = Map::new();
     let counts = row.counts;
     for (key, count) in [
@@ -232,18 +239,56 @@ fn service_map(row: &ServiceFigures) -> Map<String, Value> {
         ("waiting_mean", row.waiting_mean),
         ("in_system_mean", row.in_system_mean),
         ("delayed_share", row.delayed_share),
+        ("rejected_share", row.rejected_share),
     ] {
         map.insert(key.to_owned(), json!(figure));
     }
+    put_peak(&mut map, "waiting_max", row.waiting_max);
+    put_peak(&mut map, "in_system_max", row.in_system_max);
+    map.insert("wait_accepted_mean_ns".to_owned(), json!(row.wait_accepted_mean.map(nanos)));
+    map.insert("lost_work_ns".to_owned(), json!(nanos(row.lost_work)));
     put_spread(&mut map, "wait", row.wait);
     put_spread(&mut map, "service", row.service);
     put_spread(&mut map, "sojourn", row.sojourn);
     put_spread(&mut map, "overhead", row.overhead);
+    for (key, interval) in
+        [("wait_interval", row.wait_interval), ("sojourn_interval", row.sojourn_interval)]
+    {
+        map.insert(key.to_owned(), json!(interval.map(|known| interval_json(&known, window))));
+    }
+    map.insert("little".to_owned(), json!(row.little.as_ref().map(little_json)));
     map
 }
 
-fn service_json(row: &ServiceFigures) -> Value {
-    let mut map = service_map(row);
+fn put_peak(map: &mut Map<String, Value>, name: &str, peak: Option<Peak>) {
+    map.insert(name.to_owned(), json!(peak.map(|peak| peak.count)));
+    map.insert(format!("{name}_at_ns"), json!(peak.map(|peak| nanos(peak.at))));
+}
+
+fn interval_json(interval: &Interval, window: Duration) -> Value {
+    json!({
+        "mean_ns": interval.mean_ns,
+        "half_width_ns": interval.half_width_ns,
+        "relative": interval.relative(),
+        "lag_1": interval.lag_1,
+        "batch_values": interval.batch_values,
+        "valid": interval.is_valid(),
+        "window_for_5_percent_ns": window_for_sure(interval, window).map(nanos),
+    })
+}
+
+fn little_json(little: &Little) -> Value {
+    json!({
+        "waiting_mean": little.waiting_mean,
+        "rate_times_wait": little.rate_times_wait,
+        "boundary": little.boundary,
+        "gap": little.gap,
+        "holds": little.holds(),
+    })
+}
+
+fn service_json(row: &ServiceFigures, window: Duration) -> Value {
+    let mut map = service_map(row, window);
     map.insert("name".to_owned(), json!(row.name));
     Value::Object(map)
 }
@@ -290,27 +335,115 @@ fn tickets_table(rows: &[&ServiceFigures]) -> String {
     table(&heads, cells.collect())
 }
 
+fn queue_table(rows: &[&ServiceFigures]) -> String {
+    let heads =
+        ["service", "waiting", "most", "at", "in system", "most", "at", "had to wait", "rejected"];
+    let number = |figure: Option<f64>| figure.map_or_else(absent, format::number);
+    let share = |figure: Option<f64>| figure.map_or_else(absent, format::percent);
+    let peak = |peak: Option<Peak>| match peak {
+        Some(peak) => [format::count(peak.count), format::duration(peak.at)],
+        None => [absent(), absent()],
+    };
+    let cells = rows.iter().map(|row| {
+        let [waiting, waiting_at] = peak(row.waiting_max);
+        let [in_system, in_system_at] = peak(row.in_system_max);
+        vec![
+            row.name.clone(),
+            number(row.waiting_mean),
+            waiting,
+            waiting_at,
+            number(row.in_system_mean),
+            in_system,
+            in_system_at,
+            share(row.delayed_share),
+            share(row.rejected_share),
+        ]
+    });
+    table(&heads, cells.collect())
+}
+
+fn absent() -> String {
+    format::ABSENT.to_owned()
+}
+
+/// Says how far the figures can be trusted; nothing if nobody knows.
+fn doubts(figures: &Figures) -> String {
+    let all = &figures.all;
+    let mut text = String::new();
+    // Writing to a string can't fail.
+    for (name, interval) in [("wait", all.wait_interval), ("sojourn", all.sojourn_interval)] {
+        let Some(interval) = interval else { continue };
+        let mean = format::mean(interval.mean_ns, interval.half_width_ns);
+        let sure = if interval.is_valid() {
+            " (95 %)"
+        } else {
+            "? (too few tickets, or too alike in a row, to be sure)"
+        };
+        let _ = write!(text, "mean {name} {mean}{sure}");
+        let is_wide = interval.relative().is_some_and(|relative| relative > SURE_ENOUGH);
+        if let Some(window) = window_for_sure(&interval, figures.window).filter(|_| is_wide) {
+            let _ = write!(text, "; ±5 % would take {}", format::duration(window));
+        }
+        text.push('\n');
+    }
+    if let Some(little) = &all.little {
+        let gap = format::percent(little.gap);
+        let _ = if little.holds() {
+            writeln!(text, "Little's law: gap {gap}")
+        } else {
+            writeln!(
+                text,
+                "WARNING: Little's law: gap {gap}: queue and waits don't agree, trust neither"
+            )
+        };
+    }
+    let fairness = [("workers", figures.workers_fairness), ("users", figures.users_fairness)];
+    let known = fairness.iter().filter_map(|(who, index)| Some((who, (*index)?)));
+    let words: Vec<String> = known.map(|(who, index)| format!("{who} {index:.3}")).collect();
+    if !words.is_empty() {
+        let _ = writeln!(text, "fairness (Jain's index, 1 is even): {}", words.join(", "));
+    }
+    if !all.lost_work.is_zero() {
+        let lost = format::duration(all.lost_work);
+        let _ = writeln!(text, "{lost} of service were lost with workers that died");
+    }
+    if text.is_empty() { text } else { format!("\n{text}") }
+}
+
+/// Writes a mean with no more digits than its interval justifies; `?` if that is in doubt itself.
+fn mean_text(mean: Duration, interval: Option<Interval>) -> String {
+    #[expect(clippy::cast_precision_loss, reason = "a few digits are shown")]
+    interval.map_or_else(
+        || format::duration(mean),
+        |interval| {
+            let doubt = if interval.is_valid() { "" } else { "?" };
+            format!("{}{doubt}", format::mean(nanos(mean) as f64, interval.half_width_ns))
+        },
+    )
+}
+
 fn latency_table(rows: &[&ServiceFigures], users: &UserFigures) -> String {
     let heads = ["service", "latency", "mean", "p50", "p90", "p99", "p99.9", "max"];
     let mut cells = Vec::new();
-    let mut line = |service: &str, latency: &str, spread: Option<Spread>| {
+    let mut line = |service: &str, latency: &str, spread: Option<Spread>, interval| {
         let mut cell = vec![service.to_owned(), latency.to_owned()];
         match spread {
             Some(s) => {
-                cell.extend([s.mean, s.p50, s.p90, s.p99, s.p999, s.max].map(format::duration))
+                cell.push(mean_text(s.mean, interval));
+                cell.extend([s.p50, s.p90, s.p99, s.p999, s.max].map(format::duration));
             }
             None => cell.extend([format::ABSENT; 6].map(str::to_owned)),
         }
         cells.push(cell);
     };
     for row in rows {
-        line(&row.name, "wait", row.wait);
-        line("", "service", row.service);
-        line("", "sojourn", row.sojourn);
-        line("", "overhead", row.overhead);
+        line(&row.name, "wait", row.wait, row.wait_interval);
+        line("", "service", row.service, None);
+        line("", "sojourn", row.sojourn, row.sojourn_interval);
+        line("", "overhead", row.overhead, None);
     }
-    line("users", "response", users.response);
-    line("", "lag", users.lag);
+    line("users", "response", users.response, None);
+    line("", "lag", users.lag, None);
     table(&heads, cells)
 }
 
@@ -358,7 +491,7 @@ mod tests {
 
     #[test]
     fn json_has_units_in_its_keys_and_null_for_what_was_not_measured() {
-        let json = service_json(&row());
+        let json = service_json(&row(), Duration::from_secs(10));
         for (key, wanted) in [
             ("offered", json!(120)),
             ("unfinished", json!(6)),
@@ -371,12 +504,61 @@ mod tests {
     }
 
     #[test]
+    fn json_tells_how_sure_a_figure_is_or_null() {
+        let sure = interval(2_000_000.0, 300_000.0);
+        let little = Little { gap: 0.03, ..Little::default() };
+        let known = ServiceFigures {
+            wait_interval: Some(sure),
+            little: Some(little),
+            waiting_max: Some(Peak { count: 7, at: Duration::from_secs(3) }),
+            ..row()
+        };
+        let json = service_json(&known, Duration::from_secs(10));
+        assert_eq!(json["wait_interval"]["window_for_5_percent_ns"], json!(90_000_000_000_u64));
+        assert_eq!(json["wait_interval"]["valid"], json!(true));
+        assert_eq!(json["little"]["holds"], json!(false));
+        assert_eq!(
+            (&json["waiting_max"], &json["waiting_max_at_ns"]),
+            (&json!(7), &json!(3_000_000_000_u64))
+        );
+        let json = service_json(&row(), Duration::ZERO);
+        for key in ["wait_interval", "little", "waiting_max", "waiting_max_at_ns", "rejected_share"]
+        {
+            assert_eq!(json[key], Value::Null, "{key}");
+        }
+    }
+
+    fn interval(mean_ns: f64, half_width_ns: f64) -> Interval {
+        Interval { mean_ns, half_width_ns, lag_1: 0.1, batch_values: 40 }
+    }
+
+    #[test]
+    fn doubts_are_told_and_silence_where_nothing_is_known() {
+        assert_eq!(doubts(&Figures::default()), "");
+        let mut figures = Figures { window: Duration::from_secs(60), ..Figures::default() };
+        figures.all.wait_interval = Some(interval(12_345_678.0, 4_000_000.0));
+        figures.all.sojourn_interval = Some(Interval { lag_1: 0.9, ..interval(3e7, 1e6) });
+        figures.all.little = Some(Little { gap: 0.003, ..Little::default() });
+        (figures.workers_fairness, figures.users_fairness) = (Some(0.998), None);
+        let first = doubts(&figures);
+        figures.all.little = Some(Little { gap: 0.041, ..Little::default() });
+        figures.all.lost_work = Duration::from_millis(1250);
+        insta::assert_snapshot!(format!("{first}{}", doubts(&figures)));
+    }
+
+    #[test]
     fn tables_line_up() {
         let users = UserFigures::default();
-        let row = row();
+        let row = ServiceFigures {
+            wait_interval: Some(interval(2_000_000.0, 310_000.0)),
+            waiting_mean: Some(1.27),
+            waiting_max: Some(Peak { count: 61, at: Duration::from_millis(412_250) }),
+            ..row()
+        };
         insta::assert_snapshot!(format!(
-            "{}\n{}",
+            "{}\n{}\n{}",
             tickets_table(&[&row]),
+            queue_table(&[&row]),
             latency_table(&[&row], &users)
         ));
     }

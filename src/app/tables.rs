@@ -49,6 +49,8 @@ pub(crate) enum Cell {
     Absent,
     /// Words.
     Text(String),
+    /// What a row's value is, with its unit for machines.
+    Key(&'static str),
     /// A count.
     Count(u64),
     /// A number without a unit.
@@ -73,6 +75,7 @@ impl Cell {
         match self {
             Self::Absent => String::new(),
             Self::Text(text) => text.clone(),
+            Self::Key(key) => (*key).to_owned(),
             Self::Count(number) | Self::Bytes(number) => number.to_string(),
             Self::Real(number) | Self::Rate(number) | Self::Share(number) => {
                 if number.is_finite() {
@@ -92,6 +95,10 @@ impl Cell {
         match self {
             Self::Absent => format::ABSENT.to_owned(),
             Self::Text(text) => text.clone(),
+            Self::Key(key) => {
+                let unit = ["_ns", "_bytes"].into_iter().find_map(|unit| key.strip_suffix(unit));
+                unit.unwrap_or(key).replace('_', " ")
+            }
             Self::Count(number) => format::count(*number),
             Self::Real(number) => format::number(*number),
             Self::Span(span) => format::duration(*span),
@@ -105,7 +112,7 @@ impl Cell {
 
     /// Returns whether it stands to the left in its column.
     pub(crate) fn is_words(&self) -> bool {
-        matches!(self, Self::Text(_) | Self::Is(_) | Self::Wall(_))
+        matches!(self, Self::Text(_) | Self::Key(_) | Self::Is(_) | Self::Wall(_))
     }
 
     fn or<T>(value: Option<T>, cell: impl FnOnce(T) -> Self) -> Self {
@@ -128,7 +135,7 @@ fn facts(
     title: &'static str,
     rows: impl IntoIterator<Item = (&'static str, Cell)>,
 ) -> Table {
-    let rows = rows.into_iter().map(|(key, cell)| vec![Cell::words(key), cell]);
+    let rows = rows.into_iter().map(|(key, cell)| vec![Cell::Key(key), cell]);
     let columns = columns(&[("figure", "figure"), ("value", "value")]);
     Table { name, title, columns, rows: rows.collect() }
 }
@@ -136,14 +143,14 @@ fn facts(
 /// Returns all tables of a snapshot.
 pub(crate) fn all(state: &AppState) -> Vec<Table> {
     vec![
-        run(state),
         services(&state.figures),
+        latencies(state),
         confidence(&state.figures),
         little(&state.figures),
-        latencies(state),
         processes(state),
-        store(&state.store),
         metrics(state),
+        run(state),
+        store(&state.store),
         notices(state),
     ]
 }
@@ -630,6 +637,7 @@ mod tests {
         for (cell, raw, text) in [
             (Cell::Absent, "", "–"),
             (Cell::Text("a,b".to_owned()), "a,b", "a,b"),
+            (Cell::Key("sync_p99_ns"), "sync_p99_ns", "sync p99"),
             (Cell::Count(48_210), "48210", "48 210"),
             (Cell::Real(0.123_456), "0.123456", "0.123"),
             (Cell::Real(f64::NAN), "", "–"),

@@ -18,6 +18,7 @@ pub mod ids;
 pub mod limits;
 pub mod lock;
 pub mod net;
+pub mod nice;
 pub mod perf;
 pub mod population;
 pub mod rng;

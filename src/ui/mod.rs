@@ -7,6 +7,7 @@
 
 use std::io::IsTerminal;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::PathBuf;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::time::Duration;
 
@@ -33,6 +34,7 @@ mod widgets;
 
 use crate::app::action::Action;
 use crate::app::exit::Exit;
+use crate::app::export::{self, ExportError};
 use crate::app::handle::Office;
 use crate::app::state::{Phase, Severity};
 use crate::app::{self, App, Wishes};
@@ -57,6 +59,8 @@ enum Msg {
     /// Nobody reads what is written, or keys can't be read any more.
     Gone,
     Signal(Signal),
+    /// An export was written, or not.
+    Exported(Result<PathBuf, ExportError>),
 }
 
 /// Returns whether there is a terminal to draw on and to read keys from.
@@ -108,11 +112,13 @@ fn show(app: &App, sender: Sender<Msg>, receiver: &Receiver<Msg>) -> Result<()> 
     let writer = Writer::start(RawOut, move |is_alive| {
         let _ = free.send(if is_alive { Msg::Free } else { Msg::Gone });
     })?;
+    let exports = sender.clone();
     std::thread::Builder::new().name("keys".to_owned()).spawn(move || read_keys(&sender))?;
     let theme = Theme::from_env(|name| std::env::var(name).ok());
     Dashboard {
         app,
         office: app.office(),
+        news: exports,
         ui: UiState::new(theme),
         screen: Screen::new(),
         writer,
@@ -142,6 +148,7 @@ fn is_failpoint(name: &str) -> bool {
 struct Dashboard<'a> {
     app: &'a App,
     office: &'a Office,
+    news: Sender<Msg>,
     ui: UiState,
     screen: Screen,
     writer: Writer,
@@ -191,6 +198,7 @@ impl Dashboard<'_> {
         let now = SystemClock.now();
         match msg {
             Msg::Snapshot => self.is_dirty = true,
+            Msg::Exported(exported) => self.say_exported(&exported, now),
             Msg::Free => {}
             Msg::Gone => {
                 log::warn!("the terminal is gone; the run ends");
@@ -227,10 +235,38 @@ impl Dashboard<'_> {
                 Ok(()) => self.ui.say(Severity::Info, action.to_string(), now),
                 Err(busy) => self.ui.say(Severity::Warning, busy.to_string(), now),
             },
+            Effect::Export => self.export(now),
             Effect::Repaint => self.repaint(),
             Effect::Suspend => self.suspend()?,
         }
         Ok(())
+    }
+
+    /// Writes the newest snapshot to a new folder, on another thread.
+    fn export(&mut self, now: Time) {
+        let (exporter, news) = (self.app.exporter(), self.news.clone());
+        let done = move |exported| {
+            // A dashboard that has ended needs no word.
+            let _ = news.send(Msg::Exported(exported));
+        };
+        let state = self.office.snapshot();
+        match exporter.write_beside(exporter.usual_place(), state, done) {
+            Ok(()) => self.ui.say(Severity::Info, "an export is being written", now),
+            Err(busy) => self.ui.say(Severity::Warning, busy.to_string(), now),
+        }
+    }
+
+    fn say_exported(&mut self, exported: &Result<PathBuf, ExportError>, now: Time) {
+        let text = export::said(exported);
+        let severity = if exported.is_ok() {
+            log::info!("{text}");
+            Severity::Info
+        } else {
+            log::warn!("{text}");
+            Severity::Warning
+        };
+        self.ui.say(severity, text, now);
+        self.is_dirty = true;
     }
 
     fn repaint(&mut self) {

@@ -74,6 +74,8 @@ pub(crate) struct Toast {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Effect {
     Submit(Action),
+    /// Write the snapshot to a new folder.
+    Export,
     Repaint,
     Suspend,
 }
@@ -197,6 +199,7 @@ impl UiState {
                 let id = self.selected(app).map(|row| row.id);
                 self.overlay = id.map(|id| Overlay::Confirm(Question::Kill(id)));
             }
+            UiAction::Export => return vec![Effect::Export],
             UiAction::Quit => return self.quit(app),
             UiAction::QuitNow => self.overlay = Some(Overlay::Confirm(Question::StopNow)),
             UiAction::Interrupt => return self.interrupt(app),
@@ -386,6 +389,7 @@ mod tests {
         check("u\n", &[]);
         check("u\u{1b}q", &[]);
         check("\u{1a}", &[Effect::Suspend]);
+        check("e", &[Effect::Export]);
     }
 
     #[test]

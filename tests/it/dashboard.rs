@@ -10,7 +10,7 @@ use nix::unistd::Pid;
 use portable_pty::{Child, CommandBuilder, MasterPty, PtySize, native_pty_system};
 use tempfile::TempDir;
 
-use crate::support::{PROGRAM, descendants, is_alive, wait_for};
+use crate::support::{PROGRAM, descendants, is_alive, run, wait_for};
 
 fn cells(number: u16) -> NonZero<u16> {
     NonZero::new(number).expect("a terminal has a size")
@@ -33,6 +33,7 @@ impl Terminal {
         let mut command = CommandBuilder::new(PROGRAM);
         command.args(["--data-dir", dir.path().join("data").to_str().unwrap()]);
         command.args(args);
+        command.env("XDG_RUNTIME_DIR", dir.path());
         command.env("TERM", "xterm-256color");
         command.env("LC_ALL", "C.UTF-8");
         command.env_remove("NO_COLOR");
@@ -127,6 +128,41 @@ fn keys_steer_the_office_and_q_ends_it() {
     assert_eq!(terminal.exit_code(), 0);
     terminal.check_restored();
     assert!(terminal.text().contains("completed"), "the summary is left on the first screen");
+}
+
+#[test]
+fn another_program_may_steer_and_end_it() {
+    let mut terminal = Terminal::open(120, 40, &[]);
+    terminal.wait_for("▶ RUN");
+    let data_dir = terminal.dir.path().join("data").display().to_string();
+    let ctl = |verb| run(&["ctl", verb, "--data-dir", &data_dir]).status.code();
+    assert_eq!(ctl("pause"), Some(0));
+    terminal.wait_for("PAUSED");
+    assert_eq!(ctl("stop"), Some(0));
+    assert_eq!(terminal.exit_code(), 0);
+    terminal.check_restored();
+}
+
+#[test]
+fn a_snapshot_is_exported_while_the_run_goes_on() {
+    let mut terminal = Terminal::open(160, 45, &[]);
+    terminal.wait_for("▶ RUN");
+    let exports = terminal.dir.path().join("data/exports");
+    terminal.press("e");
+    terminal.wait_for("exported to ");
+    let folder = crate::export::only_folder(&exports);
+    let manifest = std::fs::read_to_string(folder.join("manifest.json")).unwrap();
+    assert!(manifest.contains("\"phase\": \"running\"") && manifest.contains("the run goes on"));
+    assert!(folder.join("report.html").is_file() && folder.join("tickets.csv").is_file());
+    // Where nothing can be written the run goes on too.
+    std::fs::rename(&exports, terminal.dir.path().join("elsewhere")).unwrap();
+    std::os::unix::fs::symlink(terminal.dir.path(), &exports).unwrap();
+    terminal.press("e");
+    terminal.wait_for("it is a symbolic link");
+    terminal.wait_for("▶ RUN");
+    terminal.press("Qy");
+    assert_eq!(terminal.exit_code(), 0);
+    terminal.check_restored();
 }
 
 #[test]

@@ -4,7 +4,9 @@
 mod bad_input;
 mod bench;
 mod chaos;
+mod control;
 mod dashboard;
+mod export;
 mod lifecycle;
 mod logstore;
 mod peers;

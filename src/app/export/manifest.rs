@@ -10,8 +10,15 @@ use crate::app::state::{AppState, Phase};
 /// Raised when a file or a key of an export changes its meaning.
 const FORMAT_VERSION: u32 = 1;
 
+/// What a file does not hold, and why.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Missing {
+    pub(super) file: &'static str,
+    pub(super) what: String,
+}
+
 /// Returns the manifest of the files that were written.
-pub(super) fn json(state: &AppState, files: &[Written], gaps: Gaps) -> Value {
+pub(super) fn json(state: &AppState, files: &[Written], missing: &[Missing]) -> Value {
     let file = |file: &Written| {
         json!({
             "name": file.name,
@@ -32,14 +39,16 @@ pub(super) fn json(state: &AppState, files: &[Written], gaps: Gaps) -> Value {
         "taken": format::iso(state.wall),
         "started": format::iso(state.run.started),
         "files": files.iter().map(file).collect::<Vec<_>>(),
-        "left_out": left_out(state, gaps),
+        "left_out": (missing.iter())
+            .map(|missing| json!({ "file": missing.file, "what": missing.what }))
+            .collect::<Vec<_>>(),
     })
 }
 
 /// Says what is not there, and why.
-fn left_out(state: &AppState, gaps: Gaps) -> Vec<Value> {
-    let mut left_out = Vec::new();
-    let mut say = |file: &str, what: String| left_out.push(json!({ "file": file, "what": what }));
+pub(super) fn missing(state: &AppState, gaps: Gaps) -> Vec<Missing> {
+    let mut missing = Vec::new();
+    let mut say = |file, what: String| missing.push(Missing { file, what });
     if state.opened_at.is_none() {
         say("tickets.csv", "all rows: the doors did not open".to_owned());
     } else if !matches!(state.phase, Phase::Stopped(_)) {
@@ -68,5 +77,33 @@ fn left_out(state: &AppState, gaps: Gaps) -> Vec<Value> {
         let dropped = format::counted(state.metrics_dropped, "recording");
         say("metrics.csv", format!("{dropped} that found no room"));
     }
-    left_out
+    missing
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::app::export::testing;
+    use crate::app::history::Second;
+
+    #[test]
+    fn what_is_not_there_is_said() {
+        let mut state = testing::state(5);
+        let gaps = Gaps { is_cut: true, lacks_notes: true };
+        let files = |state: &AppState, gaps| -> Vec<&'static str> {
+            missing(state, gaps).iter().map(|missing| missing.file).collect()
+        };
+        let [tickets, metrics] = ["tickets.csv", "metrics.csv"];
+        // The fixture's metrics found no room three times.
+        assert_eq!(files(&state, gaps), [tickets, tickets, tickets, metrics]);
+        state.phase = Phase::Stopped(crate::app::state::Ending::Completed);
+        state.metrics_dropped = 0;
+        assert!(files(&state, Gaps::default()).is_empty());
+        for _ in 0..30_000 {
+            state.history.push(Second::default());
+        }
+        assert_eq!(files(&state, Gaps::default()), ["series.csv"]);
+        state.opened_at = None;
+        assert_eq!(files(&state, Gaps::default()), [tickets, "series.csv"]);
+    }
 }

@@ -9,8 +9,10 @@ use std::collections::BTreeSet;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, TryLockError};
+use std::thread::JoinHandle;
 
 use engine::ids::RunId;
+use engine::nice;
 use engine::perf::catalog::{LOGSTORE_FSYNC, METRICS};
 use engine::storage::LogError;
 
@@ -53,6 +55,8 @@ struct Facts {
     services: Vec<String>,
     /// Held while an export is being written.
     pen: Mutex<()>,
+    /// The export that is being written on a thread of its own, or was.
+    beside: Mutex<Option<JoinHandle<()>>>,
 }
 
 /// Why nothing was exported.
@@ -118,6 +122,7 @@ impl Exporter {
             loads: scenario.loads.iter().map(|load| load.name.clone()).collect(),
             services: scenario.services.iter().map(|service| service.name.clone()).collect(),
             pen: Mutex::default(),
+            beside: Mutex::default(),
         }))
     }
 
@@ -158,6 +163,40 @@ impl Exporter {
         self.write_with(&pen, dir, state)
     }
 
+    /// Like [`Self::write`], on a thread of its own, which tells `done` how it went.
+    ///
+    /// # Errors
+    /// [`ExportError::Busy`] if another export is being written.
+    pub(crate) fn write_beside(
+        &self,
+        dir: PathBuf,
+        state: Arc<AppState>,
+        done: impl FnOnce(Result<PathBuf, ExportError>) + Send + 'static,
+    ) -> Result<(), ExportError> {
+        let mut beside = self.0.beside.lock().unwrap_or_else(PoisonError::into_inner);
+        let is_writing = beside.as_ref().is_some_and(|thread| !thread.is_finished());
+        if is_writing || matches!(self.0.pen.try_lock(), Err(TryLockError::WouldBlock)) {
+            return Err(ExportError::Busy);
+        }
+        let (own, place) = (self.clone(), dir.clone());
+        let write = move || {
+            nice::yield_to_others();
+            done(own.write(&dir, &state));
+        };
+        let thread = std::thread::Builder::new().name("export".to_owned()).spawn(write);
+        let io = |source| ExportError::Io { action: "write", path: place, source };
+        *beside = Some(thread.map_err(io)?);
+        Ok(())
+    }
+
+    /// Waits for exports that are being written: the end of the process would cut them short.
+    pub(crate) fn wait(&self) {
+        let beside = self.0.beside.lock().unwrap_or_else(PoisonError::into_inner).take();
+        // One that panicked has said so.
+        beside.map(JoinHandle::join);
+        drop(self.0.pen.lock());
+    }
+
     fn write_with(
         &self,
         _pen: &MutexGuard<'_, ()>,
@@ -171,11 +210,13 @@ impl Exporter {
             serde_json::to_writer_pretty(&mut *out, &summary.to_json())?;
             out.write_all(b"\n")
         })?;
+        let gaps = tickets::write(&mut draft, &self.0, state)?;
+        let missing = manifest::missing(state, gaps);
         draft.file("report.html", "charts and tables as one page", |out| {
-            out.write_all(report::html(state, &summary, &tables).as_bytes())
+            out.write_all(report::html(state, &summary, &tables, &missing).as_bytes())
         })?;
         draft.file("report.md", "the tables for people", |out| {
-            out.write_all(report::markdown(state, &summary, &tables).as_bytes())
+            out.write_all(report::markdown(state, &summary, &tables, &missing).as_bytes())
         })?;
         draft.file("scenario.ini", "the scenario as it was at the start", |out| {
             out.write_all(state.run.scenario_text.as_bytes())
@@ -194,8 +235,7 @@ impl Exporter {
             out.write_all(prometheus::render(state).as_bytes())
         })?;
         write_histograms(&mut draft, state)?;
-        let gaps = tickets::write(&mut draft, &self.0, state)?;
-        let manifest = manifest::json(state, draft.files(), gaps);
+        let manifest = manifest::json(state, draft.files(), &missing);
         draft.file("manifest.json", "what is in the other files", |out| {
             serde_json::to_writer_pretty(&mut *out, &manifest)?;
             out.write_all(b"\n")
@@ -249,11 +289,94 @@ fn folder_name(state: &AppState) -> String {
     format!("{stamp}-{}-{}", place::sanitised(&state.run.scenario), &run[..8])
 }
 
-/// Returns an error and its cause in one line.
-pub(crate) fn one_line(error: &ExportError) -> String {
+/// Says where an export is, or why there is none.
+pub(crate) fn said(exported: &Result<PathBuf, ExportError>) -> String {
     use std::error::Error as _;
-    match (error, error.source()) {
-        (ExportError::Log(_), Some(cause)) => format!("{error}: {cause}"),
-        _ => error.to_string(),
+    match exported {
+        Ok(folder) => {
+            let home = std::env::var_os("HOME").map(PathBuf::from);
+            format!("exported to {}", format::path(folder, home.as_deref()))
+        }
+        Err(error) => match (error, error.source()) {
+            (ExportError::Log(_), Some(cause)) => format!("nothing was exported: {error}: {cause}"),
+            _ => format!("nothing was exported: {error}"),
+        },
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::mpsc::channel;
+
+    use super::*;
+
+    fn exporter(data_dir: &Path) -> Exporter {
+        Exporter(Arc::new(Facts {
+            run: RunId(7),
+            data_dir: data_dir.to_owned(),
+            notes_dir: None,
+            loads: Vec::new(),
+            services: Vec::new(),
+            pen: Mutex::default(),
+            beside: Mutex::default(),
+        }))
+    }
+
+    /// A snapshot of a run whose doors did not open, so that there is no log to read.
+    fn state() -> AppState {
+        AppState { opened_at: None, ..testing::state(5) }
+    }
+
+    #[test]
+    fn there_is_one_export_at_a_time() {
+        let dir = tempfile::tempdir().unwrap();
+        let exporter = exporter(dir.path());
+        let pen = exporter.0.pen.lock().unwrap();
+        let other = exporter.clone();
+        assert!(matches!(other.write(dir.path(), &state()), Err(ExportError::Busy)));
+        let (sender, receiver) = channel();
+        let beside = |sender: std::sync::mpsc::Sender<_>| {
+            let done = move |exported| sender.send(exported).unwrap();
+            other.write_beside(other.usual_place(), Arc::new(state()), done)
+        };
+        assert!(matches!(beside(sender.clone()), Err(ExportError::Busy)));
+        drop(pen);
+        beside(sender).unwrap();
+        exporter.wait();
+        let folder = receiver.recv().unwrap().unwrap();
+        assert!(folder.starts_with(dir.path().join("exports")) && folder.is_dir());
+        other.write_last(dir.path(), &state()).unwrap();
+    }
+
+    #[test]
+    fn names_from_a_scenario_stay_in_their_folder() {
+        let dir = tempfile::tempdir().unwrap();
+        let mut state = state();
+        state.run.scenario = "../../up and away".to_owned();
+        let figures = Arc::make_mut(&mut state.figures);
+        let names = ["../x", "/x", "x"].into_iter().cycle();
+        let named = figures.histograms.iter_mut().filter(|named| named.service.is_some());
+        for (named, name) in named.zip(names) {
+            (named.name, named.service) = ("wait", Some(name.to_owned()));
+        }
+        let folder = exporter(dir.path()).write(dir.path(), &state).unwrap();
+        assert_eq!(folder.parent(), Some(dir.path()));
+        let name = folder.file_name().unwrap().to_str().unwrap();
+        assert!(name.ends_with("Z-up-and-away-7f3a0000"), "{name}");
+        for name in ["latency-wait-x.hgrm", "latency-wait-x-2.hgrm", "latency-wait-x-2-2.hgrm"] {
+            assert!(folder.join(name).is_file(), "{name}");
+        }
+        assert!(folder.join("log-sync.hgrm").is_file());
+        assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 1);
+    }
+
+    #[test]
+    fn what_failed_is_said_in_one_line() {
+        let full = io::Error::from(io::ErrorKind::StorageFull);
+        let path = PathBuf::from("/x/tickets.csv");
+        let failed = Err(ExportError::Io { action: "write", path, source: full });
+        let said = said(&failed);
+        assert!(said.starts_with("nothing was exported: cannot write /x/tickets.csv: "), "{said}");
+        assert!(said.contains("make room there") && !said.contains('\n'), "{said}");
     }
 }

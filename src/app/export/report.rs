@@ -6,6 +6,7 @@
 use std::fmt::Write as _;
 
 use super::charts;
+use super::manifest::Missing;
 use super::svg::escaped;
 use crate::app::format;
 use crate::app::state::AppState;
@@ -53,12 +54,18 @@ fn again(state: &AppState) -> String {
 const AGAIN: &str = "scenario.ini, beside this report, holds the values of the start; what was \
                      changed while the run went on is not in it. The same seed gives the same \
                      tickets; measured times differ.";
+const MISSING: &str = "What the files beside this report do not hold";
 const WINDOW: &str = "Counts and latencies are of tickets that arrived between the end of the \
                       warm-up and the end of arrivals, followed until they ended. A dash is what \
                       is not known.";
 
 /// Returns the Markdown report.
-pub(super) fn markdown(state: &AppState, summary: &Summary, tables: &[Table]) -> String {
+pub(super) fn markdown(
+    state: &AppState,
+    summary: &Summary,
+    tables: &[Table],
+    missing: &[Missing],
+) -> String {
     let head = Head::new(state, summary);
     let mut text = format!("# {}: {}\n\n", plain(&head.title), plain(&head.outcome));
     // Writing to a string can't fail.
@@ -77,6 +84,12 @@ pub(super) fn markdown(state: &AppState, summary: &Summary, tables: &[Table]) ->
             let cells = row.iter().map(|cell| plain(&cell.text()));
             let _ = writeln!(text, "| {} |", cells.collect::<Vec<_>>().join(" | "));
         }
+    }
+    if !missing.is_empty() {
+        let _ = writeln!(text, "\n## {MISSING}\n");
+    }
+    for Missing { file, what } in missing {
+        let _ = writeln!(text, "- {file}: {}", plain(what));
     }
     let _ = writeln!(text, "\n## Again\n\n    {}\n\n{AGAIN}", again(state));
     text
@@ -101,7 +114,12 @@ fn is_words(table: &Table, at: usize) -> bool {
 }
 
 /// Returns the HTML report.
-pub(super) fn html(state: &AppState, summary: &Summary, tables: &[Table]) -> String {
+pub(super) fn html(
+    state: &AppState,
+    summary: &Summary,
+    tables: &[Table],
+    missing: &[Missing],
+) -> String {
     let head = Head::new(state, summary);
     let mut page = format!(
         "<!DOCTYPE html>\n<html lang=\"en\" xmlns=\"http://www.w3.org/1999/xhtml\">\n<head>\n\
@@ -119,15 +137,24 @@ pub(super) fn html(state: &AppState, summary: &Summary, tables: &[Table]) -> Str
     cards(&mut page, state);
     page.push_str("<section class=\"charts\">\n");
     for chart in charts::all(state) {
-        let _ = write!(page, "<figure>{}</figure>\n", chart.render());
+        let _ = writeln!(page, "<figure>{}</figure>", chart.render());
     }
     page.push_str("</section>\n");
     if let Some(note) = charts::thinning_note(state) {
         let _ = writeln!(page, "<p class=\"note\">{}</p>", escaped(&note));
     }
     let _ = writeln!(page, "<p class=\"note\">{WINDOW}</p>");
+    page.push_str("<div class=\"tables\">\n");
     for table in tables.iter().filter(|table| !table.rows.is_empty()) {
         html_table(&mut page, table);
+    }
+    page.push_str("</div>\n");
+    if !missing.is_empty() {
+        let _ = writeln!(page, "<section>\n<h2>{MISSING}</h2>\n<ul>");
+        for Missing { file, what } in missing {
+            let _ = writeln!(page, "<li>{file}: {}</li>", escaped(what));
+        }
+        page.push_str("</ul>\n</section>\n");
     }
     let _ = write!(
         page,
@@ -205,6 +232,7 @@ mod tests {
 
     fn nasty() -> AppState {
         let mut state = testing::state(30);
+        Arc::make_mut(&mut state.figures).services[0].name = "letters & <parcels>".to_owned();
         state.run.scenario = "a<script>alert(1)</script>|b".to_owned();
         state.run.scenario_text = "[run]\n; \u{1b}[31m <&>\n".into();
         state
@@ -213,11 +241,15 @@ mod tests {
         state
     }
 
+    fn missing() -> [Missing; 1] {
+        [Missing { file: "series.csv", what: "a <b> & c".to_owned() }]
+    }
+
     #[test]
     fn the_page_is_well_formed_whatever_people_wrote() {
         let state = nasty();
         let summary = Summary::new(Arc::new(state.clone()));
-        let page = html(&state, &summary, &tables::all(&state));
+        let page = html(&state, &summary, &tables::all(&state), &missing());
         let options = roxmltree::ParsingOptions { allow_dtd: true, ..Default::default() };
         let parsed = roxmltree::Document::parse_with_options(&page, options).unwrap();
         assert!(!page.contains("<script") && !page.contains('\u{1b}'));
@@ -245,7 +277,7 @@ mod tests {
     fn a_row_of_markdown_stays_a_row() {
         let state = nasty();
         let summary = Summary::new(Arc::new(state.clone()));
-        let text = markdown(&state, &summary, &tables::all(&state));
+        let text = markdown(&state, &summary, &tables::all(&state), &missing());
         let mut width = None;
         for line in text.lines() {
             let bars = line.replace("\\|", "").matches('|').count();

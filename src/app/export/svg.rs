@@ -12,6 +12,12 @@ use crate::app::format;
 
 /// Points of a line that are drawn at most.
 pub(super) const POINTS_MAX: usize = 1500;
+/// A line of more points is drawn thinner.
+const DENSE_POINTS: usize = 400;
+/// An axis that ends lower than this has nothing on it.
+const LEAST: f64 = 1e-9;
+/// Numbers beyond this are none.
+const GREATEST: f64 = 1e18;
 const WIDTH: f64 = 720.0;
 const HEIGHT: f64 = 300.0;
 const LEFT: f64 = 62.0;
@@ -99,7 +105,7 @@ struct Span {
 
 impl Span {
     fn new(axis: Axis, values: impl Iterator<Item = f64>, (from, to): (f64, f64)) -> Self {
-        let values = values.filter(|value| value.is_finite());
+        let values = values.filter(|&value| is_drawable(value));
         let (low, high) = match axis.kind {
             Kind::Percentile => (1.0, values.fold(axis.at_least.max(10.0), f64::max)),
             Kind::Latency => {
@@ -115,7 +121,7 @@ impl Span {
             Kind::Time => (0.0, values.fold(axis.at_least, f64::max)),
             Kind::Number | Kind::Share => {
                 let high = values.fold(axis.at_least, f64::max);
-                let high = if high > 0.0 { high } else { 1.0 };
+                let high = if high > LEAST { high } else { 1.0 };
                 let step = nice_step(high / 5.0);
                 (0.0, (high / step).ceil() * step)
             }
@@ -133,6 +139,11 @@ impl Span {
         };
         self.from + share * (self.to - self.from)
     }
+}
+
+/// Returns whether a number can stand on an axis.
+fn is_drawable(value: f64) -> bool {
+    value.abs() <= GREATEST
 }
 
 /// Returns the least of 1, 2, 5, 10, 20... that is no smaller.
@@ -357,10 +368,9 @@ impl Chart {
             svg,
             "<line class=\"axis\" x1=\"{LEFT}\" y1=\"{bottom}\" x2=\"{right}\" y2=\"{bottom}\"/>\
              <text class=\"tick\" x=\"{right}\" y=\"{}\" text-anchor=\"end\">{}</text>\
-             <text class=\"tick\" x=\"{}\" y=\"{}\" text-anchor=\"end\">{}</text>",
+             <text class=\"tick\" x=\"4\" y=\"{}\">{}</text>",
             HEIGHT - 4.0,
             escaped(self.x.label),
-            LEFT - 7.0,
             TOP - 12.0,
             escaped(self.y.label)
         );
@@ -399,7 +409,7 @@ fn draw_line(svg: &mut String, number: usize, line: &Line, x: &Span, y: &Span) {
     let mut is_drawing = false;
     let thin = thinned(&line.points);
     for (index, &(at, height)) in thin.iter().enumerate() {
-        let Some(height) = height else {
+        let Some(height) = height.filter(|&height| is_drawable(height) && is_drawable(at)) else {
             is_drawing = false;
             continue;
         };
@@ -414,13 +424,31 @@ fn draw_line(svg: &mut String, number: usize, line: &Line, x: &Span, y: &Span) {
     }
     if !path.is_empty() {
         let stroke = line.stroke.class();
-        let _ = writeln!(svg, "<path class=\"line c{number}{stroke}\" d=\"{path}\"/>");
+        // Where points are dense, lines leave room for each other.
+        let dense = if thin.len() > DENSE_POINTS { " dense" } else { "" };
+        let _ = writeln!(svg, "<path class=\"line c{number}{stroke}{dense}\" d=\"{path}\"/>");
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
+
+    proptest! {
+        #[test]
+        fn any_numbers_make_a_whole_chart(
+            points in prop::collection::vec((prop::num::f64::ANY, prop::option::of(prop::num::f64::ANY)), 0..40),
+            kinds in prop::sample::subsequence(
+                vec![Kind::Number, Kind::Share, Kind::Time, Kind::Latency, Kind::Percentile], 2),
+        ) {
+            let chart = Chart { x: axis(kinds[0]), y: axis(kinds[1]), ..chart(points) };
+            let svg = chart.render();
+            roxmltree::Document::parse(&svg).unwrap();
+            prop_assert!(!svg.contains("NaN") && !svg.contains("inf"), "{svg}");
+        }
+    }
 
     fn axis(kind: Kind) -> Axis {
         Axis { label: "label", kind, at_least: 0.0 }

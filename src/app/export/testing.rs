@@ -1,25 +1,21 @@
 //! A run of some length for tests of exports.
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use engine::clock::WallTime;
-use engine::net::message::TicketCounts;
-use engine::perf::{Histogram, Spread};
+use engine::perf::Spread;
 
-use crate::app::figures::{Figures, NamedHistogram, ServiceFigures, UserFigures};
 use crate::app::history::{History, Second};
 use crate::app::state::AppState;
 
 /// Returns a state after some seconds, of which the first and the last two were not measured.
 pub(super) fn state(seconds: u64) -> AppState {
-    let mut state = crate::app::testing::app();
+    let mut state = crate::app::testing::measured();
     let mut history = History::default();
     for number in 0..seconds {
         history.push(second(number, seconds));
     }
     state.history = history;
-    state.figures = Arc::new(figures());
     state
 }
 
@@ -52,36 +48,5 @@ fn second(number: u64, of: u64) -> Second {
         log_bytes: 300 * wave,
         syncs: 20,
         sync: spread(800 + wave),
-    }
-}
-
-fn figures() -> Figures {
-    let mut histograms = Vec::new();
-    for (name, us) in [("wait", 140), ("service", 8000), ("sojourn", 9000), ("response", 9300)] {
-        let mut histogram = Histogram::default();
-        for number in 1..=5000_u64 {
-            histogram.record(Duration::from_micros(us * (1 + number * number % 997 / 90)));
-        }
-        histograms.push(NamedHistogram { name, service: None, histogram: Arc::new(histogram) });
-    }
-    let spread = |index: usize| histograms[index].histogram.spread();
-    let row = |name: &str| ServiceFigures {
-        name: name.to_owned(),
-        counts: TicketCounts { issued: 5003, rejected: 12, served: 5000, failed: 0 },
-        offered_rate: Some(83.6),
-        throughput: Some(83.3),
-        utilization: Some(0.713),
-        wait: spread(0),
-        service: spread(1),
-        sojourn: spread(2),
-        ..ServiceFigures::default()
-    };
-    Figures {
-        window: Duration::from_secs(60),
-        all: row("all"),
-        services: vec![row("letters & <parcels>")],
-        users: UserFigures { response: spread(3), ..UserFigures::default() },
-        histograms,
-        ..Figures::default()
     }
 }

@@ -6,6 +6,8 @@
 //! those of the summary. `postoffice_recent_*` cover the last seconds. Figures of one service
 //! have `service_` in their names, so that a sum over a name counts nothing twice.
 
+use std::time::Duration;
+
 use engine::clock::WallTime;
 use engine::perf::Histogram;
 use engine::perf::catalog::Metric;
@@ -347,7 +349,10 @@ fn latencies(out: &mut Exposition, figures: &Figures) {
     out.summaries("service_measured_latency_seconds", help, Scale::Seconds, rows);
 }
 
-const SPREAD: [(&str, fn(&Spread) -> std::time::Duration); 5] = [
+/// A quantile's label and where it stands.
+type Quantile = (&'static str, fn(&Spread) -> Duration);
+
+const SPREAD: [Quantile; 5] = [
     ("0.5", |spread| spread.p50),
     ("0.9", |spread| spread.p90),
     ("0.99", |spread| spread.p99),

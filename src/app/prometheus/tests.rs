@@ -1,6 +1,6 @@
 //! What stands in the text, read by a parser that is not ours.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use openmetrics_parser::prometheus::parse_prometheus;
 use openmetrics_parser::{PrometheusType, PrometheusValue};
@@ -11,7 +11,8 @@ use crate::app::testing;
 /// Makes sure that every line can be read, has a type, and that no series is there twice.
 fn check(text: &str) {
     let parsed = parse_prometheus(text).unwrap_or_else(|error| panic!("{error:?}\n{text}"));
-    for (name, family) in &parsed.families {
+    let families: BTreeMap<_, _> = parsed.families.iter().collect();
+    for (name, family) in families {
         assert_ne!(family.family_type, PrometheusType::Unknown, "{name} has no type");
         assert!(!family.help.is_empty(), "{name} has no help");
         let is_counter = matches!(family.family_type, PrometheusType::Counter);

@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
+use std::sync::Arc;
 use std::time::Duration;
 
 use engine::clock::{Clock, SystemClock, sleep_until};
@@ -44,13 +45,23 @@ pub(crate) fn stderr(output: &Output) -> String {
 /// A data directory and the offices that ran in it.
 pub(crate) struct Office {
     dir: TempDir,
+    /// Where the user's session has its files: what runs, and the usual data directory.
+    session: Arc<TempDir>,
     child: Option<Child>,
 }
 
 impl Office {
     /// Returns an office that does not run yet.
     pub(crate) fn new() -> Self {
-        Self { dir: tempfile::tempdir().expect("there is room for a directory"), child: None }
+        let dir = || tempfile::tempdir().expect("there is room for a directory");
+        Self { dir: dir(), session: Arc::new(dir()), child: None }
+    }
+
+    /// Returns an office of the same user's session as another one; all others are alone.
+    pub(crate) fn beside(other: &Self) -> Self {
+        let mut office = Self::new();
+        office.session = Arc::clone(&other.session);
+        office
     }
 
     /// Returns a path in the office's own directory.
@@ -63,6 +74,11 @@ impl Office {
         self.path("data")
     }
 
+    /// Returns what is `XDG_RUNTIME_DIR` and `XDG_STATE_HOME` to the office's commands.
+    pub(crate) fn session_dir(&self) -> &Path {
+        self.session.path()
+    }
+
     /// Writes a scenario file and returns its path.
     pub(crate) fn scenario(&self, text: &str) -> String {
         let path = self.path("scenario.ini");
@@ -70,10 +86,35 @@ impl Office {
         path.display().to_string()
     }
 
-    fn command(&self, args: &[&str]) -> Command {
+    /// Returns a command in the office's session, of which other tests know nothing, and in the
+    /// office's own directory.
+    pub(crate) fn tool(&self, args: &[&str]) -> Command {
         let mut command = Command::new(PROGRAM);
+        command.args(args);
+        self.in_session(command)
+    }
+
+    fn in_session(&self, mut command: Command) -> Command {
+        command.stdin(Stdio::null()).current_dir(self.dir.path());
+        let dir = self.session_dir();
+        command.env("XDG_RUNTIME_DIR", dir).env("XDG_STATE_HOME", dir.join("state"));
+        command
+    }
+
+    /// Runs such a command to its end.
+    pub(crate) fn run_tool(&self, args: &[&str]) -> Output {
+        self.tool(args).output().expect("the program can be started")
+    }
+
+    /// Returns a command that runs an office headless.
+    pub(crate) fn command(&self, args: &[&str]) -> Command {
+        self.command_of(Command::new(PROGRAM), args)
+    }
+
+    /// Lets `command`, which starts the program, run an office headless.
+    pub(crate) fn command_of(&self, command: Command, args: &[&str]) -> Command {
+        let mut command = self.in_session(command);
         command.args(["--headless", "--json", "-q", "--data-dir"]).arg(self.data_dir()).args(args);
-        command.stdin(Stdio::null());
         command
     }
 

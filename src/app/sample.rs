@@ -1,0 +1,112 @@
+//! A snapshot as one JSON object: what the summary says, and what is true at this moment.
+
+use engine::clock::nanos;
+use engine::perf::Spread;
+use serde_json::{Value, json};
+
+use super::state::{AppState, LatencyFigures, Level, ProcessRow, RECENT_SPANS};
+use super::summary::Summary;
+
+/// Returns all figures of a snapshot. Keys are those of the summary; what only a running office
+/// has stands behind them.
+pub(crate) fn json(state: &AppState) -> Value {
+    let mut json = Summary::new(std::sync::Arc::new(state.clone())).to_json();
+    let (totals, rates) = (&state.totals, &state.rates);
+    let present = json!({
+        "state": state.phase.name(),
+        "wall_ns": state.wall.0,
+        "population": level(state.users),
+        "workers": level(state.workers),
+        "seats": { "busy": state.seats.busy, "staffed": state.seats.staffed },
+        "totals": {
+            "offered": totals.offered,
+            "issued": totals.issued,
+            "rejected": totals.rejected,
+            "served": totals.served,
+            "failed": totals.failed,
+            "waiting": totals.waiting,
+            "in_service": totals.in_service,
+            "recovered": totals.recovered,
+            "redelivered": totals.redelivered,
+            "dropped": totals.dropped,
+            "bad_peers": totals.bad_peers,
+        },
+        "rates": {
+            "offered_per_s": rates.offered,
+            "served_per_s": rates.served,
+            "rejected_per_s": rates.rejected,
+            "utilization": rates.utilization,
+        },
+        "recent": recent(state),
+        "processes": state.processes.iter().map(process).collect::<Vec<_>>(),
+        "failure": state.failure,
+    });
+    if let (Value::Object(json), Value::Object(mut present)) = (&mut json, present) {
+        json.append(&mut present);
+    }
+    json
+}
+
+fn level(level: Level) -> Value {
+    json!({ "actual": level.actual, "target": level.target })
+}
+
+/// Returns the latencies of the last seconds, as far as there are any.
+fn recent(state: &AppState) -> Vec<Value> {
+    let rows = state.latencies.iter();
+    rows.flat_map(|row| {
+        RECENT_SPANS.iter().zip(&row.recent).filter_map(|(&seconds, figures)| {
+            let LatencyFigures { count, spread } = *figures;
+            let Spread { mean, p50, p90, p99, p999, max } = spread?;
+            Some(json!({
+                "latency": row.name,
+                "window_s": seconds,
+                "count": count,
+                "mean_ns": nanos(mean),
+                "p50_ns": nanos(p50),
+                "p90_ns": nanos(p90),
+                "p99_ns": nanos(p99),
+                "p999_ns": nanos(p999),
+                "max_ns": nanos(max),
+            }))
+        })
+    })
+    .collect()
+}
+
+fn process(row: &ProcessRow) -> Value {
+    json!({
+        "role": row.id.role(),
+        "id": row.id.number(),
+        "pid": row.pid,
+        "state": row.state.name(),
+        "cpu": row.cpu,
+        "rss_bytes": row.rss_bytes,
+        "restarts": row.restarts,
+        "tickets": row.tickets,
+        "hosts": row.hosts,
+        "note": row.note,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::app::testing;
+
+    #[test]
+    fn a_sample_is_the_summary_and_what_is_true_now() {
+        let state = testing::measured();
+        let sample = json(&state);
+        let summary = Summary::new(std::sync::Arc::new(state)).to_json();
+        for (key, value) in summary.as_object().unwrap() {
+            assert_eq!(sample[key], *value, "{key} is what the summary says");
+        }
+        assert_eq!(sample["totals"]["waiting"], 37);
+        assert_eq!(sample["processes"].as_array().unwrap().len(), 47);
+        let recent = sample["recent"].as_array().unwrap();
+        assert_eq!(recent.len(), 12, "a minute has none here");
+        let first = (&recent[0]["latency"], &recent[0]["window_s"], &recent[0]["p99_ns"]);
+        assert_eq!(first, (&json!("wait"), &json!(1), &json!(1_350_000)));
+    }
+}
