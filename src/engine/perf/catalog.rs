@@ -97,6 +97,12 @@ metrics! {
     DASHBOARD_FRAME = Histogram "dashboard.frame.ns";
     /// Bytes of a frame that was sent to the terminal.
     DASHBOARD_SEND = Histogram "dashboard.send.bytes";
+
+    // --- the command `bench` ---
+    /// Values that measure what recording costs.
+    BENCH_PROBE = Histogram "bench.probe.ns";
+    /// Counts that measure what counting costs.
+    BENCH_PROBE_COUNT = Counter "bench.count.ns";
 }
 
 #[cfg(test)]
