@@ -35,6 +35,9 @@ pub(crate) fn run(effective: &Effective, wishes: Wishes, speech: Speech) -> Resu
         }
         show_progress(&app);
     }
+    if app.will_export() && !speech.is_quiet {
+        let _ = writeln!(std::io::stderr(), "writing the export");
+    }
     let finished = app.finish()?;
     let summary = &finished.summary;
     let text = if speech.is_json {

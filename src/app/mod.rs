@@ -156,6 +156,11 @@ impl App {
         self.doors.metrics_url()
     }
 
+    /// Returns whether [`Self::finish`] will write an export, which may take a while.
+    pub(crate) fn will_export(&self) -> bool {
+        self.export.is_some()
+    }
+
     /// Waits for the end of the run, writes the export, and sums up.
     ///
     /// # Errors
@@ -165,12 +170,12 @@ impl App {
         let ended = director.join().map_err(|_| DirectorPanicked);
         drop(signals);
         let state = office.snapshot();
-        exporter.wait();
         let is_whole = matches!(ended, Ok(Ok(())));
         let export = export.filter(|_| is_whole);
         let exported = export.map(|dir| exporter.write_last(&dir, &state));
         // Whoever waits for the end may start the next run here as soon as it is told.
         doors.close();
+        exporter.wait();
         drop(data);
         drop(doors);
         ended??;

@@ -46,6 +46,12 @@ fn rows(path: &Path) -> Vec<BTreeMap<String, String>> {
     table.records().map(row).collect()
 }
 
+/// Returns the single figures of the run, tickets outside the measured window included.
+pub(crate) fn facts(folder: &Path) -> BTreeMap<String, String> {
+    let rows = rows(&folder.join("run.csv")).into_iter();
+    rows.map(|mut row| (row.remove("figure").unwrap(), row.remove("value").unwrap())).collect()
+}
+
 #[test]
 fn all_files_of_an_export_tell_the_same() {
     let office = Office::new();
@@ -125,9 +131,7 @@ fn check_totals(folder: &Path, summary: &Value) {
         assert_eq!(all[key].parse::<f64>().ok(), summary[key].as_f64(), "{key}");
     }
     assert!(all["rejected"].parse::<u64>().unwrap() > 0, "the office is too small: {all:?}");
-    let run: BTreeMap<String, String> = (rows(&folder.join("run.csv")).into_iter())
-        .map(|mut row| (row.remove("figure").unwrap(), row.remove("value").unwrap()))
-        .collect();
+    let run = facts(folder);
     let tickets = rows(&folder.join("tickets.csv"));
     let count = |outcome: &str| tickets.iter().filter(|row| row["outcome"] == outcome).count();
     assert_eq!(run["total_served"], count("served").to_string());
@@ -236,7 +240,8 @@ fn what_is_in_the_way_of_an_export_is_told_before_the_run() {
         }
     }
     assert!(!office.data_dir().exists(), "nothing was started");
-    assert_eq!(names(&office.path(".")), ["dangling", "link", "scenario.ini"], "nothing was made");
+    let wanted = ["dangling", "link", "scenario.ini"];
+    assert_eq!(names(&office.path(".")), wanted, "nothing was made");
 }
 
 #[test]

@@ -291,16 +291,21 @@ fn folder_name(state: &AppState) -> String {
 
 /// Says where an export is, or why there is none.
 pub(crate) fn said(exported: &Result<PathBuf, ExportError>) -> String {
-    use std::error::Error as _;
     match exported {
         Ok(folder) => {
             let home = std::env::var_os("HOME").map(PathBuf::from);
             format!("exported to {}", format::path(folder, home.as_deref()))
         }
-        Err(error) => match (error, error.source()) {
-            (ExportError::Log(_), Some(cause)) => format!("nothing was exported: {error}: {cause}"),
-            _ => format!("nothing was exported: {error}"),
-        },
+        Err(error) => format!("nothing was exported: {}", one_line(error)),
+    }
+}
+
+/// Returns an error and its cause in one line.
+pub(crate) fn one_line(error: &ExportError) -> String {
+    use std::error::Error as _;
+    match (error, error.source()) {
+        (ExportError::Log(_), Some(cause)) => format!("{error}: {cause}"),
+        _ => error.to_string(),
     }
 }
 
@@ -368,6 +373,21 @@ mod tests {
         }
         assert!(folder.join("log-sync.hgrm").is_file());
         assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 1);
+    }
+
+    #[test]
+    fn an_office_that_is_just_starting_can_be_exported() {
+        let dir = tempfile::tempdir().unwrap();
+        let state = crate::app::testing::starting();
+        let folder = exporter(dir.path()).write(dir.path(), &state).unwrap();
+        let lines =
+            |name: &str| std::fs::read_to_string(folder.join(name)).unwrap().lines().count();
+        assert_eq!((lines("tickets.csv"), lines("series.csv"), lines("processes.csv")), (1, 1, 1));
+        let page = std::fs::read_to_string(folder.join("report.html")).unwrap();
+        let options = roxmltree::ParsingOptions { allow_dtd: true, ..Default::default() };
+        roxmltree::Document::parse_with_options(&page, options).unwrap();
+        let manifest = std::fs::read_to_string(folder.join("manifest.json")).unwrap();
+        assert!(manifest.contains("the doors did not open"), "{manifest}");
     }
 
     #[test]

@@ -195,7 +195,8 @@ fn html_table(page: &mut String, table: &Table) {
     let side = |at: usize| if is_words(table, at) { " class=\"words\"" } else { "" };
     let _ = write!(
         page,
-        "<section>\n<h2>{}</h2>\n<div class=\"table\"><table id=\"table-{}\">\n<thead><tr>",
+        "<section{}>\n<h2>{}</h2>\n<div class=\"table\"><table id=\"table-{}\">\n<thead><tr>",
+        if table.columns.len() > 2 { " class=\"wide\"" } else { "" },
         escaped(table.title),
         table.name
     );

@@ -41,7 +41,7 @@ pub(super) fn write(
     let holds = "one row per ticket: who, what, its eight times, its outcome";
     let written = draft.file("tickets.csv", holds, |out| {
         let csv = csv::Writer::from_writer(out);
-        let mut table = Table { csv, facts, opened_at: state.opened_at };
+        let mut table = Table { csv, facts, opened_at: state.opened_at, field: Vec::new() };
         match table.write() {
             Ok(found) => {
                 gaps = found;
@@ -74,6 +74,8 @@ struct Table<'a, W: Write> {
     csv: csv::Writer<W>,
     facts: &'a Facts,
     opened_at: Option<Time>,
+    /// The field that is being written.
+    field: Vec<u8>,
 }
 
 /// Its columns; a promise to whoever reads it.
@@ -113,7 +115,7 @@ struct Ticket {
 
 impl<W: Write> Table<'_, W> {
     fn write(&mut self) -> Result<Gaps, Trouble> {
-        self.record(COLUMNS)?;
+        self.csv.write_record(COLUMNS).map_err(io::Error::from)?;
         let mut gaps = Gaps { lacks_notes: self.facts.notes_dir.is_none(), ..Gaps::default() };
         // Before the doors open there is no ticket.
         if self.opened_at.is_some() {
@@ -137,12 +139,8 @@ impl<W: Write> Table<'_, W> {
         Ok(gaps)
     }
 
-    fn record<T: AsRef<[u8]>>(&mut self, row: impl IntoIterator<Item = T>) -> io::Result<()> {
-        Ok(self.csv.write_record(row)?)
-    }
-
-    /// Writes tickets by id. Those behind an unfinished one wait for it, which the office's room
-    /// bounds. Returns whether retention may have taken some.
+    /// Writes tickets by id. Those behind an unfinished one wait for it: as many as arrive while a
+    /// ticket is open. Returns whether retention may have taken some.
     fn write_tickets(&mut self, notified: &HashMap<TicketId, Time>) -> Result<bool, Trouble> {
         let mut tickets: BTreeMap<TicketId, Ticket> = BTreeMap::new();
         let (mut is_own_run, mut failure) = (false, None);
@@ -198,59 +196,69 @@ impl<W: Write> Table<'_, W> {
         notified: &HashMap<TicketId, Time>,
     ) -> io::Result<()> {
         let end = ticket.end;
-        let at = |moment: fn(&Completed) -> Time| self.moment(end.as_ref().map(moment));
-        let number = |number: Option<u64>| number.map_or_else(String::new, |n| n.to_string());
-        let row = [
-            id.to_string(),
-            ticket.token.user.index().to_string(),
-            self.load(ticket.token),
-            "default".to_owned(),
-            self.service(ticket.service),
-            "0".to_owned(),
-            number(end.map(|end| u64::from(end.worker.0))),
-            self.moment(Some(ticket.scheduled)),
-            self.moment(Some(ticket.submitted)),
-            self.moment(Some(ticket.arrived)),
-            at(|end| end.durable),
-            at(|end| end.started),
-            at(|end| end.last_started),
-            at(|end| end.ended),
-            self.moment(notified.get(&id).copied()),
-            ticket.demand_ns.to_string(),
-            end.map_or("unfinished", |end| end.outcome.name()).to_owned(),
-            number(end.map(|end| u64::from(end.attempts))),
-            ticket.waiting_seen.to_string(),
-        ];
-        self.record(row)
+        let moment = |of: fn(&Completed) -> Time| end.as_ref().map(of);
+        self.number(Some(id.0))?;
+        self.who(ticket.token, ticket.service)?;
+        self.number(end.map(|end| u64::from(end.worker.0)))?;
+        self.moment(Some(ticket.scheduled))?;
+        self.moment(Some(ticket.submitted))?;
+        self.moment(Some(ticket.arrived))?;
+        self.moment(moment(|end| end.durable))?;
+        self.moment(moment(|end| end.started))?;
+        self.moment(moment(|end| end.last_started))?;
+        self.moment(moment(|end| end.ended))?;
+        self.moment(notified.get(&id).copied())?;
+        self.number(Some(ticket.demand_ns))?;
+        self.csv.write_field(end.map_or("unfinished", |end| end.outcome.name()))?;
+        self.number(end.map(|end| u64::from(end.attempts)))?;
+        self.number(Some(u64::from(ticket.waiting_seen)))?;
+        self.end_row()
     }
 
     fn write_rejected(&mut self, note: &Note) -> io::Result<()> {
-        let mut row = [const { String::new() }; COLUMNS.len()];
-        row[1] = note.token.user.index().to_string();
-        row[2] = self.load(note.token);
-        row[3] = "default".to_owned();
-        row[4] = self.service(note.service);
-        row[5] = "0".to_owned();
-        row[7] = self.moment(Some(note.scheduled));
-        row[8] = self.moment(Some(note.submitted));
-        row[14] = self.moment(Some(note.notified));
-        row[15] = note.demand_ns.to_string();
-        row[16] = "rejected".to_owned();
-        self.record(row)
+        self.number(None)?;
+        self.who(note.token, note.service)?;
+        self.number(None)?;
+        self.moment(Some(note.scheduled))?;
+        self.moment(Some(note.submitted))?;
+        for _ in 0..5 {
+            self.moment(None)?;
+        }
+        self.moment(Some(note.notified))?;
+        self.number(Some(note.demand_ns))?;
+        self.csv.write_field("rejected")?;
+        self.number(None)?;
+        self.number(None)?;
+        self.end_row()
     }
 
-    fn moment(&self, moment: Option<Time>) -> String {
-        let moment = moment.filter(|moment| moment.is_set()).zip(self.opened_at);
-        let since = |(moment, opened): (Time, Time)| moment.0.saturating_sub(opened.0);
-        moment.map_or_else(String::new, |both| since(both).to_string())
-    }
-
-    fn load(&self, token: Token) -> String {
+    /// Writes user, load, class, service and priority.
+    fn who(&mut self, token: Token, service: ServiceId) -> io::Result<()> {
+        self.number(Some(u64::from(token.user.index())))?;
         let load = self.facts.loads.get(usize::from(token.user.load().0));
-        load.cloned().unwrap_or_default()
+        self.csv.write_field(load.map_or("", String::as_str))?;
+        self.csv.write_field("default")?;
+        let service = self.facts.services.get(usize::from(service.0));
+        self.csv.write_field(service.map_or("", String::as_str))?;
+        self.number(Some(0))
     }
 
-    fn service(&self, service: ServiceId) -> String {
-        self.facts.services.get(usize::from(service.0)).cloned().unwrap_or_default()
+    /// Writes a moment as nanoseconds since the opening.
+    fn moment(&mut self, moment: Option<Time>) -> io::Result<()> {
+        let both = moment.filter(|moment| moment.is_set()).zip(self.opened_at);
+        self.number(both.map(|(moment, opened)| moment.0.saturating_sub(opened.0)))
+    }
+
+    fn number(&mut self, number: Option<u64>) -> io::Result<()> {
+        self.field.clear();
+        if let Some(number) = number {
+            // Writing to a vector can't fail.
+            let _ = write!(self.field, "{number}");
+        }
+        Ok(self.csv.write_field(&self.field)?)
+    }
+
+    fn end_row(&mut self) -> io::Result<()> {
+        Ok(self.csv.write_record(None::<&[u8]>)?)
     }
 }
