@@ -51,10 +51,10 @@ pub(crate) fn run(command: &Command) -> Result<Exit> {
             Err(error) => Ok(usage(&error)),
         },
         Command::Log { command } => log_commands::run(command),
-        Command::Ctl { command, args } => ctl::run(command, args),
-        Command::Sample { args } => ctl::sample(args),
         Command::Bench { args } => bench::run(args),
         Command::Sysinfo { args } => sysinfo::run(args),
+        Command::Ctl { command, args } => ctl::run(command, args),
+        Command::Sample { args } => ctl::sample(args),
     }
 }
 

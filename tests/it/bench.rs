@@ -30,6 +30,8 @@ fn check_row(row: &Value, subject: &str) {
     let suffix = if row["better"] == "higher" { "per_s" } else { "ns" };
     let ratio = number(&format!("product_{suffix}")) / number(&format!("floor_{suffix}"));
     assert!((number("ratio") / ratio - 1.0).abs() < 1e-9, "{row}");
+    assert!(number("ratio_min") <= number("ratio"), "{row}");
+    assert!(number("ratio") <= number("ratio_max"), "{row}");
     if row.get("product_p50_ns").is_some() {
         assert!(number("product_p50_ns") <= number("product_p99_ns"), "{row}");
         assert!(number("floor_p50_ns") <= number("floor_p99_ns"), "{row}");

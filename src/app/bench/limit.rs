@@ -7,6 +7,8 @@ use crate::app::format;
 
 /// From this share on something counts as busy all the time.
 const FULL: f64 = 0.8;
+/// From this share on the disk is what an office waits for, if it needs the CPUs less.
+const HALF: f64 = 0.5;
 
 /// Where a time goes: the machine's part is the floor, the rest is the product's.
 #[derive(Clone, Copy, Debug)]
@@ -75,7 +77,9 @@ pub(super) struct SyncFacts {
 /// Says what limits an office.
 pub(super) fn of_office(facts: &OfficeFacts) -> String {
     let OfficeFacts { cpus, cpus_used, .. } = *facts;
-    if let Some(syncs) = facts.syncs.filter(|syncs| syncs.share >= FULL) {
+    // Others may keep the CPUs busy while the office waits for its disk.
+    let waits_for = |share: f64| share >= FULL || share >= HALF.max(cpus_used / cpus);
+    if let Some(syncs) = facts.syncs.filter(|syncs| waits_for(syncs.share)) {
         return format!(
             "the disk: a sync was under way {} of the time, {} each, {} tickets a sync",
             format::percent(syncs.share),
@@ -146,8 +150,13 @@ mod tests {
             &OfficeFacts { syncs: Some(sync), cpus_used: 1.9, ..idle },
             "the disk: a sync was under way 93.0 % of the time, 210µs each, 22.4 tickets a sync",
         );
+        let halved = Some(SyncFacts { share: 0.6, ..sync });
         check(
-            &OfficeFacts { cpus_used: 1.94, machine_busy: 1.0, ..idle },
+            &OfficeFacts { syncs: halved, cpus_used: 0.4, machine_busy: 1.0, ..idle },
+            "the disk: a sync was under way 60.0 % of the time, 210µs each, 22.4 tickets a sync",
+        );
+        check(
+            &OfficeFacts { syncs: halved, cpus_used: 1.94, machine_busy: 1.0, ..idle },
             "the CPUs: the office kept 1.9 of 2 busy, 18.2µs of CPU a ticket, 61.0 % of it in the \
              kernel",
         );

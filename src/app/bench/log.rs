@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use engine::bench::{self, Lmdb, LogOwner, Plain, PlainFile, PlainReads, now, seconds_since};
 use engine::config::scenario::FsyncPolicy;
-use engine::storage::{LogError, LogOptions};
+use engine::storage::{LogError, LogOptions, LogStats};
 
 use super::limit::Split;
 use super::report::{Group, Row, Sample, Told, Unit};
@@ -65,8 +65,18 @@ fn append(bench: &Bench, policy: FsyncPolicy, plain: Plain, batch: u64) -> Resul
         }
     };
     let per = if is_synced { batch as f64 } else { 1.0 };
-    let limit = split.tell_rates(measured.product.value / per, measured.floor.value / per);
+    let mut limit = split.tell_rates(measured.product.value / per, measured.floor.value / per);
+    if is_synced {
+        limit.push_str(&shared_syncs(owner.stats()).unwrap_or_default());
+    }
     Ok(measured.row(&name, Unit::PerSecond("records"), limit))
+}
+
+/// Says that batches shared syncs, if they did: one that comes while another is being synced may
+/// be covered by the sync that waits. The floor has one for each.
+fn shared_syncs(stats: LogStats) -> Option<String> {
+    let shared = stats.batches as f64 / stats.syncs.max(1) as f64;
+    (shared >= 1.05).then(|| format!("; {shared:.1} batches shared a sync"))
 }
 
 fn options(policy: FsyncPolicy) -> LogOptions {
@@ -130,6 +140,13 @@ mod tests {
         let numbers: std::collections::BTreeSet<u64> =
             (0..READ_RECORDS).map(|count| 1 + count * STRIDE % READ_RECORDS).collect();
         assert_eq!(numbers.len() as u64, READ_RECORDS);
+    }
+
+    #[test]
+    fn shared_syncs_are_told_if_there_were_any() {
+        let of = |batches, syncs| shared_syncs(LogStats { batches, syncs, ..LogStats::default() });
+        assert_eq!(of(180, 100).as_deref(), Some("; 1.8 batches shared a sync"));
+        assert_eq!([of(100, 100), of(0, 0)], [None, None]);
     }
 
     #[test]

@@ -165,12 +165,14 @@ struct Measured {
     turn: usize,
     product: Sample,
     floor: Sample,
+    /// The lowest and the highest ratio of all turns.
+    ratios: (f64, f64),
 }
 
 impl Measured {
     fn row(self, name: &str, unit: Unit, limit: String) -> Row {
-        let Self { product, floor, .. } = self;
-        Row { name: name.to_owned(), unit, product, floor, limit }
+        let Self { product, floor, ratios, .. } = self;
+        Row { name: name.to_owned(), unit, product, floor, ratios, limit }
     }
 }
 
@@ -213,8 +215,12 @@ impl Bench {
         let of = |samples: &[Sample]| turns.iter().map(|turn| samples[*turn].value).collect();
         let (ours, theirs): (Vec<f64>, Vec<f64>) = (of(&products), of(&floors));
         let turn = turns[median_turn(&ours, &theirs)];
+        let ratios = ours.iter().zip(&theirs).map(|(ours, floor)| ours / floor);
+        let ratios = ratios.fold((f64::INFINITY, 0.0), |(lowest, highest), ratio| {
+            (ratio.min(lowest), ratio.max(highest))
+        });
         let (product, floor) = (products.swap_remove(turn), floors.swap_remove(turn));
-        Ok(Measured { turn, product, floor })
+        Ok(Measured { turn, product, floor, ratios })
     }
 
     /// Returns a directory of its own for a row.
@@ -266,7 +272,8 @@ pub(crate) fn run(args: &BenchArgs) -> Result<Exit> {
 
 /// How to read the table.
 const LEGEND: &str = "ratio = product / floor in the same turn; more is better for rates, less for \
-                      times. On a busy machine trust the ratios.";
+                      times. ~: its turns differed by more than twice; measure again when the \
+                      machine is quiet, or longer (--duration).";
 
 /// Whoever reads may have read enough: a closed pipe is no error.
 fn say(text: &str) {

@@ -10,6 +10,8 @@ use crate::app::format;
 
 /// The widest line of the table.
 const WIDTH: usize = 100;
+/// How many times the lowest ratio of a row the highest may be before the table marks it.
+const DISAGREEMENT: f64 = 2.0;
 /// Room for the name of a row.
 const NAME_WIDTH: usize = 33;
 
@@ -38,6 +40,8 @@ pub(super) struct Row {
     pub(super) unit: Unit,
     pub(super) product: Sample,
     pub(super) floor: Sample,
+    /// The lowest and the highest ratio of all turns.
+    pub(super) ratios: (f64, f64),
     /// What keeps the product from being faster.
     pub(super) limit: String,
 }
@@ -67,6 +71,13 @@ impl Row {
         self.product.value / self.floor.value
     }
 
+    /// Returns the ratio as text, marked if it is not worth much.
+    fn ratio_text(&self) -> String {
+        let (lowest, highest) = self.ratios;
+        let mark = if highest > DISAGREEMENT * lowest { "~" } else { "" };
+        format!("{mark}{}", ratio(self.ratio()))
+    }
+
     /// Returns how far it is from the floor: the lower the farther.
     fn standing(&self) -> f64 {
         match self.unit {
@@ -88,7 +99,7 @@ impl Row {
             self.name,
             self.figure(self.product.value),
             self.figure(self.floor.value),
-            ratio(self.ratio()),
+            self.ratio_text(),
         );
         if let (Some(product), Some(floor)) = (self.product.spread, self.floor.spread) {
             for (product, floor) in [(product.p50, floor.p50), (product.p99, floor.p99)] {
@@ -113,6 +124,8 @@ impl Row {
         put(&format!("product_{suffix}"), self.product.value.into());
         put(&format!("floor_{suffix}"), self.floor.value.into());
         put("ratio", self.ratio().into());
+        put("ratio_min", self.ratios.0.into());
+        put("ratio_max", self.ratios.1.into());
         for (side, sample) in [("product", &self.product), ("floor", &self.floor)] {
             if let Some(spread) = sample.spread {
                 let ns = |span: Duration| Value::from(engine::clock::nanos(span));
@@ -227,11 +240,13 @@ mod tests {
             unit: Unit::PerSecond("tickets"),
             product: Sample { value: 12_345_678.0, spread: spread(99_900, 999_600) },
             floor: Sample { value: 20_000_000.0, spread: spread(812, 4_100) },
+            ratios: (0.5, 0.8),
             limit: "the disk".to_owned(),
         };
         let slow = Row {
             name: "1 user".to_owned(),
             product: Sample { value: 5_000_000.0, spread: None },
+            ratios: (0.2, 0.5),
             limit: "wake-ups: ".to_owned() + &"and so on ".repeat(20),
             ..fast.clone()
         };
@@ -251,6 +266,7 @@ mod tests {
         assert_eq!(ends(lines[0], "product"), ends(lines[1], "12 345 678/s"));
         assert_eq!(ends(lines[0], "ratio"), ends(lines[1], "0.62"));
         assert_eq!(ends(lines[0], "p50"), ends(lines[1], "99.9ms"));
+        assert!(lines[1].contains(" 0.62 ") && lines[2].ends_with(" ~0.25"), "{text}");
         assert!(lines[3] == "  floor: a bare relay");
         assert!(lines[4].starts_with("  limit: 1 user – wake-ups: and so on"), "{text}");
         assert!(lines[5].starts_with("         "), "{text}");
@@ -267,6 +283,7 @@ mod tests {
         assert_eq!(row["product_p50_ns"], 99_900_000);
         let number = |key: &str| row[key].as_f64().unwrap();
         assert_eq!(number("ratio"), number("product_per_s") / number("floor_per_s"));
+        assert_eq!((number("ratio_min"), number("ratio_max")), (0.5, 0.8));
         assert_eq!(json["floors"]["tickets"], "a bare relay");
         assert_eq!(json["duration_ns"], 50_000_000);
         assert!(json["rows"][1].get("product_p50_ns").is_none(), "what is not known is absent");
@@ -279,6 +296,7 @@ mod tests {
             unit: Unit::NanosOf("record"),
             product: Sample { value: ns, spread: None },
             floor: Sample { value: 2.0, spread: None },
+            ratios: (1.0, 1.0),
             limit: String::new(),
         };
         let rows = vec![cost("cheap", 4.0), cost("dear", 40.0)];
