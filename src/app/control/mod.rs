@@ -291,6 +291,10 @@ impl Desk {
             }
             Request::Snapshot(dir) => {
                 let state = self.office.snapshot();
+                // The program may end before it is written.
+                if self.has_ended() {
+                    return Err("cannot export: the run is stopped".to_owned());
+                }
                 let folder = self.exporter.export(&dir, &state)?;
                 log::info!(target: "control", "exported: folder={}", folder.display());
                 Ok(json!({ "folder": folder.to_string_lossy(), "snapshot": state.number }))

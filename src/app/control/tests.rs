@@ -77,6 +77,14 @@ fn a_reply_comes_when_a_snapshot_shows_the_effect() {
 }
 
 #[test]
+fn nothing_is_exported_that_the_end_of_the_program_would_cut_short() {
+    let ended = Phase::Stopped(crate::app::state::Ending::Completed);
+    let (desk, _director) = counter(AppState { phase: ended, ..testing::app() });
+    let late = reply(&desk, &json!({ "do": "snapshot", "dir": "/" }));
+    assert_eq!(late["error"], "cannot export: the run is stopped");
+}
+
+#[test]
 fn mistakes_are_told() {
     let (desk, _director) = counter(testing::app());
     for (request, words) in [
