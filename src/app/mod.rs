@@ -11,6 +11,7 @@ use std::thread::JoinHandle;
 use color_eyre::eyre::Result;
 use engine::config::Effective;
 use engine::ids::RunId;
+use engine::perf::facade;
 use engine::roles::event_loop::EventLoop;
 use engine::supervisor::signals::{self, Listen};
 
@@ -97,6 +98,7 @@ pub(crate) fn start(
     let path = wishes.data_dir.map_or_else(DataDir::default_path, Ok)?;
     let data = DataDir::open(&path)?;
     let scenario = effective.scenario.clone();
+    facade::set_recording(scenario.metrics.recording);
     let orders = Orders {
         scenario_text: effective.to_ini(),
         scenario_name: effective.title.clone(),
