@@ -10,7 +10,7 @@ use std::process::ExitCode;
 
 use app::cli::{Cli, RunArgs};
 use app::exit::Exit;
-use app::{Wishes, commands, headless, logging};
+use app::{Wishes, bench, commands, headless, logging};
 use clap::Parser;
 use color_eyre::eyre::Result;
 use engine::config::Effective;
@@ -24,6 +24,9 @@ fn main() -> ExitCode {
     }
     if args.first().is_some_and(|arg| arg == ui::guard::ARGUMENT) {
         return ui::guard::run();
+    }
+    if args.first().is_some_and(|arg| arg == bench::ARGUMENT) {
+        return bench::run_part(&args[1..]);
     }
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,

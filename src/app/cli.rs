@@ -7,6 +7,8 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use engine::config::{Override, OverrideKey};
 use engine::limits;
 
+use super::bench::{self, Subject};
+
 /// A wind tunnel for work-queue services: real processes, a durable log, a live dashboard.
 #[derive(Debug, Parser)]
 #[command(name = "postoffice-tui", version, args_conflicts_with_subcommands = true)]
@@ -42,6 +44,16 @@ pub(crate) enum Command {
         #[command(subcommand)]
         command: LogCommand,
     },
+    /// Measure what the office reaches on this machine, beside what the machine does without it
+    Bench {
+        #[command(flatten)]
+        args: BenchArgs,
+    },
+    /// Say what this machine is, and where it limits a scenario
+    Sysinfo {
+        #[command(flatten)]
+        args: SysinfoArgs,
+    },
     /// Ask a running office for something
     Ctl {
         #[command(subcommand)]
@@ -54,6 +66,40 @@ pub(crate) enum Command {
         #[command(flatten)]
         args: SampleArgs,
     },
+}
+
+/// What to measure, and how.
+#[derive(Debug, Args)]
+pub(crate) struct BenchArgs {
+    /// tickets, log, net, perf, spawn or all
+    // By its full name clap sees one value, not a list of them.
+    #[arg(value_name = "SUBJECT", default_value = "all", value_parser = bench::subjects)]
+    pub(crate) subjects: std::vec::Vec<Subject>,
+    /// Make the temporary directory here, on the disk that is to be measured [default: beside the
+    /// usual data directory]
+    #[arg(long, value_name = "DIR")]
+    pub(crate) data_dir: Option<PathBuf>,
+    /// How long each row measures the office, and its floor as long again
+    #[arg(short, long, value_name = "SPAN", default_value = "1s", value_parser = bench::duration)]
+    pub(crate) duration: Duration,
+    /// Print JSON
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+/// Which scenario the machine is to bear, and where.
+#[derive(Debug, Args)]
+pub(crate) struct SysinfoArgs {
+    /// A scenario file, or the name of a built-in one
+    #[arg(short, long, value_name = "FILE|NAME", default_value = engine::config::DEFAULT)]
+    pub(crate) scenario: String,
+    #[command(flatten)]
+    pub(crate) overrides: OverrideArgs,
+    #[command(flatten)]
+    pub(crate) data: DataDirArg,
+    /// Print JSON
+    #[arg(long)]
+    pub(crate) json: bool,
 }
 
 /// Which office is asked, and how to print what it says.

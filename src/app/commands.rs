@@ -16,7 +16,7 @@ use serde_json::json;
 use super::cli::{Command, DataDirArg, RepairArgs, ScenarioCommand};
 use super::datadir::{DataDir, DataDirError};
 use super::exit::Exit;
-use super::{ctl, format, log_commands};
+use super::{bench, ctl, format, log_commands, sysinfo};
 
 /// What is wrong with a scenario, as people read it.
 #[derive(Debug, thiserror::Error)]
@@ -51,6 +51,8 @@ pub(crate) fn run(command: &Command) -> Result<Exit> {
             Err(error) => Ok(usage(&error)),
         },
         Command::Log { command } => log_commands::run(command),
+        Command::Bench { args } => bench::run(args),
+        Command::Sysinfo { args } => sysinfo::run(args),
         Command::Ctl { command, args } => ctl::run(command, args),
         Command::Sample { args } => ctl::sample(args),
     }
@@ -85,8 +87,8 @@ pub(crate) fn usage(error: &dyn std::error::Error) -> Exit {
     Exit::Usage
 }
 
-/// Whoever reads may have read enough: a closed pipe is no error.
-fn say(text: &str) {
+/// Writes to standard output. Whoever reads may have read enough: a closed pipe is no error.
+pub(crate) fn say(text: &str) {
     let _ = std::io::stdout().write_all(text.as_bytes());
 }
 

@@ -167,6 +167,12 @@ fn count(value: &Value) -> String {
     known(value, |value| Some(format::count(value.as_u64()?)))
 }
 
+fn latencies(of: &Value) -> String {
+    let [wait, sojourn, response] =
+        ["wait_p99_ns", "sojourn_p99_ns", "response_p99_ns"].map(|key| span(&of[key]));
+    format!("wait {wait}, sojourn {sojourn}, response {response}")
+}
+
 fn status_text(reply: &Value) -> String {
     let elapsed = match &reply["duration_ns"] {
         Value::Null => time(&reply["elapsed_ns"]),
@@ -212,15 +218,8 @@ fn status_text(reply: &Value) -> String {
                 count(&reply["waiting"])
             ),
         ),
-        (
-            "p99",
-            format!(
-                "wait {}, sojourn {}, response {}",
-                span(&reply["wait_p99_ns"]),
-                span(&reply["sojourn_p99_ns"]),
-                span(&reply["response_p99_ns"])
-            ),
-        ),
+        ("p99", latencies(reply)),
+        ("last 10s", latencies(&reply["last_10s"])),
         ("SLO", word(&reply["slo"]).to_owned()),
         (
             "metrics",
@@ -385,7 +384,8 @@ mod tests {
             "users": { "actual": 128, "target": 200 }, "workers": { "actual": 3, "target": 4 },
             "seats": { "busy": 5, "staffed": 6 }, "offered_per_s": 182.3, "served_per_s": 179.1,
             "rejected_per_s": 0.0, "utilization": 0.713, "waiting": 37, "wait_p99_ns": 1_260_000,
-            "sojourn_p99_ns": null, "response_p99_ns": 83_800_000, "slo": null,
+            "sojourn_p99_ns": null, "response_p99_ns": 83_800_000,
+            "last_10s": { "wait_p99_ns": 2_000_000 }, "slo": null,
             "metrics": "127.0.0.1:9464", "data_dir": "/home/ada/office", "failure": null,
             "notice": "worker 3: ready -> backoff",
         });

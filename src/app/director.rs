@@ -416,7 +416,7 @@ impl Director {
                 (&self.workers, Event::WorkersGone),
                 (&self.manager, Event::UsersGone),
             ] {
-                if staff.view().all_stopped() {
+                if staff.has_left() {
                     self.run.handle(gone, now);
                 }
             }

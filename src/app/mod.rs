@@ -15,6 +15,7 @@ use engine::roles::event_loop::EventLoop;
 use engine::supervisor::signals::{self, Listen};
 
 pub(crate) mod action;
+pub(crate) mod bench;
 pub(crate) mod cli;
 pub(crate) mod commands;
 pub(crate) mod control;
@@ -44,6 +45,7 @@ mod snapshot;
 mod staffing;
 pub(crate) mod state;
 mod summary;
+mod sysinfo;
 mod tables;
 #[cfg(test)]
 pub(crate) mod testing;
@@ -232,6 +234,9 @@ pub(crate) fn exit_of_error(error: &color_eyre::Report) -> Exit {
     }
     if let Some(error) = error.downcast_ref::<engine::storage::LogError>() {
         return Exit::of_role(error.exit_kind().code());
+    }
+    if let Some(error) = error.downcast_ref::<bench::BenchError>() {
+        return error.exit();
     }
     if error.downcast_ref::<DirectorPanicked>().is_some() {
         return Exit::Panic;

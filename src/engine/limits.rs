@@ -196,6 +196,32 @@ pub const METRICS_REQUEST_WITHIN: Duration = Duration::from_secs(2);
 /// How long its answer may take to be read.
 pub const METRICS_ANSWER_WITHIN: Duration = Duration::from_secs(10);
 
+// --- the machine ----------------------------------------------------------------------------
+
+/// CPUs beyond which a list of them is not believed.
+pub const CPUS_MAX: u32 = 65_536;
+/// Files that a role has open beside its peers: at most 16 were seen.
+pub const FILES_BESIDE_PEERS: u64 = 24;
+/// Processes and threads of a run beside workers and user processes: director and dashboard 7,
+/// issuer 5, users manager 2 were seen.
+pub const TASKS_BESIDE_WORKERS_AND_USERS: u64 = 16;
+/// Memory that a worker or a user process has for itself: about 1 MiB was seen.
+pub const PROCESS_BYTES: u64 = 2 << 20;
+/// Memory that director, issuer and users manager have together, beside index and queue: about
+/// 40 MiB were seen.
+pub const SERVICE_BYTES: u64 = 64 << 20;
+/// What a queued ticket takes beside its payload.
+pub const QUEUED_TICKET_BYTES: u64 = 256;
+/// Address space of the issuer beside its index, at least: 64 MiB for the map of LMDB, and with 100
+/// MiB in all it started.
+pub const ISSUER_ADDRESS_BYTES: u64 = 112 << 20;
+/// How far two looks at the CPUs' counters are apart.
+pub const CPU_LOOK_INTERVAL: Duration = Duration::from_millis(200);
+/// The part of the CPUs' time given to other guests above which a run's figures show it.
+pub const STEAL_SEEN: f64 = 0.05;
+/// Memory is short when less than this part of it is available.
+pub const MEMORY_SHORT_DIVISOR: u64 = 8;
+
 const _: () = assert!(OUTBOX_LOW_DIVISOR > 1, "hysteresis needs a gap");
 const _: () = assert!(PAYLOAD_BYTES_MAX < FRAME_BYTES_MAX / 2, "a request must fit a frame");
 const _: () = assert!(HEARTBEAT_INTERVAL.as_millis() * 2 < SUSPECT_AFTER.as_millis());

@@ -7,9 +7,11 @@
 //! In reading order: the words ([`ids`]), the bounds ([`limits`]) and time ([`clock`],
 //! [`timeline`]); what a run is ([`config`]) and where its randomness comes from ([`rng`],
 //! [`population`]); how processes talk ([`net`]); tickets ([`scheduler`]) and the log of them
-//! ([`storage`]); measuring ([`perf`]); keeping processes alive ([`supervisor`]); and the
-//! processes themselves ([`roles`]).
+//! ([`storage`]); measuring ([`perf`]); the machine ([`sysinfo`]); keeping processes alive
+//! ([`supervisor`]); and the processes themselves ([`roles`]). [`bench`] stands beside them: what the
+//! log is measured with.
 
+pub mod bench;
 pub mod clock;
 pub mod config;
 pub mod ids;
@@ -26,4 +28,5 @@ pub mod scheduler;
 mod sim;
 pub mod storage;
 pub mod supervisor;
+pub mod sysinfo;
 pub mod timeline;

@@ -16,6 +16,7 @@ use crossterm::event::{Event, KeyEventKind};
 use engine::clock::{Clock, SystemClock, Time};
 use engine::config::Effective;
 use engine::supervisor::signals::Signal;
+use engine::{observe, timed};
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 
@@ -295,11 +296,12 @@ impl Dashboard<'_> {
         let mut buf = Buffer::empty(area);
         tui_logger::move_events();
         let state = self.office.snapshot();
-        view::draw(Scene { ui: &self.ui, app: &state }, area, &mut buf);
-        if let Some(frame) = self.screen.frame(buf)
-            && self.writer.write(frame) == Written::Busy
-        {
-            self.repaint();
+        timed!(DASHBOARD_FRAME, view::draw(Scene { ui: &self.ui, app: &state }, area, &mut buf));
+        if let Some(frame) = self.screen.frame(buf) {
+            observe!(DASHBOARD_SEND, frame.len() as u64);
+            if self.writer.write(frame) == Written::Busy {
+                self.repaint();
+            }
         }
     }
 }

@@ -2,6 +2,7 @@
 #![expect(clippy::unwrap_used, reason = "a test that can not go on has failed")]
 
 mod bad_input;
+mod bench;
 mod chaos;
 mod control;
 mod dashboard;
@@ -11,4 +12,5 @@ mod logstore;
 mod peers;
 mod storm;
 mod support;
+mod sysinfo;
 mod tidy;

@@ -41,9 +41,13 @@ use super::action::Action;
 use super::export::{self, Exporter};
 use super::handle::Office;
 use super::server::{self, Serve, Server, Stream, Timed};
-use super::state::{AppState, Level, Phase};
+use super::state::{AppState, LatencyFigures, Level, Phase, RECENT_SPANS};
 use super::summary::Summary;
 use super::{prometheus, sample};
+
+/// Which of the recent spans a status tells.
+const RECENT_10S: usize = 1;
+const _: () = assert!(RECENT_SPANS[RECENT_10S] == 10);
 
 /// The version of requests and replies.
 pub(crate) const VERSION: u64 = 1;
@@ -369,10 +373,10 @@ fn sampled(office: &Office, format: Format) -> Value {
 
 /// Returns where a run stands.
 fn status(state: &AppState, facts: &Facts) -> Value {
-    let p99 = |name: &str| {
-        let row = state.latencies.iter().find(|row| row.name == name);
-        row.and_then(|row| row.run.spread).map(|spread| nanos(spread.p99))
-    };
+    let row = |name: &str| state.latencies.iter().find(|row| row.name == name);
+    let of = |figures: LatencyFigures| figures.spread.map(|spread| nanos(spread.p99));
+    let p99 = |name| row(name).and_then(|row| of(row.run));
+    let recent = |name| row(name).and_then(|row| of(row.recent[RECENT_10S]));
     let notice = state.notices.last();
     json!({
         "state": state.phase.name(),
@@ -394,6 +398,11 @@ fn status(state: &AppState, facts: &Facts) -> Value {
         "wait_p99_ns": p99("wait"),
         "sojourn_p99_ns": p99("sojourn"),
         "response_p99_ns": p99("response"),
+        "last_10s": {
+            "wait_p99_ns": recent("wait"),
+            "sojourn_p99_ns": recent("sojourn"),
+            "response_p99_ns": recent("response"),
+        },
         "slo": Value::Null,
         "metrics": facts.metrics.map(|address| address.to_string()),
         "data_dir": state.run.data_dir,

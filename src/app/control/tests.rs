@@ -120,6 +120,11 @@ fn status_and_samples_are_the_newest_snapshot() {
         ("seed", json!(42)),
         ("users", json!({ "actual": 128, "target": 128 })),
         ("wait_p99_ns", json!(548_351)),
+        (
+            "last_10s",
+            json!({ "wait_p99_ns": 548_351, "sojourn_p99_ns": 35_848_191,
+            "response_p99_ns": 36_503_551 }),
+        ),
         ("slo", Value::Null),
         ("metrics", json!("127.0.0.1:9464")),
     ] {

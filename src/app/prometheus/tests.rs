@@ -35,7 +35,12 @@ const PREFIX: &str = "postoffice_";
 #[test]
 fn a_full_snapshot_is_valid_and_says_all() {
     let mut state = testing::measured();
+    check(&render(&state));
+    // Some of each kind are enough to be looked at, and the catalog may grow.
     state.processes.truncate(8);
+    let shown = ["logstore.fsync.ns", "logstore.write.bytes", "loop.read.frames"];
+    let metrics = state.metrics.iter().filter(|row| shown.contains(&row.metric.name));
+    state.metrics = metrics.cloned().collect::<Vec<_>>().into();
     let text = render(&state);
     check(&text);
     insta::assert_snapshot!(text.replace(env!("CARGO_PKG_VERSION"), "VERSION"));

@@ -11,6 +11,7 @@ mod value;
 
 pub use parse::{ConfigErrors, Effective, Override, OverrideKey, Source, parse};
 pub use scenario::Scenario;
+pub use value::span;
 
 use crate::limits;
 
@@ -106,14 +107,6 @@ pub fn parse_effective(text: &str) -> Result<Scenario, ConfigErrors> {
     let name = "the director's scenario".to_owned();
     let source = Source { title: name.clone(), name, text: text.to_owned() };
     parse(&source, &[]).map(|effective| effective.scenario)
-}
-
-/// Reads a span as scenarios write it, such as `20ms`.
-///
-/// # Errors
-/// What was expected.
-pub fn span(text: &str) -> Result<std::time::Duration, String> {
-    value::span(text)
 }
 
 /// Returns every key with meaning, values, default and kind.

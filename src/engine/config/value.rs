@@ -43,8 +43,11 @@ pub(super) fn seconds(text: &str) -> Read<f64> {
     }
 }
 
-/// Reads a span.
-pub(super) fn span(text: &str) -> Read<Duration> {
+/// Reads a span, such as `20ms`.
+///
+/// # Errors
+/// What was expected instead.
+pub fn span(text: &str) -> Result<Duration, String> {
     seconds(text).map(Duration::from_secs_f64)
 }
 

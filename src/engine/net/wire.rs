@@ -345,6 +345,7 @@ macro_rules! messages {
         $($(#[$variant_meta:meta])* $kind:literal => $variant:ident($payload:ty),)*
     }) => {
         $(#[$meta])*
+        #[allow(clippy::large_enum_variant, reason = "a message lives for the time of a call")]
         #[derive(Clone, Debug, PartialEq)]
         pub enum $name $(<$life>)? {
             $($(#[$variant_meta])* $variant($payload),)*

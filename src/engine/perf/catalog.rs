@@ -38,7 +38,7 @@ impl Metric {
 /// Declares the metrics of each component and their numbers.
 macro_rules! metrics {
     ($($(#[doc = $help:literal])+ $id:ident = $kind:ident $name:literal;)+) => {
-        #[expect(non_camel_case_types, clippy::upper_case_acronyms, reason = "names of constants")]
+        #[expect(non_camel_case_types, reason = "names of constants")]
         #[repr(u16)]
         #[derive(Clone, Copy)]
         enum Number { $($id),+ }
@@ -103,6 +103,32 @@ metrics! {
 mod tests {
     use super::*;
 
+    /// The table in `docs/metrics.md` is this one; `UPDATE_DOCS=1 cargo test` writes it again.
+    #[test]
+    fn the_documentation_lists_every_metric() {
+        use std::fmt::Write as _;
+        let path = concat!(env!("CARGO_MANIFEST_DIR"), "/docs/metrics.md");
+        let written = std::fs::read_to_string(path).unwrap();
+        let (head, _) = written.split_once("| metric |").unwrap();
+        let mut text = format!("{head}| metric | kind | unit | what it is |\n|---|---|---|---|\n");
+        for metric in METRICS {
+            let kind = match metric.kind {
+                MetricKind::Counter => "counter",
+                MetricKind::Histogram => "histogram",
+            };
+            let (name, unit, help) = (metric.name, metric.unit(), metric.help.trim());
+            writeln!(text, "| `{name}` | {kind} | {unit} | {help} |").unwrap();
+        }
+        if std::env::var_os("UPDATE_DOCS").is_some() {
+            std::fs::write(path, &text).unwrap();
+        }
+        let current = std::fs::read_to_string(path).unwrap();
+        assert!(
+            current == text,
+            "docs/metrics.md is not up to date: UPDATE_DOCS=1 cargo test writes it"
+        );
+    }
+
     #[test]
     fn names_say_component_operation_and_unit_and_occur_once() {
         let mut names = std::collections::BTreeSet::new();
@@ -111,7 +137,7 @@ mod tests {
             let is_word = |part: &&str| {
                 !part.is_empty() && part.chars().all(|c| c.is_ascii_lowercase() || c == '_')
             };
-            assert!(parts.len() == 3 && parts.iter().all(|part| is_word(part)), "{}", metric.name);
+            assert!(parts.len() == 3 && parts.iter().all(is_word), "{}", metric.name);
             assert!(
                 ["ns", "bytes", "frames", "records", "requests", "tickets"]
                     .contains(&metric.unit())

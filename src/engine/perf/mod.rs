@@ -1,4 +1,5 @@
-//! Measuring: histograms, confidence intervals, and the metrics of the product's own work.
+//! Measuring: histograms, confidence intervals, and the metrics of the product's own work,
+//! and how two things are compared.
 //!
 //! What the product *promises* to report (waits, service times, counts of tickets) is always
 //! measured, with [`Histogram`], [`BatchMeans`] and plain counters. The metrics of the
@@ -6,6 +7,7 @@
 //! compile to nothing without the feature `metrics`.
 
 pub mod catalog;
+pub mod compare;
 pub mod confidence;
 pub mod facade;
 pub mod histogram;

@@ -110,6 +110,11 @@ impl Staff {
         &self.fleet
     }
 
+    /// Returns whether all processes have ended and all that they said has been heard.
+    pub fn has_left(&self) -> bool {
+        self.fleet.all_stopped() && self.slots.iter().next().is_none()
+    }
+
     /// Returns the slot that a link leads to.
     pub fn slot_of(&self, link: LinkId) -> Option<u16> {
         self.slots.get(link).copied()

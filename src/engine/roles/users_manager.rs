@@ -268,7 +268,7 @@ impl Role for UsersManagerRole {
         while let Some(event) = self.staff.turn(&self.spawner, now, links) {
             self.on_event(event, now, links);
         }
-        let has_ended = self.is_stopping && self.staff.view().all_stopped();
+        let has_ended = self.is_stopping && self.staff.has_left();
         let all = Due { totals: true, latencies: true };
         self.report(if has_ended { all } else { due }, links);
         if has_ended {

@@ -16,8 +16,11 @@ use crate::perf::{BatchMeans, Histogram};
 use crate::timeline::{Timeline, Window};
 
 pub mod fairness;
+mod presence;
 
 use fairness::{Jain, UserWaits};
+use presence::Moment;
+pub use presence::{Level, Presence, Stay, TimeAverage, Waits};
 
 /// The figures of one service.
 #[derive(Clone, Debug, Default)]
@@ -143,170 +146,6 @@ impl Timed {
 
     pub(super) fn restored(told: Latencies) -> Self {
         Self { told, ..Self::default() }
-    }
-}
-
-/// A moment and where it lies in the window.
-#[derive(Clone, Copy, Debug)]
-pub struct Moment {
-    now: Time,
-    position: u64,
-    is_measured: bool,
-}
-
-/// A number that changes in steps, and the largest that it was in the window.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Level {
-    value: u64,
-    max: u64,
-    max_at: Time,
-}
-
-impl Level {
-    /// Returns the present value.
-    pub fn value(&self) -> u64 {
-        self.value
-    }
-
-    /// Returns the largest value inside the window and when it was reached.
-    pub fn max(&self) -> (u64, Time) {
-        (self.max, self.max_at)
-    }
-
-    fn set(&mut self, value: u64, at: Moment) {
-        self.value = value;
-        if value > self.max && at.is_measured {
-            (self.max, self.max_at) = (value, at.now);
-        }
-    }
-
-    /// Returns the level of a value that is zero now.
-    pub(super) fn restored((max, max_at): (u64, Time)) -> Self {
-        Self { value: 0, max, max_at }
-    }
-}
-
-/// The exact integral over time of a number that changes in steps.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct TimeAverage {
-    level: Level,
-    since: u64,
-    integral_ns: u128,
-}
-
-impl TimeAverage {
-    /// Returns the value and its maximum.
-    pub fn level(&self) -> Level {
-        self.level
-    }
-
-    /// Returns the integral over the measured time before a position, in value x ns.
-    pub fn integral_ns(&self, position: u64) -> u128 {
-        let span = position.saturating_sub(self.since);
-        self.integral_ns + u128::from(self.level.value) * u128::from(span)
-    }
-
-    fn set(&mut self, value: u64, at: Moment) {
-        self.integral_ns = self.integral_ns(at.position);
-        self.since = self.since.max(at.position);
-        self.level.set(value, at);
-    }
-
-    fn add(&mut self, at: Moment) {
-        self.set(self.level.value + 1, at);
-    }
-
-    fn remove(&mut self, at: Moment) {
-        debug_assert!(self.level.value > 0, "nothing leaves an empty place");
-        self.set(self.level.value.saturating_sub(1), at);
-    }
-
-    /// Returns the average of a value that is zero now, from what was integrated before.
-    pub(super) fn restored(integral_ns: u128, max: (u64, Time)) -> Self {
-        Self { level: Level::restored(max), since: 0, integral_ns }
-    }
-
-    /// Adds what the value would have contributed in a span that is over.
-    fn credit(&mut self, span: u64) {
-        self.integral_ns += u128::from(span);
-    }
-}
-
-/// Waits inside the window, ticket by ticket.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Waits {
-    /// Those that are over.
-    over_ns: u128,
-    /// Tickets that wait, and the sum of the positions at which they began.
-    waiting: u64,
-    begun: u128,
-}
-
-impl Waits {
-    /// Returns the sum of all waits up to a position, in nanoseconds.
-    pub fn sum_ns(&self, position: u64) -> u128 {
-        let waiting = u128::from(self.waiting) * u128::from(position);
-        self.over_ns + waiting.saturating_sub(self.begun)
-    }
-
-    fn begin(&mut self, position: u64) {
-        self.waiting += 1;
-        self.begun += u128::from(position);
-    }
-
-    fn end(&mut self, begun: u64, position: u64) {
-        self.waiting = self.waiting.saturating_sub(1);
-        self.begun = self.begun.saturating_sub(u128::from(begun));
-        self.over_ns += u128::from(position.saturating_sub(begun));
-    }
-
-    pub(super) fn restored(over_ns: u128) -> Self {
-        Self { over_ns, ..Self::default() }
-    }
-}
-
-/// Where one ticket has spent its measured time, as the averages count it.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Stay {
-    /// The position at which its present wait or service began.
-    since: u64,
-    waited_ns: u64,
-    served_ns: u64,
-}
-
-/// What a ticket is at.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Presence {
-    /// It waits.
-    Waiting,
-    /// It is in service.
-    InService,
-    /// It has left its seat.
-    Left,
-}
-
-impl Stay {
-    /// Returns what the ticket has contributed to the averages of waiting tickets and of tickets
-    /// in service, in nanoseconds.
-    pub fn contributed(&self, presence: Presence, position: u64) -> [u64; 2] {
-        let present = position.saturating_sub(self.since);
-        match presence {
-            Presence::Waiting => [self.waited_ns + present, self.served_ns],
-            Presence::InService => [self.waited_ns, self.served_ns + present],
-            Presence::Left => [self.waited_ns, self.served_ns],
-        }
-    }
-
-    fn end_wait(&mut self, position: u64) {
-        self.waited_ns += position.saturating_sub(self.since);
-        self.since = position;
-    }
-
-    fn end_service(&mut self, position: u64) -> u64 {
-        let span = position.saturating_sub(self.since);
-        self.served_ns += span;
-        self.since = position;
-        span
     }
 }
 
@@ -437,7 +276,7 @@ impl Stats {
 
     /// Takes over what the issuer's earlier life counted and no log holds.
     pub fn carry_over(&mut self, carried: &CarriedOver<'_>) {
-        self.staffed.integral_ns += carried.staffed_ns;
+        self.staffed.carry(carried.staffed_ns);
         self.recovered += carried.recovered;
         self.redelivered += carried.redelivered;
         for (service, lost_ns) in self.services.iter_mut().zip(carried.lost_ns) {
@@ -463,12 +302,12 @@ impl Stats {
         let stats = self.service(service);
         stats.waiting.add(at);
         stats.waits_in_window.begin(begun);
-        let Level { value, .. } = self.office.waiting;
-        self.office.waiting.set(value + 1, at);
+        let waiting = self.office.waiting.value() + 1;
+        self.office.waiting.set(waiting, at);
     }
 
     fn change_in_system(&mut self, by: i64, at: Moment) {
-        let value = self.office.in_system.value.saturating_add_signed(by);
+        let value = self.office.in_system.value().saturating_add_signed(by);
         self.office.in_system.set(value, at);
     }
 
@@ -483,7 +322,7 @@ impl Stats {
         }
         self.join(service, at.position, at);
         self.change_in_system(1, at);
-        Stay { since: at.position, ..Stay::default() }
+        Stay::begun(at.position)
     }
 
     /// Counts a request that found the office full.
@@ -500,10 +339,10 @@ impl Stats {
         let stats = self.service(service);
         stats.waiting.remove(at);
         stats.in_service.add(at);
-        stats.waits_in_window.end(stay.since, at.position);
+        stats.waits_in_window.end(stay.since(), at.position);
         stay.end_wait(at.position);
-        let Level { value, .. } = self.office.waiting;
-        self.office.waiting.set(value.saturating_sub(1), at);
+        let waiting = self.office.waiting.value().saturating_sub(1);
+        self.office.waiting.set(waiting, at);
     }
 
     /// Notes that a ticket lost its seat with a worker and waits again.
@@ -590,7 +429,7 @@ impl Stats {
         let waited = started.saturating_sub(began);
         let stats = self.service(service);
         stats.waiting.credit(waited);
-        stats.waits_in_window.over_ns += u128::from(waited);
+        stats.waits_in_window.credit(waited);
         stats.in_service.credit(ended.saturating_sub(started));
         self.office.busy(end.worker, busy);
     }
@@ -604,7 +443,7 @@ impl Stats {
         self.service(service).waiting.credit(at.position - begun);
         self.join(service, begun, at);
         self.change_in_system(1, at);
-        Stay { since: begun, ..Stay::default() }
+        Stay::begun(begun)
     }
 
     /// Notes how many seats there are now.

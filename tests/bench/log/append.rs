@@ -5,22 +5,37 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
+use engine::bench::{Lmdb, LogOwner, Plain, PlainFile, VALUE_BYTES, options};
 use engine::config::scenario::FsyncPolicy;
+use engine::perf::compare::median;
+use engine::storage::LogOptions;
 use serde_json::Value;
 
-use crate::floors::{Fjall, Plain, PlainLmdb, Raw};
-use crate::store::{Lmdb, open, options};
-use crate::{Effort, VALUE_BYTES, compare, median, ratio_line, value_line};
+use crate::peers::{Fjall, PlainLmdb};
+use crate::{Effort, PLAIN_BYTES, compare, ratio_line, value_line};
+
+pub(crate) fn open(dir: &Path, options: LogOptions, lmdb: Lmdb) -> LogOwner {
+    LogOwner::open(dir, options, lmdb).expect("the log can be opened")
+}
+
+/// Returns a way to run a log, each commit of `batch` records.
+fn owner(store: &mut LogOwner, batch: u64) -> impl FnMut(Duration) -> f64 {
+    move |window| store.run(batch, window).expect("the disk works")
+}
+
+/// Returns a way to run its floor.
+fn plain(file: &mut PlainFile, batch: u64) -> impl FnMut(Duration) -> f64 {
+    move |window| file.run(batch, window).expect("the disk works")
+}
 
 /// Targets 1 to 3: durable appends.
 pub(crate) fn durable(effort: &Effort) {
     let dir = tempfile::tempdir().expect("there is room");
-    let mut raw = Raw::new(dir.path(), Plain::Synced);
+    let mut raw = PlainFile::new(dir.path(), Plain::Synced, PLAIN_BYTES).expect("there is room");
     for (batch, target) in [(1, "0.97"), (64, "0.85"), (1024, "0.70")] {
         let part = dir.path().join(batch.to_string());
         let mut store = open(&part, options(FsyncPolicy::EachBatch), Lmdb::Follows);
-        let found =
-            compare(effort, |window| store.run(batch, window), |window| raw.run(batch, window));
+        let found = compare(effort, owner(&mut store, batch), plain(&mut raw, batch));
         let what = format!("records/s durable, {batch} a commit, vs write+fdatasync");
         ratio_line("durable", &what, &found, target);
     }
@@ -31,23 +46,22 @@ pub(crate) fn peers(effort: &Effort) {
     let dir = tempfile::tempdir().expect("there is room");
     let mut store = open(&dir.path().join("store"), options(FsyncPolicy::EachBatch), Lmdb::Follows);
     let mut lmdb = PlainLmdb::open(&dir.path().join("lmdb"));
-    let found = compare(effort, |window| store.run(64, window), |window| lmdb.run(64, window));
+    let found = compare(effort, owner(&mut store, 64), |window| lmdb.run(64, window));
     ratio_line("peers", "records/s durable, 64 a commit, vs LMDB", &found, "3");
     let mut fjall = Fjall::open(&dir.path().join("fjall"));
-    let found = compare(effort, |window| store.run(64, window), |window| fjall.run(64, window));
+    let found = compare(effort, owner(&mut store, 64), |window| fjall.run(64, window));
     ratio_line("peers", "records/s durable, 64 a commit, vs fjall SyncData", &found, "1.5");
 }
 
 /// Target 5: written and not synced.
 pub(crate) fn none(effort: &Effort) {
-    for (plain, floor) in [(Plain::Growing, "write"), (Plain::Overwriting, "overwriting")] {
+    for (kind, floor) in [(Plain::Growing, "write"), (Plain::Overwriting, "overwriting")] {
         for (lmdb, follows) in [(Lmdb::Absent, ""), (Lmdb::Follows, ", LMDB following")] {
             let dir = tempfile::tempdir().expect("there is room");
-            let mut raw = Raw::new(dir.path(), plain);
+            let mut raw = PlainFile::new(dir.path(), kind, PLAIN_BYTES).expect("there is room");
             let mut store = open(&dir.path().join("store"), options(FsyncPolicy::None), lmdb);
-            let found =
-                compare(effort, |window| store.run(64, window), |window| raw.run(64, window));
-            let is_target = plain == Plain::Growing && lmdb == Lmdb::Absent;
+            let found = compare(effort, owner(&mut store, 64), plain(&mut raw, 64));
+            let is_target = kind == Plain::Growing && lmdb == Lmdb::Absent;
             let what = format!("records/s, 64 a batch{follows}, vs {floor}");
             ratio_line("none", &what, &found, if is_target { "0.6" } else { "-" });
         }
@@ -59,17 +73,17 @@ pub(crate) fn bytes(effort: &Effort) {
     let dir = tempfile::tempdir().expect("there is room");
     let mut store = open(dir.path(), options(FsyncPolicy::EachBatch), Lmdb::Absent);
     // The first segments are made of zeros before anything is written.
-    store.run(64, Duration::from_millis(300));
+    owner(&mut store, 64)(Duration::from_millis(300));
     let mut device = Vec::new();
-    for _ in 0..effort.windows {
-        let (before, rolls) = (bytes_written(dir.path()), store.log.stats().rolls);
-        let first = store.next;
-        store.run(64, effort.window / 2);
+    for _ in 0..effort.turns.count {
+        let (before, rolls) = (bytes_written(dir.path()), store.stats().rolls);
+        let first = store.appended();
+        owner(&mut store, 64)(effort.turns.window / 2);
         // A window in which a segment was made counts its zeros, which belong to the next one.
         if let (Some(before), Some(after)) = (before, bytes_written(dir.path()))
-            && store.log.stats().rolls == rolls
+            && store.stats().rolls == rolls
         {
-            device.push((after - before) as f64 / (store.next - first) as f64);
+            device.push((after - before) as f64 / (store.appended() - first) as f64);
         }
     }
     if device.is_empty() {
@@ -77,7 +91,7 @@ pub(crate) fn bytes(effort: &Effort) {
     } else {
         value_line("bytes", "device bytes per durable record at 64", median(device), "200");
     }
-    let stats = store.log.stats();
+    let stats = store.stats();
     let payload = stats.records * (16 + VALUE_BYTES as u64);
     let overhead = (stats.bytes - payload) as f64 / stats.records as f64;
     value_line("bytes", "frame bytes per record at 64", overhead, "9");
@@ -95,9 +109,9 @@ fn bytes_written(path: &Path) -> Option<u64> {
 /// requests in flight each. A ticket is two records.
 pub(crate) fn office(effort: &Effort) {
     let (mut rates, mut commits) = (Vec::new(), Vec::new());
-    for _ in 0..effort.windows.div_ceil(2) {
+    for _ in 0..effort.turns.count.div_ceil(2) {
         let dir = tempfile::tempdir().expect("there is room");
-        let summary = run_office(dir.path(), effort.window * 6);
+        let summary = run_office(dir.path(), effort.turns.window * 6);
         let number = |path: &str| summary.pointer(path).and_then(Value::as_f64);
         let found = (
             number("/throughput_per_s"),

@@ -5,46 +5,25 @@
 //! disk of a shared machine is never as fast for two seconds. `cargo bench -- get scan` runs those
 //! whose name begins so; `cargo bench -- --quick` takes a short look.
 
+use std::convert::Infallible;
 use std::time::Duration;
 
-use engine::clock::{Clock, SystemClock, Time};
+use engine::perf::compare::{Turns, alternate, median, median_ratio};
 
 mod append;
-mod floors;
+mod peers;
 mod read;
 mod recover;
-mod store;
 
-/// The length of a record's value.
-const VALUE_BYTES: usize = 128;
-/// The length of a segment: the default of a scenario.
-const SEGMENT_BYTES: u64 = 64 << 20;
+/// Bytes of the floor's file of zeros.
+const PLAIN_BYTES: u64 = 1 << 30;
 
 /// How long things take.
 struct Effort {
     /// Turns of each.
-    windows: usize,
-    /// How long a turn is.
-    window: Duration,
+    turns: Turns,
     /// What large logs are divided by.
     scale: u64,
-}
-
-fn now() -> Time {
-    SystemClock.now()
-}
-
-fn seconds_since(began: Time) -> f64 {
-    now().since(began).as_secs_f64()
-}
-
-fn median(mut values: Vec<f64>) -> f64 {
-    values.sort_by(f64::total_cmp);
-    values[values.len() / 2]
-}
-
-fn key(number: u64) -> [u8; 16] {
-    (u128::from(number) << 64).to_be_bytes()
 }
 
 /// Returns what was measured in each turn, and its floor beside it.
@@ -53,17 +32,18 @@ fn compare(
     mut ours: impl FnMut(Duration) -> f64,
     mut floor: impl FnMut(Duration) -> f64,
 ) -> (Vec<f64>, Vec<f64>) {
-    (0..effort.windows).map(|_| (ours(effort.window), floor(effort.window))).unzip()
+    let turns = alternate(effort.turns, |window| Ok(ours(window)), |window| Ok(floor(window)));
+    let Ok::<_, Infallible>(found) = turns;
+    found
 }
 
 /// One line of the report; the ratio is the median of the turns' ratios.
 fn ratio_line(name: &str, what: &str, (ours, floors): &(Vec<f64>, Vec<f64>), target: &str) {
-    let ratios = ours.iter().zip(floors).map(|(ours, floor)| ours / floor).collect();
     println!(
         "{name:<8} {what:<58} {:>12.3} floor {:>12.3} ratio {:>6.3}  target {target}",
         median(ours.clone()),
         median(floors.clone()),
-        median(ratios),
+        median_ratio(ours, floors),
     );
 }
 
@@ -92,9 +72,9 @@ fn main() {
     let args: Vec<String> = std::env::args().skip(1).filter(|arg| arg != "--bench").collect();
     let is_quick = args.iter().any(|arg| arg == "--quick" || arg == "--test");
     let effort = if is_quick {
-        Effort { windows: 1, window: Duration::from_millis(100), scale: 20 }
+        Effort { turns: Turns { count: 1, window: Duration::from_millis(100) }, scale: 20 }
     } else {
-        Effort { windows: 7, window: Duration::from_millis(500), scale: 1 }
+        Effort { turns: Turns { count: 7, window: Duration::from_millis(500) }, scale: 1 }
     };
     let wanted: Vec<&String> = args.iter().filter(|arg| !arg.starts_with('-')).collect();
     for (name, run) in TARGETS {

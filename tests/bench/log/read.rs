@@ -4,8 +4,10 @@ use std::fs::File;
 use std::os::unix::fs::FileExt;
 use std::time::Duration;
 
+use engine::bench::{Lmdb, SEGMENT_BYTES, VALUE_BYTES, fill, key, now, options, seconds_since};
 use engine::config::scenario::FsyncPolicy;
 use engine::ids::Lsn;
+use engine::perf::compare::median;
 use engine::storage::format;
 use engine::storage::index::{Index, Place};
 use engine::storage::recovery::{self, Cursor};
@@ -13,12 +15,9 @@ use engine::storage::{LogOptions, reader};
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::{Rng, SeedableRng};
 
-use crate::floors::PlainLmdb;
-use crate::store::{Lmdb, fill, open, options};
-use crate::{
-    Effort, SEGMENT_BYTES, VALUE_BYTES, compare, key, median, now, ratio_line, seconds_since,
-    value_line,
-};
+use crate::append::open;
+use crate::peers::PlainLmdb;
+use crate::{Effort, compare, ratio_line, value_line};
 
 /// How much the floor of a scan reads at once: what the scan does.
 const READ_BYTES: usize = 256 << 10;
@@ -33,16 +32,16 @@ pub(crate) fn get(effort: &Effort) {
         let options = LogOptions { index_bytes, ..options(FsyncPolicy::None) };
         let part = dir.path().join(name);
         let mut store = open(&part, options, Lmdb::Follows);
-        store.fill(keys);
-        store.settle();
+        store.fill(keys).expect("the disk works");
+        store.settle().expect("the disk works");
         if name == "fallback" {
             // All is in LMDB, and nothing in memory.
-            store.close();
+            store.close().expect("the disk works");
             store = open(&part, options, Lmdb::Follows);
         }
         let found = compare(
             effort,
-            |window| gets(window, keys, |number| store.get(number)),
+            |window| gets(window, keys, |number| store.get(number).expect("the log is sound")),
             |window| gets(window, keys, |number| lmdb.get(number)),
         );
         ratio_line("get", &format!("gets/s, {name}, vs LMDB's get"), &found, target);
@@ -68,7 +67,7 @@ pub(crate) fn index(effort: &Effort) {
     let keys = 10_000_000 / effort.scale;
     let mut stalls = Vec::new();
     let mut index = Index::new(u64::MAX);
-    for _ in 0..effort.windows {
+    for _ in 0..effort.turns.count {
         index = Index::new(u64::MAX);
         let mut longest = Duration::ZERO;
         // A ticket has two keys.
@@ -93,7 +92,7 @@ pub(crate) fn index(effort: &Effort) {
 pub(crate) fn scan(effort: &Effort) {
     let dir = tempfile::tempdir().expect("there is room");
     // The first segment is full and sealed, and the only one that is looked at.
-    fill(dir.path(), SEGMENT_BYTES + (1 << 20), Lmdb::Absent);
+    fill(dir.path(), SEGMENT_BYTES + (1 << 20), Lmdb::Absent).expect("there is room");
     let segment = reader::log_dir(dir.path()).join("0000000000000000.seg");
     for entry in std::fs::read_dir(reader::log_dir(dir.path())).expect("it was written") {
         let path = entry.expect("it was written").path();
@@ -105,7 +104,7 @@ pub(crate) fn scan(effort: &Effort) {
     let (mut ours, mut floors, mut in_memory) = (Vec::new(), Vec::new(), Vec::new());
     let header = format::SegmentHeader::decode(&image).expect("it was written");
     let rate = |began| image.len() as f64 / seconds_since(began) / 1e9;
-    for _ in 0..effort.windows * 4 {
+    for _ in 0..effort.turns.count * 4 {
         let began = now();
         let found = reader::scan(dir.path(), &mut |_| {}).expect("the log is sound");
         ours.push(rate(began));

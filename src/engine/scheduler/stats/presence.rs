@@ -1,0 +1,188 @@
+//! How many are where, and for how long: levels, their integrals, and single tickets' stays.
+//!
+//! Time is a position in the measured window; see [`super`].
+
+use crate::clock::Time;
+
+/// A moment and where it lies in the window.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Moment {
+    pub(super) now: Time,
+    pub(super) position: u64,
+    pub(super) is_measured: bool,
+}
+
+/// A number that changes in steps, and the largest that it was in the window.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Level {
+    value: u64,
+    max: u64,
+    max_at: Time,
+}
+
+impl Level {
+    /// Returns the present value.
+    pub fn value(&self) -> u64 {
+        self.value
+    }
+
+    /// Returns the largest value inside the window and when it was reached.
+    pub fn max(&self) -> (u64, Time) {
+        (self.max, self.max_at)
+    }
+
+    pub(super) fn set(&mut self, value: u64, at: Moment) {
+        self.value = value;
+        if value > self.max && at.is_measured {
+            (self.max, self.max_at) = (value, at.now);
+        }
+    }
+
+    /// Returns the level of a value that is zero now.
+    pub(in crate::scheduler) fn restored((max, max_at): (u64, Time)) -> Self {
+        Self { value: 0, max, max_at }
+    }
+}
+
+/// The exact integral over time of a number that changes in steps.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct TimeAverage {
+    level: Level,
+    since: u64,
+    integral_ns: u128,
+}
+
+impl TimeAverage {
+    /// Returns the value and its maximum.
+    pub fn level(&self) -> Level {
+        self.level
+    }
+
+    /// Returns the integral over the measured time before a position, in value x ns.
+    pub fn integral_ns(&self, position: u64) -> u128 {
+        let span = position.saturating_sub(self.since);
+        self.integral_ns + u128::from(self.level.value) * u128::from(span)
+    }
+
+    pub(super) fn set(&mut self, value: u64, at: Moment) {
+        self.integral_ns = self.integral_ns(at.position);
+        self.since = self.since.max(at.position);
+        self.level.set(value, at);
+    }
+
+    pub(super) fn add(&mut self, at: Moment) {
+        self.set(self.level.value + 1, at);
+    }
+
+    pub(super) fn remove(&mut self, at: Moment) {
+        debug_assert!(self.level.value > 0, "nothing leaves an empty place");
+        self.set(self.level.value.saturating_sub(1), at);
+    }
+
+    /// Returns the average of a value that is zero now, from what was integrated before.
+    pub(in crate::scheduler) fn restored(integral_ns: u128, max: (u64, Time)) -> Self {
+        Self { level: Level::restored(max), since: 0, integral_ns }
+    }
+
+    /// Adds what an earlier life integrated.
+    pub(super) fn carry(&mut self, integral_ns: u128) {
+        self.integral_ns += integral_ns;
+    }
+
+    /// Adds what the value would have contributed in a span that is over.
+    pub(super) fn credit(&mut self, span: u64) {
+        self.integral_ns += u128::from(span);
+    }
+}
+
+/// Waits inside the window, ticket by ticket.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Waits {
+    /// Those that are over.
+    over_ns: u128,
+    /// Tickets that wait, and the sum of the positions at which they began.
+    waiting: u64,
+    begun: u128,
+}
+
+impl Waits {
+    /// Returns the sum of all waits up to a position, in nanoseconds.
+    pub fn sum_ns(&self, position: u64) -> u128 {
+        let waiting = u128::from(self.waiting) * u128::from(position);
+        self.over_ns + waiting.saturating_sub(self.begun)
+    }
+
+    pub(super) fn begin(&mut self, position: u64) {
+        self.waiting += 1;
+        self.begun += u128::from(position);
+    }
+
+    /// Adds a wait that was over before this life.
+    pub(super) fn credit(&mut self, waited: u64) {
+        self.over_ns += u128::from(waited);
+    }
+
+    pub(super) fn end(&mut self, begun: u64, position: u64) {
+        self.waiting = self.waiting.saturating_sub(1);
+        self.begun = self.begun.saturating_sub(u128::from(begun));
+        self.over_ns += u128::from(position.saturating_sub(begun));
+    }
+
+    pub(in crate::scheduler) fn restored(over_ns: u128) -> Self {
+        Self { over_ns, ..Self::default() }
+    }
+}
+
+/// Where one ticket has spent its measured time, as the averages count it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Stay {
+    /// The position at which its present wait or service began.
+    since: u64,
+    waited_ns: u64,
+    served_ns: u64,
+}
+
+/// What a ticket is at.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Presence {
+    /// It waits.
+    Waiting,
+    /// It is in service.
+    InService,
+    /// It has left its seat.
+    Left,
+}
+
+impl Stay {
+    /// Returns the stay of a ticket that waits since a position.
+    pub(super) fn begun(since: u64) -> Self {
+        Self { since, ..Self::default() }
+    }
+
+    pub(super) fn since(&self) -> u64 {
+        self.since
+    }
+
+    /// Returns what the ticket has contributed to the averages of waiting tickets and of tickets
+    /// in service, in nanoseconds.
+    pub fn contributed(&self, presence: Presence, position: u64) -> [u64; 2] {
+        let present = position.saturating_sub(self.since);
+        match presence {
+            Presence::Waiting => [self.waited_ns + present, self.served_ns],
+            Presence::InService => [self.waited_ns, self.served_ns + present],
+            Presence::Left => [self.waited_ns, self.served_ns],
+        }
+    }
+
+    pub(super) fn end_wait(&mut self, position: u64) {
+        self.waited_ns += position.saturating_sub(self.since);
+        self.since = position;
+    }
+
+    pub(super) fn end_service(&mut self, position: u64) -> u64 {
+        let span = position.saturating_sub(self.since);
+        self.served_ns += span;
+        self.since = position;
+        span
+    }
+}
