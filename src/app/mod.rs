@@ -116,15 +116,18 @@ pub(crate) fn start(
     let waker = event_loop.waker();
     let (sender, receiver) = channel();
     let signal_waker = Arc::clone(&waker);
+    let exporter = Exporter::new(&orders);
+    let last_export = exporter.clone();
     let signals = signals::listen(Listen::All, move |signal| {
-        // A director that has ended needs no signal.
-        let _ = sender.send(signal);
+        if sender.send(signal).is_err() && matches!(signal, signals::Signal::Terminate { .. }) {
+            // The director has ended; what is left to do is an export.
+            last_export.cut_short();
+        }
         let _ = signal_waker.wake();
         on_signal(signal);
     })?;
     let first = snapshot::Album::blank(&orders);
     let (office, desk) = handle::office(first, move || drop(waker.wake()));
-    let exporter = Exporter::new(&orders);
     let (doors, news) = doors::open(&data, &office, &exporter, &effective.scenario);
     let mut director = Director::new(orders, desk, receiver);
     for (severity, text) in news {
@@ -170,7 +173,6 @@ impl App {
     pub(crate) fn finish(self) -> Result<Finished> {
         let Self { office, mut doors, exporter, export, data, director, signals } = self;
         let ended = director.join().map_err(|_| DirectorPanicked);
-        drop(signals);
         let state = office.snapshot();
         let is_whole = matches!(ended, Ok(Ok(())));
         let export = export.filter(|_| is_whole);
@@ -178,6 +180,7 @@ impl App {
         // Whoever waits for the end may start the next run here as soon as it is told.
         doors.close();
         exporter.wait();
+        drop(signals);
         drop(data);
         drop(doors);
         ended??;
