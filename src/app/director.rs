@@ -258,9 +258,14 @@ impl Director {
         ] {
             match (now, before) {
                 (Some(trouble), None) => {
+                    log::error!(target: "director", "{goes_on}: {trouble}");
                     self.album.notice(Severity::Error, format!("{goes_on}: {trouble}"));
                 }
-                (None, Some(_)) => self.album.notice(Severity::Info, is_over.to_owned()),
+                (None, Some(_)) => {
+                    // Who was told of the trouble is told of its end.
+                    log::warn!(target: "director", "{is_over}");
+                    self.album.notice(Severity::Info, is_over.to_owned());
+                }
                 _ => {}
             }
         }

@@ -290,7 +290,7 @@ impl Scale<'_> {
             waiting_mean: ratio(totals.waiting_ns, window_ns),
             in_system_mean: ratio(totals.waiting_ns + totals.in_service_ns, window_ns),
             waiting_max: self.peak(totals.waiting_max),
-            in_system_max: None,
+            in_system_max: self.peak(totals.in_system_max),
             delayed_share: ratio(totals.delayed, counts.issued),
             rejected_share: ratio(counts.rejected, counts.issued + counts.rejected),
             wait_accepted_mean: totals
@@ -331,6 +331,7 @@ fn total(services: &[ServiceTotals]) -> ServiceTotals {
         accepted_waits: all.accepted_waits + one.accepted_waits,
         // These are no sums.
         waiting_max: message::Peak::default(),
+        in_system_max: message::Peak::default(),
         wait: None,
         sojourn: None,
     })

@@ -11,6 +11,7 @@ use std::thread::JoinHandle;
 use color_eyre::eyre::Result;
 use engine::config::Effective;
 use engine::ids::RunId;
+use engine::perf::facade;
 use engine::roles::event_loop::EventLoop;
 use engine::supervisor::signals::{self, Listen};
 
@@ -97,6 +98,7 @@ pub(crate) fn start(
     let path = wishes.data_dir.map_or_else(DataDir::default_path, Ok)?;
     let data = DataDir::open(&path)?;
     let scenario = effective.scenario.clone();
+    facade::set_recording(scenario.metrics.recording);
     let orders = Orders {
         scenario_text: effective.to_ini(),
         scenario_name: effective.title.clone(),
@@ -114,15 +116,18 @@ pub(crate) fn start(
     let waker = event_loop.waker();
     let (sender, receiver) = channel();
     let signal_waker = Arc::clone(&waker);
+    let exporter = Exporter::new(&orders);
+    let last_export = exporter.clone();
     let signals = signals::listen(Listen::All, move |signal| {
-        // A director that has ended needs no signal.
-        let _ = sender.send(signal);
+        if sender.send(signal).is_err() && matches!(signal, signals::Signal::Terminate { .. }) {
+            // The director has ended; what is left to do is an export.
+            last_export.cut_short();
+        }
         let _ = signal_waker.wake();
         on_signal(signal);
     })?;
     let first = snapshot::Album::blank(&orders);
     let (office, desk) = handle::office(first, move || drop(waker.wake()));
-    let exporter = Exporter::new(&orders);
     let (doors, news) = doors::open(&data, &office, &exporter, &effective.scenario);
     let mut director = Director::new(orders, desk, receiver);
     for (severity, text) in news {
@@ -168,7 +173,6 @@ impl App {
     pub(crate) fn finish(self) -> Result<Finished> {
         let Self { office, mut doors, exporter, export, data, director, signals } = self;
         let ended = director.join().map_err(|_| DirectorPanicked);
-        drop(signals);
         let state = office.snapshot();
         let is_whole = matches!(ended, Ok(Ok(())));
         let export = export.filter(|_| is_whole);
@@ -176,6 +180,7 @@ impl App {
         // Whoever waits for the end may start the next run here as soon as it is told.
         doors.close();
         exporter.wait();
+        drop(signals);
         drop(data);
         drop(doors);
         ended??;

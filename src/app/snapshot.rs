@@ -61,7 +61,7 @@ pub(crate) struct Album {
     starting_users: u32,
     recents: [Recent; 6],
     /// The counts at the end of the last second.
-    last_second: Option<Counted>,
+    last_second: Counted,
     file_bytes: Option<u64>,
     /// Segments that there were, and that had been let go of, when files were looked at last.
     files_seen: (u64, u64),
@@ -70,7 +70,7 @@ pub(crate) struct Album {
 }
 
 /// The counts that rates are made of, at one moment.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 struct Counted {
     at: Time,
     issued: u64,
@@ -146,7 +146,7 @@ impl Album {
             latencies: Vec::new(),
             metrics: Arc::default(),
             recents: Default::default(),
-            last_second: None,
+            last_second: Counted::default(),
             starting_users: scenario.loads.iter().map(|load| load.users).sum(),
             file_bytes: None,
             files_seen: (0, 0),
@@ -234,12 +234,13 @@ impl Album {
         self.latencies = latency_rows(&self.figures, &self.recents);
         self.metrics = Arc::new(metric_rows(&results.metrics));
         let counted = Counted::of(results);
-        let last = self.last_second.replace(counted.clone());
+        let mut last = std::mem::replace(&mut self.last_second, counted.clone());
         let line = run.timeline();
-        let Some(last) = last.filter(|last| last.at < counted.at && line.opened_at <= counted.at)
-        else {
+        // The first second begins when the doors open.
+        last.at = last.at.max(line.opened_at);
+        if counted.at <= last.at {
             return;
-        };
+        }
         // What the issuer wrote is counted from its start.
         let written = |now: u64, before: u64| now.checked_sub(before).unwrap_or(now);
         let (waiting, in_service) = results.present();

@@ -16,7 +16,7 @@ use serde_json::{Map, Value, json};
 use super::exit::Exit;
 use super::figures::{Figures, Little, Peak, ServiceFigures, UserFigures};
 use super::format;
-use super::state::{AppState, Ending, Phase, RecoveryRow, StoreRow};
+use super::state::{AppState, Ending, Phase, RecoveryRow, Severity, StoreRow};
 use super::tables::{SURE_ENOUGH, window_for_sure};
 use super::update::exit_of;
 
@@ -138,6 +138,10 @@ impl Summary {
         text.push_str(&latency_table(&rows, users));
         text.push_str(&doubts(&state.figures));
         let _ = writeln!(text, "\n{}", store_text(&state.store));
+        let found = state.store.recovery.iter().flat_map(RecoveryRow::news);
+        for (_, news) in found.filter(|(severity, _)| *severity > Severity::Info) {
+            let _ = writeln!(text, "{news}");
+        }
         for (count, what) in [
             (state.totals.recovered, "tickets were queued again at a start of the issuer"),
             (state.totals.redelivered, "tickets were handed out again because their worker died"),
@@ -184,12 +188,16 @@ fn store_text(store: &StoreRow) -> String {
     let files = store
         .file_bytes
         .map_or_else(String::new, |bytes| format!(", files {}", format::bytes(bytes)));
+    let retired = match store.retired {
+        0 => String::new(),
+        retired => format!(", {} let go of", format::count(retired)),
+    };
     let since = if store.issuer_starts > 1 { " since the issuer's last start" } else { "" };
     let sync = store.sync.map_or_else(String::new, |sync| {
         format!(" (p50 {}, p99 {})", format::duration(sync.p50), format::duration(sync.p99))
     });
     format!(
-        "log: {}, {}{files}\nwritten{since}: {} records, {} in {} batches, {} syncs{sync}",
+        "log: {}, {}{files}{retired}\nwritten{since}: {} records, {} in {} batches, {} syncs{sync}",
         format::counted(store.segments, "segment"),
         format::bytes(store.log_bytes),
         format::count(store.records),

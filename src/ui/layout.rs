@@ -110,7 +110,7 @@ fn wide(body: Rect, areas: &mut Areas) {
     let columns = Layout::horizontal([Constraint::Fill(1), Constraint::Length(66)]);
     let [processes, right] = columns.areas(middle);
     let [latency, services] =
-        Layout::vertical([Constraint::Length(8), Constraint::Min(0)]).areas(right);
+        Layout::vertical([Constraint::Length(9), Constraint::Min(0)]).areas(right);
     let [logs, right] = columns.areas(bottom);
     let store_height = if bottom.height >= 12 { 8 } else { 7 };
     let [store, notices] =

@@ -4,7 +4,7 @@ use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
 
 use super::theme::Theme;
 use super::update::UiState;
-pub(crate) use crate::app::testing::{app, hurt, starting};
+pub(crate) use crate::app::testing::{app, hurt, measured, starting};
 
 pub(crate) fn ui() -> UiState {
     UiState::new(Theme { has_color: true, is_utf8: true })

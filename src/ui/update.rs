@@ -11,7 +11,7 @@ use super::keymap::{self, UiAction};
 use super::layout::Panel;
 use super::theme::Theme;
 use crate::app::action::{Action, ProcessId};
-use crate::app::state::{AppState, Phase, ProcessRow, Severity};
+use crate::app::state::{AppState, Phase, ProcessRow, RECENT_SPANS, Severity};
 
 /// How long a toast stays.
 const TOAST_TIME: Duration = Duration::from_secs(4);
@@ -24,6 +24,9 @@ pub(crate) struct UiState {
     pub(crate) theme: Theme,
     pub(crate) focus: Panel,
     pub(crate) is_zoomed: bool,
+    /// The span of the latencies that are shown, by its place in
+    /// [`RECENT_SPANS`]; `None` is the measured window.
+    pub(crate) recent: Option<usize>,
     pub(crate) overlay: Option<Overlay>,
     pub(crate) toast: Option<Toast>,
     /// The selected process; it stays selected when rows move.
@@ -128,6 +131,7 @@ impl UiState {
             theme,
             focus: Panel::Processes,
             is_zoomed: false,
+            recent: None,
             overlay: None,
             toast: None,
             selected: None,
@@ -206,6 +210,10 @@ impl UiState {
             UiAction::NextPanel => self.focus_by(1),
             UiAction::PreviousPanel => self.focus_by(Panel::ALL.len() - 1),
             UiAction::Zoom => self.is_zoomed = !self.is_zoomed,
+            UiAction::Window => {
+                let next = self.recent.map_or(0, |span| span + 1);
+                self.recent = (next < RECENT_SPANS.len()).then_some(next);
+            }
             UiAction::Up => self.select(app, |row| row.saturating_sub(1)),
             UiAction::Down => self.select(app, |row| row + 1),
             UiAction::PageUp => self.select(app, |row| row.saturating_sub(10)),
@@ -386,6 +394,7 @@ mod tests {
         check("[", &[Effect::Submit(Action::SetWorkers(3))]);
         check("u2000\n", &[Effect::Submit(Action::SetUsers(2000))]);
         check("w12\u{8}\n", &[Effect::Submit(Action::SetWorkers(1))]);
+        check("iiii", &[]);
         check("u\n", &[]);
         check("u\u{1b}q", &[]);
         check("\u{1a}", &[Effect::Suspend]);
@@ -445,6 +454,18 @@ mod tests {
         assert_eq!(ui.toast.as_ref().unwrap().text, "the run is ending");
         ui.tick(Time(1) + TOAST_TIME);
         assert_eq!(ui.toast, None);
+    }
+
+    #[test]
+    fn the_time_of_the_latencies_goes_round() {
+        let (mut ui, app) = (testing::ui(), testing::app());
+        let seen: Vec<Option<usize>> = (0..4)
+            .map(|_| {
+                press(&mut ui, &app, "i");
+                ui.recent
+            })
+            .collect();
+        assert_eq!(seen, [Some(0), Some(1), Some(2), None]);
     }
 
     #[test]

@@ -81,7 +81,7 @@ fn draw_panel(scene: Scene<'_>, panel: Panel, class: Class, area: Rect, buf: &mu
     let title = match panel {
         Panel::Processes => processes::title(scene),
         Panel::Logs => "Logs".to_owned(),
-        Panel::Latency => latency::title(scene),
+        Panel::Latency => latency::title(scene, area.width),
         Panel::Services => "Services".to_owned(),
         Panel::Store => "Log on disk".to_owned(),
         Panel::Throughput => charts::throughput_title(scene),
@@ -167,6 +167,8 @@ pub(crate) fn bordered(
 mod tests {
     use proptest::prelude::*;
 
+    use std::sync::Arc;
+
     use super::*;
     use crate::app::state::Severity;
     use crate::ui::testing;
@@ -189,13 +191,37 @@ mod tests {
 
     #[test]
     fn the_dashboard_at_every_size() {
-        let (ui, app) = (testing::ui(), testing::app());
+        let (ui, app) = (testing::ui(), testing::measured());
         for (width, height) in [(160, 45), (120, 40), (80, 24), (50, 15), (20, 5), (10, 1)] {
             insta::assert_snapshot!(
                 format!("dash_{width}x{height}"),
                 screen(&ui, &app, width, height)
             );
         }
+    }
+
+    #[test]
+    fn latencies_of_a_shorter_time_and_a_gap_that_makes_them_doubtful() {
+        let (mut ui, mut app) = (testing::ui(), testing::measured());
+        let title = |ui: &UiState, app: &AppState| {
+            let screen = screen(ui, app, 120, 40);
+            let line = screen.lines().find(|line| line.contains("─ Latency")).unwrap_or_default();
+            line.rsplit("┌─ ")
+                .next()
+                .unwrap_or_default()
+                .trim_end_matches(['─', '┐', ' '])
+                .to_owned()
+        };
+        assert_eq!(title(&ui, &app), "Latency of 6 000 tickets  Little's gap 0.4 %");
+        ui.recent = Some(1);
+        assert_eq!(title(&ui, &app), "Latency, last 10 s");
+        ui.recent = Some(2);
+        let empty = screen(&ui, &app, 120, 40);
+        assert!(empty.contains("no ticket was served in this time"), "{empty}");
+        ui.recent = None;
+        let figures = Arc::make_mut(&mut app.figures);
+        figures.all.little.as_mut().unwrap().gap = 0.031;
+        assert_eq!(title(&ui, &app), "Latency  INSTRUMENT OFF BY 3.1 %");
     }
 
     #[test]

@@ -46,7 +46,7 @@ fn is_empty(dir: &Path) -> bool {
 #[test]
 fn figures_are_finite_and_agree() {
     for (subject, count, duration) in
-        [("perf", 4, "50ms"), ("net", 3, "200ms"), ("spawn", 2, "50ms")]
+        [("perf", 7, "50ms"), ("net", 3, "200ms"), ("spawn", 2, "50ms")]
     {
         let rows = rows(&[subject, "--duration", duration]);
         assert_eq!(rows.len(), count);

@@ -14,3 +14,4 @@ mod storm;
 mod support;
 mod sysinfo;
 mod tidy;
+mod truth;

@@ -18,13 +18,6 @@ use super::{Bench, BenchError, Subject};
 /// Does one operation some times and returns something of it, so that it can't be left out.
 type Work = Box<dyn FnMut(&[Duration]) -> u64>;
 
-/// Names a row of recording, which may be compiled out.
-macro_rules! recorded {
-    ($name:literal) => {
-        if cfg!(feature = "metrics") { $name } else { concat!($name, " (compiled out)") }
-    };
-}
-
 /// One row: what is done for each of some latencies, and the least that could be.
 struct Probe {
     name: &'static str,
@@ -48,19 +41,19 @@ const PROBES: [Probe; 7] = [
         split: Split { per: "latency", machine: "adding it up", own: "finding its bucket" },
     },
     Probe {
-        name: recorded!("a count of a metric"),
+        name: "a count of a metric",
         product: count_on,
         floor: add,
         split: Split { per: "count", machine: "adding it up", own: "finding the thread's sum" },
     },
     Probe {
-        name: recorded!("a value of a metric, batched"),
+        name: "a value of a metric, batched",
         product: observe_on,
         floor: add,
         split: Split { per: "value", machine: "adding it up", own: "the ring and its batcher" },
     },
     Probe {
-        name: recorded!("a span, timed and recorded"),
+        name: "a span, timed and recorded",
         product: time_on,
         floor: call_clock_twice,
         split: Split {
@@ -70,13 +63,13 @@ const PROBES: [Probe; 7] = [
         },
     },
     Probe {
-        name: recorded!("a value, recording turned off"),
+        name: "a value, recording turned off",
         product: observe_off,
         floor: look,
         split: Split { per: "value", machine: "looking at it", own: "asking whether to" },
     },
     Probe {
-        name: recorded!("a span, recording turned off"),
+        name: "a span, recording turned off",
         product: time_off,
         floor: look,
         split: Split { per: "span", machine: "looking at it", own: "asking whether to" },
@@ -86,7 +79,11 @@ const PROBES: [Probe; 7] = [
 /// Measures all rows.
 pub(super) fn measure(bench: &Bench) -> Result<Group, BenchError> {
     let rows = PROBES.iter().map(|probe| probe.measure(bench)).collect::<Result<_, _>>()?;
-    let floor = "clock_gettime alone, or one addition";
+    let floor = if cfg!(feature = "metrics") {
+        "clock_gettime alone, or one addition"
+    } else {
+        "clock_gettime alone, or one addition; recording is compiled out of this program"
+    };
     Ok(Group { subject: Subject::Perf, floor, rows, told: Told::Farthest })
 }
 

@@ -191,15 +191,14 @@ fn read_summary(
     };
     let (p50, p99) = (response("/users/response_p50_ns")?, response("/users/response_p99_ns")?);
     let spread = Spread { p50, p99, ..Spread::default() };
-    let syncs = if is_durable {
-        let (count, mean) = (number("/store/syncs")?, ns("/store/sync_mean_ns")?);
+    let figures = number("/store/syncs").zip(ns("/store/sync_mean_ns"));
+    // Without the metrics feature nobody knows how long a sync takes.
+    let syncs = figures.filter(|_| is_durable).map(|(count, mean)| {
         // All that was done, at the speed that was measured: starting and ending does not count.
         let seconds = tickets / per_s;
         let share = (count * mean.as_secs_f64() / seconds).min(1.0);
-        Some(SyncFacts { share, mean, tickets: tickets / count })
-    } else {
-        None
-    };
+        SyncFacts { share, mean, tickets: tickets / count }
+    });
     let cpu_s = cpu.user_s + cpu.kernel_s;
     let facts = OfficeFacts {
         cpus: number("/host/cpus")?,
@@ -313,6 +312,9 @@ mod tests {
         assert_eq!((syncs.share, syncs.tickets), (0.5, 4.0));
         assert!(read_summary(&summary, &cpu, 0.5, false).unwrap().1.syncs.is_none());
         assert!(read_summary(&json!({}), &cpu, 0.5, false).is_none());
+        let mut unmetered = summary.clone();
+        unmetered["store"]["sync_mean_ns"] = Value::Null;
+        assert!(read_summary(&unmetered, &cpu, 0.5, true).unwrap().1.syncs.is_none());
         let mut silent = summary;
         silent["throughput_per_s"] = 0.0.into();
         silent["users"] = json!({ "response_p50_ns": null, "response_p99_ns": null });

@@ -8,6 +8,7 @@
 use std::collections::BTreeSet;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, TryLockError};
 use std::thread::JoinHandle;
 
@@ -55,6 +56,8 @@ struct Facts {
     services: Vec<String>,
     /// Held while an export is being written.
     pen: Mutex<()>,
+    /// Exports end where they are.
+    is_cut_short: Arc<AtomicBool>,
     /// The export that is being written on a thread of its own, or was.
     beside: Mutex<Option<JoinHandle<()>>>,
 }
@@ -82,6 +85,8 @@ pub(crate) enum ExportError {
     Io { action: &'static str, path: PathBuf, source: io::Error },
     #[error("cannot read the log for tickets.csv")]
     Log(#[from] LogError),
+    #[error("a signal cut the export short")]
+    CutShort,
     #[error("an export is being written already; try again when it is done")]
     Busy,
 }
@@ -106,7 +111,7 @@ impl ExportError {
             Self::NoParent { .. } | Self::Symlink(_) | Self::NotADirectory(_) => Exit::Usage,
             Self::Io { .. } => Exit::Disk,
             Self::Log(error) => Exit::of_role(error.exit_kind().code()),
-            Self::Busy => Exit::Failed,
+            Self::Busy | Self::CutShort => Exit::Failed,
         }
     }
 }
@@ -122,6 +127,7 @@ impl Exporter {
             loads: scenario.loads.iter().map(|load| load.name.clone()).collect(),
             services: scenario.services.iter().map(|service| service.name.clone()).collect(),
             pen: Mutex::default(),
+            is_cut_short: Arc::default(),
             beside: Mutex::default(),
         }))
     }
@@ -189,6 +195,11 @@ impl Exporter {
         Ok(())
     }
 
+    /// Ends exports that are being written, and all later ones, with [`ExportError::CutShort`].
+    pub(crate) fn cut_short(&self) {
+        self.0.is_cut_short.store(true, Ordering::Relaxed);
+    }
+
     /// Waits for exports that are being written: the end of the process would cut them short.
     pub(crate) fn wait(&self) {
         let beside = self.0.beside.lock().unwrap_or_else(PoisonError::into_inner).take();
@@ -203,7 +214,7 @@ impl Exporter {
         dir: &Path,
         state: &AppState,
     ) -> Result<PathBuf, ExportError> {
-        let mut draft = Draft::begin(dir)?;
+        let mut draft = Draft::begin(dir, Arc::clone(&self.0.is_cut_short))?;
         let summary = Summary::new(Arc::new(state.clone()));
         let tables = tables::all(state);
         draft.file("summary.json", "all figures of the snapshot", |out| {
@@ -323,6 +334,7 @@ mod tests {
             loads: Vec::new(),
             services: Vec::new(),
             pen: Mutex::default(),
+            is_cut_short: Arc::default(),
             beside: Mutex::default(),
         }))
     }
@@ -351,6 +363,16 @@ mod tests {
         let folder = receiver.recv().unwrap().unwrap();
         assert!(folder.starts_with(dir.path().join("exports")) && folder.is_dir());
         other.write_last(dir.path(), &state()).unwrap();
+    }
+
+    #[test]
+    fn an_export_that_is_cut_short_leaves_nothing() {
+        let dir = tempfile::tempdir().unwrap();
+        let exporter = exporter(dir.path());
+        exporter.cut_short();
+        let place = dir.path().join("out");
+        assert!(matches!(exporter.write(&place, &state()), Err(ExportError::CutShort)));
+        assert!(!place.exists());
     }
 
     #[test]

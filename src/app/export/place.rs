@@ -5,7 +5,8 @@
 use std::fs::{self, File};
 use std::io::{self, BufWriter, Write};
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 
 use crc_fast::{CrcAlgorithm, Digest};
 
@@ -27,6 +28,8 @@ pub(super) struct Draft {
     temporary: PathBuf,
     files: Vec<Written>,
     is_published: bool,
+    /// Somebody wants the end.
+    is_cut_short: Arc<AtomicBool>,
 }
 
 /// A file of an export.
@@ -41,7 +44,7 @@ pub(super) struct Written {
 
 /// Makes sure that a folder can be written to `dir` and leaves nothing behind.
 pub(super) fn check(dir: &Path) -> Result<(), ExportError> {
-    let mut draft = Draft::begin(dir)?;
+    let mut draft = Draft::begin(dir, Arc::default())?;
     draft.file("probe", "nothing", |out| out.write_all(&[0; PROBE_BYTES]))
 }
 
@@ -94,15 +97,16 @@ fn ensure(dir: &Path) -> Result<(PathBuf, bool), ExportError> {
 }
 
 impl Draft {
-    /// Begins a folder in `dir`.
-    pub(super) fn begin(dir: &Path) -> Result<Self, ExportError> {
+    /// Begins a folder in `dir`, which is given up as soon as `is_cut_short` is set.
+    pub(super) fn begin(dir: &Path, is_cut_short: Arc<AtomicBool>) -> Result<Self, ExportError> {
         static NEXT: AtomicU32 = AtomicU32::new(0);
         let (dir, is_dir_new) = ensure(dir)?;
         let number = NEXT.fetch_add(1, Ordering::Relaxed);
         let temporary = dir.join(format!(".export-{}-{number}.tmp", std::process::id()));
         let made = fs::create_dir(&temporary);
         let is_published = made.is_err();
-        let draft = Self { dir, is_dir_new, temporary, files: Vec::new(), is_published };
+        let files = Vec::new();
+        let draft = Self { dir, is_dir_new, temporary, files, is_published, is_cut_short };
         match made {
             Ok(()) => Ok(draft),
             Err(source) => {
@@ -120,9 +124,11 @@ impl Draft {
         fill: impl FnOnce(&mut dyn Write) -> io::Result<()>,
     ) -> Result<(), ExportError> {
         let temporary = self.temporary.join(name);
+        let is_cut_short = Arc::clone(&self.is_cut_short);
         let write = move || -> io::Result<Written> {
-            let mut out =
-                Summed::new(BufWriter::with_capacity(WRITE_BYTES, File::create_new(&temporary)?));
+            let file = BufWriter::with_capacity(WRITE_BYTES, File::create_new(&temporary)?);
+            let crc = Digest::new(CrcAlgorithm::Crc32Iscsi);
+            let mut out = Summed { file, bytes: 0, crc, is_cut_short };
             fill(&mut out)?;
             out.flush()?;
             let (bytes, crc) = out.sum();
@@ -136,6 +142,7 @@ impl Draft {
                 self.files.push(written);
                 Ok(())
             }
+            Err(_) if self.is_cut_short.load(Ordering::Relaxed) => Err(ExportError::CutShort),
             Err(source) => {
                 // The temporary name would tell nobody anything.
                 let path = self.dir.join(name);
@@ -203,13 +210,10 @@ struct Summed {
     file: BufWriter<File>,
     bytes: u64,
     crc: Digest,
+    is_cut_short: Arc<AtomicBool>,
 }
 
 impl Summed {
-    fn new(file: BufWriter<File>) -> Self {
-        Self { file, bytes: 0, crc: Digest::new(CrcAlgorithm::Crc32Iscsi) }
-    }
-
     fn sum(&self) -> (u64, u32) {
         let crc = u32::try_from(self.crc.finalize()).unwrap_or_default();
         (self.bytes, crc)
@@ -218,6 +222,9 @@ impl Summed {
 
 impl Write for Summed {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        if self.is_cut_short.load(Ordering::Relaxed) {
+            return Err(io::Error::other("cut short"));
+        }
         let written = self.file.write(bytes)?;
         self.crc.update(&bytes[..written]);
         self.bytes += written as u64;
@@ -275,7 +282,7 @@ mod tests {
     fn nothing_is_overwritten() {
         let root = tempfile::tempdir().unwrap();
         let publish = |text: &'static str| {
-            let mut draft = Draft::begin(root.path()).unwrap();
+            let mut draft = Draft::begin(root.path(), Arc::default()).unwrap();
             draft.file("x", "a letter", |out| out.write_all(text.as_bytes())).unwrap();
             draft.publish("name").unwrap()
         };
@@ -290,7 +297,7 @@ mod tests {
     fn a_failure_leaves_nothing_half_written() {
         let root = tempfile::tempdir().unwrap();
         let dir = root.path().join("new");
-        let mut draft = Draft::begin(&dir).unwrap();
+        let mut draft = Draft::begin(&dir, Arc::default()).unwrap();
         let failed = draft.file("big", "much", |out| {
             out.write_all(&[0; 300_000])?;
             Err(io::Error::from(io::ErrorKind::StorageFull))
@@ -321,7 +328,7 @@ mod tests {
     #[test]
     fn files_are_summed() {
         let root = tempfile::tempdir().unwrap();
-        let mut draft = Draft::begin(root.path()).unwrap();
+        let mut draft = Draft::begin(root.path(), Arc::default()).unwrap();
         draft.file("x", "digits", |out| out.write_all(b"123456789")).unwrap();
         assert_eq!((draft.files()[0].bytes, draft.files()[0].crc), (9, 0xe306_9283));
     }

@@ -25,6 +25,7 @@ impl Checks<'_> {
         let Draft { scheduler, discipline, room, retry, max_processes, .. } = self.draft;
         let Draft { fsync, segment_bytes, retain_bytes, index_bytes, compression, .. } = self.draft;
         let Draft { frame_max_bytes, outbox_high_bytes, metrics_listen, .. } = self.draft;
+        let Draft { metrics_recording, .. } = self.draft;
         Scenario {
             run: scenario::Run { seed, duration, warmup, drain, explode_waiting: explode },
             office: scenario::Office { workers, seats, scheduler, discipline, room, retry },
@@ -39,7 +40,7 @@ impl Checks<'_> {
                 compression,
             },
             net: scenario::Net { frame_max_bytes, outbox_high_bytes },
-            metrics: scenario::Metrics { listen: metrics_listen },
+            metrics: scenario::Metrics { listen: metrics_listen, recording: metrics_recording },
         }
     }
 

@@ -268,6 +268,8 @@ pub struct Net {
 pub struct Metrics {
     /// Where they are served as Prometheus text; `None` is nowhere.
     pub listen: Option<SocketAddr>,
+    /// Whether the product records its own work.
+    pub recording: bool,
 }
 
 #[cfg(test)]

@@ -76,6 +76,7 @@ pub(super) struct Draft {
     pub(super) frame_max_bytes: u32,
     pub(super) outbox_high_bytes: u32,
     pub(super) metrics_listen: Option<SocketAddr>,
+    pub(super) metrics_recording: bool,
 }
 
 #[derive(Clone, Debug)]
@@ -143,6 +144,7 @@ impl Default for Draft {
             frame_max_bytes: limits::FRAME_BYTES_MAX,
             outbox_high_bytes: limits::OUTBOX_BYTES_HIGH,
             metrics_listen: None,
+            metrics_recording: true,
         }
     }
 }
@@ -468,6 +470,15 @@ pub const KEYS: &[Key] = &[
         range: "off, or an address such as 127.0.0.1:9464",
         meaning: "where metrics are served as Prometheus text; a port alone means 127.0.0.1",
         read: |draft, _, text| put(&mut draft.metrics_listen, value::listen(text)),
+    },
+    Key {
+        section: "metrics",
+        name: "recording",
+        change: Change::Restart,
+        default: "on",
+        range: "on or off",
+        meaning: "whether the product records its own work; figures of tickets are always measured",
+        read: |draft, _, text| put(&mut draft.metrics_recording, value::on_off(text)),
     },
 ];
 

@@ -66,6 +66,11 @@ pub(super) fn listen(text: &str) -> Read<Option<SocketAddr>> {
     address.map(Some).ok_or_else(|| "off, or an address such as 127.0.0.1:9464".to_owned())
 }
 
+/// Reads a switch.
+pub(super) fn on_off(text: &str) -> Read<bool> {
+    word(text, &[("on", true), ("off", false)], &[])
+}
+
 /// Reads a span that may be without end.
 pub(super) fn span_or_unlimited(text: &str) -> Read<Option<Duration>> {
     if text == "unlimited" {

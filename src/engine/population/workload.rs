@@ -166,7 +166,7 @@ pub(super) mod tests {
                 compression: Compression::None,
             },
             net: Net { frame_max_bytes: 65_536, outbox_high_bytes: 65_536 },
-            metrics: Metrics { listen: None },
+            metrics: Metrics { listen: None, recording: true },
         }
     }
 

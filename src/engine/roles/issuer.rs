@@ -15,7 +15,7 @@ use super::control::{Control, Due, phase};
 use super::event_loop::{Closed, Next, Refusal, Role};
 use super::links::{LinkId, Links};
 use crate::clock::{Clock, SystemClock, Time, sleep_until};
-use crate::config::{self, Scenario};
+use crate::config::Scenario;
 use crate::limits;
 use crate::net::frame::Frame;
 use crate::net::message::{
@@ -128,7 +128,7 @@ impl IssuerRole {
         if !matches!(self.state, State::Idle) {
             return;
         }
-        let scenario = match config::parse_effective(&config.scenario) {
+        let scenario = match super::configured(&config.scenario) {
             Ok(scenario) => scenario,
             Err(error) => return self.fail(super::EXIT_USAGE, &error.to_string(), links),
         };

@@ -9,7 +9,9 @@ use std::sync::Arc;
 
 use nix::unistd::Pid;
 
+use crate::config::{self, ConfigErrors, Scenario};
 use crate::net::{poller, stream};
+use crate::perf::facade;
 use crate::supervisor::birth::{Rank, become_child};
 use crate::supervisor::signals::{self, Listen};
 use crate::supervisor::spawn::Spawner;
@@ -113,6 +115,13 @@ fn run_role(role: RoleName, number: u16) -> std::io::Result<u8> {
             event_loop.run(&mut role)
         }
     }
+}
+
+/// Reads the scenario that a supervisor sent, and heeds what it says of this process.
+fn configured(scenario: &str) -> Result<Scenario, ConfigErrors> {
+    let scenario = config::parse_effective(scenario)?;
+    facade::set_recording(scenario.metrics.recording);
+    Ok(scenario)
 }
 
 /// Reads `[--id N] --parent PID`.

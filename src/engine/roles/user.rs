@@ -19,8 +19,8 @@ use super::links::{LinkId, Links};
 use super::notes::{AckLog, Note, NoteFile};
 use super::timed::Timed;
 use crate::clock::{Time, nanos};
+use crate::config::Scenario;
 use crate::config::scenario::{LoadModel, OnOverrun};
-use crate::config::{self, Scenario};
 use crate::count;
 use crate::ids::{LoadId, ServiceId, TicketId, Token, UserId};
 use crate::limits;
@@ -142,7 +142,7 @@ impl UserRole {
     }
 
     fn configure(&mut self, config: UsersConfig, links: &mut Links) {
-        let crowd = config::parse_effective(&config.scenario)
+        let crowd = super::configured(&config.scenario)
             .map_err(|error| (super::EXIT_USAGE, error.to_string()))
             .and_then(|scenario| {
                 Crowd::new(self.number, config, &scenario)

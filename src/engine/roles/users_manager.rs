@@ -11,7 +11,6 @@ use super::links::{LinkId, Links};
 use super::staff::{Event, Kind, Staff};
 use super::timed::Timed;
 use crate::clock::Time;
-use crate::config;
 use crate::ids::{UserId, UserProcessId};
 use crate::limits;
 use crate::net::frame::Frame;
@@ -102,7 +101,7 @@ impl UsersManagerRole {
         if self.office.is_some() {
             return;
         }
-        match config::parse_effective(&config.scenario) {
+        match super::configured(&config.scenario) {
             Ok(scenario) => {
                 self.office = Some(Office {
                     planner: Planner::new(scenario.users.max_processes),

@@ -18,8 +18,8 @@ use super::event_loop::{Closed, Next, Refusal, Role};
 use super::hands::{Hands, Job};
 use super::links::{LinkId, Links};
 use crate::clock::{Time, nanos};
+use crate::config::Scenario;
 use crate::config::scenario::Work;
-use crate::config::{self, Scenario};
 use crate::ids::TicketId;
 use crate::limits;
 use crate::net::connection::ConnectionLimits;
@@ -97,7 +97,7 @@ impl WorkerRole {
     }
 
     fn configure(&mut self, config: WorkerConfig, links: &mut Links) {
-        match config::parse_effective(&config.scenario) {
+        match super::configured(&config.scenario) {
             Ok(scenario) => {
                 let waker = Arc::clone(&self.waker);
                 self.at_work = Some(AtWork::new(self.number, config, &scenario, waker));

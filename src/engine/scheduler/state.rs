@@ -10,7 +10,7 @@
 //! ```text
 //! version u8 | run u64 | first ticket of the run u64 | epoch u32 | lease u64 | oldest open u64
 //! services u16, for each: issued, served, failed (total, measured), delayed, completions u64
-//!     | most waiting, most in service, each with its time, u64 | integrals of both u128
+//!     | most waiting, in service and in the system, each with its time, u64 | integrals of both u128
 //!     | waits in the window u128 | waits of accepted tickets u128, their number u64
 //!     | 4 histograms, length u32 each | batch means of wait and sojourn
 //! most waiting, most in the system, each with its time, u64 | batch means of wait and sojourn
@@ -113,6 +113,7 @@ fn put_service(out: &mut Vec<u8>, service: &ServiceStats, open: [u128; 2], posit
     put_u64(out, service.window_completions);
     put_max(out, service.waiting.level());
     put_max(out, service.in_service.level());
+    put_max(out, service.in_system);
     let [waiting, in_service] = open;
     for integral in [
         service.waiting.integral_ns(position).saturating_sub(waiting),
@@ -209,6 +210,7 @@ fn take_service(fields: &mut Fields<'_>) -> Option<ServiceStats> {
     let (totals, measured) = (counts()?, counts()?);
     let (delayed, window_completions) = (fields.u64()?, fields.u64()?);
     let (most_waiting, most_in_service) = (take_max(fields)?, take_max(fields)?);
+    let in_system = Level::restored(take_max(fields)?);
     let [waiting, in_service, waits] = [fields.u128()?, fields.u128()?, fields.u128()?];
     let accepted_waits = Sum { ns: fields.u128()?, count: fields.u64()? };
     let mut histogram = || {
@@ -228,6 +230,7 @@ fn take_service(fields: &mut Fields<'_>) -> Option<ServiceStats> {
         window_completions,
         waiting: TimeAverage::restored(waiting, most_waiting),
         in_service: TimeAverage::restored(in_service, most_in_service),
+        in_system,
         waits_in_window: Waits::restored(waits),
         lost_ns: 0,
         accepted_waits,

@@ -37,6 +37,8 @@ pub struct ServiceStats {
     pub waiting: TimeAverage,
     /// Tickets in service, which is seats busy.
     pub in_service: TimeAverage,
+    /// Tickets waiting or in service.
+    pub in_system: Level,
     /// The same time as that of `waiting`, added up ticket by ticket when each leaves the queue.
     pub waits_in_window: Waits,
     /// Measured service time that was lost with workers that died, in nanoseconds.
@@ -302,13 +304,12 @@ impl Stats {
         let stats = self.service(service);
         stats.waiting.add(at);
         stats.waits_in_window.begin(begun);
-        let waiting = self.office.waiting.value() + 1;
-        self.office.waiting.set(waiting, at);
+        self.office.waiting.change(1, at);
     }
 
-    fn change_in_system(&mut self, by: i64, at: Moment) {
-        let value = self.office.in_system.value().saturating_add_signed(by);
-        self.office.in_system.set(value, at);
+    fn change_in_system(&mut self, service: ServiceId, by: i64, at: Moment) {
+        self.office.in_system.change(by, at);
+        self.service(service).in_system.change(by, at);
     }
 
     /// Counts a ticket that arrived at `now` and waits.
@@ -321,7 +322,7 @@ impl Stats {
             stats.delayed += u64::from(is_delayed);
         }
         self.join(service, at.position, at);
-        self.change_in_system(1, at);
+        self.change_in_system(service, 1, at);
         Stay::begun(at.position)
     }
 
@@ -341,8 +342,7 @@ impl Stats {
         stats.in_service.add(at);
         stats.waits_in_window.end(stay.since(), at.position);
         stay.end_wait(at.position);
-        let waiting = self.office.waiting.value().saturating_sub(1);
-        self.office.waiting.set(waiting, at);
+        self.office.waiting.change(-1, at);
     }
 
     /// Notes that a ticket lost its seat with a worker and waits again.
@@ -363,7 +363,7 @@ impl Stats {
         let span = stay.end_service(at.position);
         self.office.busy(worker, span);
         self.service(service).in_service.remove(at);
-        self.change_in_system(-1, at);
+        self.change_in_system(service, -1, at);
     }
 
     /// Counts the end of the life of a ticket of this run.
@@ -442,7 +442,7 @@ impl Stats {
         self.recovered += 1;
         self.service(service).waiting.credit(at.position - begun);
         self.join(service, begun, at);
-        self.change_in_system(1, at);
+        self.change_in_system(service, 1, at);
         Stay::begun(begun)
     }
 

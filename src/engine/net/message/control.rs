@@ -266,6 +266,8 @@ wire_struct! {
         pub waiting_ns: u64,
         /// Tickets in service now.
         pub in_service: u64,
+        /// The most that were waiting or in service.
+        pub in_system_max: Peak,
         /// Integral of tickets in service over the measured time, in ticket nanoseconds.
         pub in_service_ns: u64,
         /// Measured service time that was lost with workers that died, in nanoseconds.

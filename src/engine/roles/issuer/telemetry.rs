@@ -111,6 +111,7 @@ fn of_service(stats: &ServiceStats, position: u64) -> ServiceTotals {
         waiting_max: peak(stats.waiting.level()),
         waiting_ns: saturating(stats.waiting.integral_ns(position)),
         in_service: stats.in_service.level().value(),
+        in_system_max: peak(stats.in_system),
         in_service_ns: saturating(stats.in_service.integral_ns(position)),
         lost_ns: stats.lost_ns,
         waits_ns: saturating(stats.waits_in_window.sum_ns(position)),

@@ -1,6 +1,7 @@
 //! Users without sockets: what they ask and when.
 
 use super::*;
+use crate::config;
 use crate::net::message::UsersConfig;
 
 /// One closed user who thinks for 100 ms.

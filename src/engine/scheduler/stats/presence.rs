@@ -31,7 +31,12 @@ impl Level {
         (self.max, self.max_at)
     }
 
-    pub(super) fn set(&mut self, value: u64, at: Moment) {
+    pub(super) fn change(&mut self, by: i64, at: Moment) {
+        debug_assert!(by >= 0 || self.value > 0, "nothing leaves an empty place");
+        self.set(self.value.saturating_add_signed(by), at);
+    }
+
+    fn set(&mut self, value: u64, at: Moment) {
         self.value = value;
         if value > self.max && at.is_measured {
             (self.max, self.max_at) = (value, at.now);
