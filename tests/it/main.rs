@@ -1,6 +1,7 @@
 //! The real binary, end to end.
 #![expect(clippy::unwrap_used, reason = "a test that can not go on has failed")]
 
+mod allocations;
 mod bad_input;
 mod bench;
 mod chaos;

@@ -128,8 +128,9 @@ impl LogOwner {
     /// # Errors
     /// [`LogError`] if the disk fails.
     pub fn settle(&mut self) -> Result<(), LogError> {
-        self.log.sync_now(now());
+        // A log that rests for a moment writes a mark, which has to be synced too.
         while self.log.stats().unsynced_bytes > 0 {
+            self.log.sync_now(now());
             self.wait()?;
         }
         Ok(())

@@ -288,7 +288,8 @@ mod tests {
         drain(&mut metrics);
         assert_eq!(found(&metrics, USER_RESEND), 11 * kept);
         assert_eq!(found(&metrics, DASHBOARD_SEND), (full + 1) * kept);
-        assert_eq!(metrics.dropped(), 5 * kept, "a full ring drops and counts");
+        // Five of this ring's; others may have filled theirs.
+        assert!(metrics.dropped() >= 5 * kept, "a full ring drops and counts");
         let mut again = Metrics::default();
         drain(&mut again);
         assert_eq!((found(&again, USER_RESEND), found(&again, DASHBOARD_SEND)), (0, 0));

@@ -16,8 +16,6 @@ use crate::supervisor::birth::{Rank, become_child};
 use crate::supervisor::signals::{self, Listen};
 use crate::supervisor::spawn::Spawner;
 
-#[cfg(test)]
-mod allocations;
 pub mod control;
 pub mod dial;
 pub mod event_loop;

@@ -13,20 +13,21 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread::JoinHandle;
 
-use super::event_loop::{Closed, EventLoop, Next, Refusal, Role};
-use super::issuer::IssuerRole;
-use super::links::{CONTROL_LIMITS, LinkId, Links};
-use super::worker::WorkerRole;
-use crate::clock::{Clock, SystemClock, Time};
-use crate::ids::{LoadId, RunId, ServiceId, UserId};
-use crate::net::connection::Connection;
-use crate::net::frame::Frame;
-use crate::net::message::{
+use engine::clock::{Clock, SystemClock, Time};
+use engine::ids::{LoadId, RunId, ServiceId, UserId};
+use engine::limits;
+use engine::net::connection::Connection;
+use engine::net::frame::Frame;
+use engine::net::message::{
     Ask, Attach, Carry, DirectorToIssuer, DirectorToWorker, IssuerConfig, IssuerToDirector,
     IssuerToUser, Join, PeerRole, Signal, UserToIssuer, WorkerConfig, WorkerToDirector,
 };
-use crate::net::wire::Message;
-use crate::timeline::Timeline;
+use engine::net::wire::Message;
+use engine::roles::event_loop::{Closed, EventLoop, Next, Refusal, Role};
+use engine::roles::issuer::IssuerRole;
+use engine::roles::links::{CONTROL_LIMITS, LinkId, Links};
+use engine::roles::worker::WorkerRole;
+use engine::timeline::Timeline;
 
 thread_local! {
     static ALLOCATIONS: Cell<u64> = const { Cell::new(0) };
@@ -296,7 +297,7 @@ fn in_steady_state_a_ticket_allocates_nothing_in_issuer_and_worker() {
     let worker = start_worker(dir.path());
     let mut users = Users::join(dir.path());
     // All tables have grown by then, that of finished requests too.
-    users.ask(crate::limits::FINISHED_TOKENS_KEPT as u64 / 64 * 2);
+    users.ask(limits::FINISHED_TOKENS_KEPT as u64 / 64 * 2);
     let before = [issuer.seen.read(), worker.seen.read()];
     users.ask(ROUNDS);
     let after = [issuer.seen.read(), worker.seen.read()];
