@@ -10,7 +10,7 @@ use std::process::ExitCode;
 
 use app::cli::{Cli, RunArgs};
 use app::exit::Exit;
-use app::{Wishes, bench, commands, headless, logging};
+use app::{Wishes, bench, commands, headless, logging, output};
 use clap::Parser;
 use color_eyre::eyre::Result;
 use engine::config::Effective;
@@ -44,7 +44,7 @@ fn main() -> ExitCode {
 
 fn run(cli: &Cli) -> Result<ExitCode> {
     if let Some(command) = &cli.command {
-        return Ok(commands::run(command)?.into());
+        return Ok(output::exit(commands::run(command)?).into());
     }
     let args = &cli.run;
     let effective = match commands::scenario(&args.scenario, &args.overrides.overrides()) {
@@ -70,7 +70,7 @@ fn run_office(args: &RunArgs, effective: &Effective) -> Result<ExitCode> {
     };
     if args.headless {
         let speech = headless::Speech { is_json: args.json, is_quiet: args.quiet };
-        Ok(headless::run(effective, wishes, speech)?.into())
+        Ok(output::exit(headless::run(effective, wishes, speech)?).into())
     } else {
         Ok(ui::run(effective, wishes)?.into())
     }

@@ -16,7 +16,7 @@ use serde_json::json;
 use super::cli::{Command, DataDirArg, RepairArgs, ScenarioCommand};
 use super::datadir::{DataDir, DataDirError};
 use super::exit::Exit;
-use super::{bench, ctl, format, log_commands, sysinfo};
+use super::{bench, ctl, format, log_commands, output, sysinfo};
 
 /// What is wrong with a scenario, as people read it.
 #[derive(Debug, thiserror::Error)]
@@ -76,7 +76,7 @@ fn run_scenario(command: &ScenarioCommand) -> Result<Exit> {
         },
         ScenarioCommand::Explain => config::explain(),
     };
-    say(&text);
+    output::say(&text);
     Ok(Exit::Done)
 }
 
@@ -85,11 +85,6 @@ pub(crate) fn usage(error: &dyn std::error::Error) -> Exit {
     // Nobody may be there to read it; the exit code says it too.
     let _ = writeln!(std::io::stderr(), "{error}");
     Exit::Usage
-}
-
-/// Writes to standard output. Whoever reads may have read enough: a closed pipe is no error.
-pub(crate) fn say(text: &str) {
-    let _ = std::io::stdout().write_all(text.as_bytes());
 }
 
 /// There is nothing to look at.
@@ -153,16 +148,16 @@ fn verify(data_dir: &Path, is_json: bool) -> Result<Exit> {
             "lost_tail_bytes": lost_tail_bytes,
             "problems": problems,
         });
-        say(&format!("{}\n", serde_json::to_string_pretty(&json)?));
+        output::say(&format!("{}\n", serde_json::to_string_pretty(&json)?));
     } else {
         for problem in &problems {
-            say(&format!("problem: {problem}\n"));
+            output::say(&format!("problem: {problem}\n"));
         }
         let more = verdict.problems_count.saturating_sub(verdict.problems.len() as u64);
         if more > 0 {
-            say(&format!("and {more} more\n"));
+            output::say(&format!("and {more} more\n"));
         }
-        say(&format!(
+        output::say(&format!(
             "{}: {} issued, {} completed, {} open, last id {}, {lost_tail_bytes} bytes of torn tail\n",
             if is_ok { "sound" } else { "NOT SOUND" },
             verdict.issued,
@@ -200,15 +195,15 @@ fn repair(data_dir: &Path, args: &RepairArgs) -> Result<Exit> {
                     "ok": true, "records": found.records, "segments": found.segments,
                     "torn_bytes": found.torn_bytes, "kept_aside": kept, "lost_keys": lost_keys,
                 });
-                say(&format!("{json}\n"));
+                output::say(&format!("{json}\n"));
             } else {
-                say(&torn_line(found.torn_bytes, "were cut off"));
+                output::say(&torn_line(found.torn_bytes, "were cut off"));
                 if let Some(kept) = kept {
-                    say(&format!("what was cut off is kept in {kept}\n"));
+                    output::say(&format!("what was cut off is kept in {kept}\n"));
                 }
-                say(&lost_line(lost_keys));
+                output::say(&lost_line(lost_keys));
                 let log = log_size(found.records, found.segments);
-                say(&format!("the index was made anew from {log}\n"));
+                output::say(&format!("the index was made anew from {log}\n"));
             }
             Ok(Exit::Done)
         }
@@ -232,13 +227,13 @@ fn dry_repair(data_dir: &Path, is_json: bool) -> Result<Exit> {
             "ok": true, "records": found.records, "segments": found.segments.len(),
             "torn_bytes": torn_bytes, "lost_keys": lost_keys, "index": index,
         });
-        say(&format!("{json}\n"));
+        output::say(&format!("{json}\n"));
     } else {
-        say(&torn_line(torn_bytes, "would be cut off"));
-        say(&lost_line(lost_keys.unwrap_or(0)));
-        say(&format!("index: {index}\n"));
+        output::say(&torn_line(torn_bytes, "would be cut off"));
+        output::say(&lost_line(lost_keys.unwrap_or(0)));
+        output::say(&format!("index: {index}\n"));
         let log = log_size(found.records, found.segments.len());
-        say(&format!("the index would be made anew from {log}\n"));
+        output::say(&format!("the index would be made anew from {log}\n"));
     }
     Ok(Exit::Done)
 }
@@ -284,21 +279,21 @@ fn salvage(data_dir: &Path, out: &Path, is_json: bool) -> Result<Exit> {
             "skipped": salvaged.skipped.iter().map(skipped).collect::<Vec<_>>(),
             "lost_issues": salvaged.unopened, "out_of_order": salvaged.out_of_order,
         });
-        say(&format!("{json}\n"));
+        output::say(&format!("{json}\n"));
         return Ok(Exit::Done);
     }
     for place in &salvaged.skipped {
         let Skipped { path, offset, bytes } = place;
-        say(&format!("skipped {bytes} bytes at byte {offset} of {}\n", path.display()));
+        output::say(&format!("skipped {bytes} bytes at byte {offset} of {}\n", path.display()));
     }
     if salvaged.unopened > 0 {
         let count = salvaged.unopened;
-        say(&format!("left out {count} completions of tickets whose issue is lost\n"));
+        output::say(&format!("left out {count} completions of tickets whose issue is lost\n"));
     }
     if salvaged.out_of_order > 0 {
-        say(&format!("left out {} issues that are out of order\n", salvaged.out_of_order));
+        output::say(&format!("left out {} issues that are out of order\n", salvaged.out_of_order));
     }
-    say(&format!("{} records are in {}\n", salvaged.records, out.display()));
+    output::say(&format!("{} records are in {}\n", salvaged.records, out.display()));
     Ok(Exit::Done)
 }
 

@@ -3,7 +3,6 @@
 //! Everything is asked over the control socket and printed here; figures come as JSON or as text
 //! that the office itself wrote, so both ends can't disagree on what a figure means.
 
-use std::io::Write;
 use std::path::Path;
 use std::time::Duration;
 
@@ -16,16 +15,11 @@ use super::cli::{CtlArgs, CtlCommand, SampleArgs, SampleFormat};
 use super::commands::usage;
 use super::control::client::{AskError, Client, ask};
 use super::exit::Exit;
-use super::format;
 use super::registry::{self, FindError, Instance};
+use super::{format, output};
 
 /// How long a reply may take that waits for an effect.
 const WITHIN: Duration = limits::CONTROL_EFFECT_WITHIN.saturating_add(limits::CONTROL_PATIENCE);
-
-/// Prints text; whoever reads may have read enough. Returns whether anybody still reads.
-fn say(text: &str) -> bool {
-    std::io::stdout().write_all(text.as_bytes()).is_ok()
-}
 
 /// Runs one of the `ctl` commands.
 ///
@@ -43,8 +37,8 @@ pub(crate) fn run(command: &CtlCommand, args: &CtlArgs) -> Result<Exit> {
         },
     };
     match told {
-        Ok(reply) if args.json => say(&format!("{reply}\n")),
-        Ok(reply) => say(&text(command, &reply)),
+        Ok(reply) if args.json => output::say(&format!("{reply}\n")),
+        Ok(reply) => output::say(&text(command, &reply)),
         Err(trouble) => return Ok(trouble.tell(args.json)),
     };
     Ok(Exit::Done)
@@ -68,7 +62,7 @@ enum Trouble {
 impl Trouble {
     fn tell(&self, is_json: bool) -> Exit {
         if is_json {
-            say(&format!("{}\n", json!({ "ok": false, "error": self.to_string() })));
+            output::say(&format!("{}\n", json!({ "ok": false, "error": self.to_string() })));
         } else {
             usage(self);
         }
@@ -140,7 +134,8 @@ fn word(value: &Value) -> &str {
 
 fn level(value: &Value) -> String {
     let number = |key: &str| value[key].as_u64().map_or(format::ABSENT.to_owned(), format::count);
-    format!("{} of {}", number("actual"), number("target"))
+    let (actual, target) = (number("actual"), number("target"));
+    if actual == target { actual } else { format!("{target} wanted, {actual} so far") }
 }
 
 fn known(value: &Value, write: impl Fn(&Value) -> Option<String>) -> String {
@@ -255,7 +250,7 @@ pub(crate) fn sample(args: &SampleArgs) -> Result<Exit> {
     while most.is_none_or(|most| shown < most) {
         sleep_until(due);
         match one_sample(&instance.socket, args.format, is_once, shown == 0) {
-            Ok(text) if say(&text) => shown += 1,
+            Ok(text) if output::say(&text) => shown += 1,
             // Whoever reads has read enough.
             Ok(_) => return Ok(Exit::Done),
             Err(AskError::Gone(_)) if shown > 0 && most.is_none() => return Ok(Exit::Done),
@@ -371,8 +366,8 @@ mod tests {
     fn replies_are_short_for_people() {
         let users = json!({ "users": { "actual": 12, "target": 500 } });
         let said = |number| text(&CtlCommand::Users { number }, &users);
-        assert_eq!(said(500), "users: 12 of 500\n");
-        assert_eq!(said(3), "users: 12 of 500; open loads keep their users\n");
+        assert_eq!(said(500), "users: 500 wanted, 12 so far\n");
+        assert_eq!(said(3), "users: 500 wanted, 12 so far; open loads keep their users\n");
         assert_eq!(text(&CtlCommand::Pause, &json!({ "state": "paused" })), "paused\n");
     }
 

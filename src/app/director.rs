@@ -227,7 +227,18 @@ impl Director {
                 }
                 let (waiting, _) = self.results.present();
                 let (at, open) = (self.results.at(), self.results.issuer.open);
+                let was_ending = self.run.is_ending();
                 self.run.handle(Event::Counted { at, waiting, open }, now);
+                if let (false, Some(Ending::Overloaded { waiting })) =
+                    (was_ending, self.run.ending())
+                {
+                    let text = format!(
+                        "{waiting} tickets wait, more than run.explode allows: the run ends as \
+                         overloaded"
+                    );
+                    log::error!(target: "director", "{text}");
+                    self.album.notice(Severity::Error, text);
+                }
             }
             IssuerToDirector::Latencies(latencies) => self.results.take_latencies(&latencies)?,
         }

@@ -242,8 +242,8 @@ impl Scale<'_> {
         ServiceFigures {
             waiting_max: self.peak(office.waiting_max),
             in_system_max: self.peak(office.in_system_max),
-            wait_interval: office.wait,
-            sojourn_interval: office.sojourn,
+            wait_interval: around(office.wait, &latencies.wait),
+            sojourn_interval: around(office.sojourn, &latencies.sojourn),
             ..self.row("all".to_owned(), &total(services), Some(latencies))
         }
     }
@@ -297,8 +297,8 @@ impl Scale<'_> {
                 .accepted_waits_ns
                 .checked_div(totals.accepted_waits)
                 .map(Duration::from_nanos),
-            wait_interval: totals.wait,
-            sojourn_interval: totals.sojourn,
+            wait_interval: latencies.and_then(|all| around(totals.wait, &all.wait)),
+            sojourn_interval: latencies.and_then(|all| around(totals.sojourn, &all.sojourn)),
             lost_work: Duration::from_nanos(totals.lost_ns),
             little: self.little(totals),
             wait: spread(|latencies| &latencies.wait),
@@ -307,6 +307,14 @@ impl Scale<'_> {
             overhead: spread(|latencies| &latencies.overhead),
         }
     }
+}
+
+/// Puts an interval around the mean of all values: the batches leave a few out, and two means of
+/// one thing would be one too many.
+fn around(interval: Option<Interval>, histogram: &Histogram) -> Option<Interval> {
+    #[expect(clippy::cast_precision_loss, reason = "a mean for people")]
+    let mean_ns = histogram.mean() as f64;
+    interval.map(|interval| Interval { mean_ns, ..interval })
 }
 
 #[expect(clippy::cast_precision_loss, reason = "a ratio for people")]

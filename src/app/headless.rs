@@ -11,7 +11,7 @@ use engine::config::Effective;
 use super::exit::Exit;
 use super::format;
 use super::state::{AppState, Phase, RecoveryRow};
-use super::{App, Wishes, recovery, start};
+use super::{App, Wishes, output, recovery, start};
 
 /// How a headless run speaks.
 #[derive(Clone, Copy, Debug)]
@@ -47,8 +47,7 @@ pub(crate) fn run(effective: &Effective, wishes: Wishes, speech: Speech) -> Resu
     } else {
         summary.to_text()
     };
-    // Whoever reads may have read enough; the run itself is not worse for it.
-    let _ = std::io::stdout().write_all(text.as_bytes());
+    output::say(&text);
     if let Some(text) = finished.export_text()
         && (!speech.is_quiet || matches!(finished.exported, Some(Err(_))))
     {

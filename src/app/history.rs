@@ -24,8 +24,10 @@ pub(crate) struct Second {
     pub(crate) wall: WallTime,
     /// How long it really was.
     pub(crate) span: Duration,
-    /// Whether it ended in the measured window.
-    pub(crate) is_measured: bool,
+    /// How much of it was no pause.
+    pub(crate) running: Duration,
+    /// How much of it lay in the measured window.
+    pub(crate) measured: Duration,
     /// Requests that got a ticket.
     pub(crate) issued: u64,
     /// Requests that found the office full.
@@ -64,6 +66,16 @@ pub(crate) struct Second {
 }
 
 impl Second {
+    /// Returns whether most of it was measured.
+    pub(crate) fn is_measured(&self) -> bool {
+        self.measured * 2 > self.span
+    }
+
+    /// Returns whether the run stood still for most of it.
+    pub(crate) fn is_paused(&self) -> bool {
+        self.running * 2 < self.span
+    }
+
     /// Returns a count of the second as a rate per second.
     pub(crate) fn per_second(&self, count: u64) -> f64 {
         let seconds = self.span.as_secs_f64();

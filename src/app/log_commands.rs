@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 use super::cli::{LogArgs, LogCommand};
 use super::commands::{data_dir_with_log, usage};
 use super::exit::Exit;
-use super::format;
+use super::{format, output};
 
 /// Runs one of the commands.
 ///
@@ -42,7 +42,7 @@ struct Out {
 impl Out {
     /// Writes a line; returns whether anybody still reads.
     fn line(&self, text: &str) -> bool {
-        writeln!(io::stdout(), "{text}").is_ok()
+        output::say(&format!("{text}\n"))
     }
 
     fn record(&self, record: &RecordRef<'_>) -> String {

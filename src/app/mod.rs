@@ -34,6 +34,7 @@ pub(crate) mod history;
 mod log_commands;
 pub(crate) mod logging;
 mod metrics_server;
+pub(crate) mod output;
 mod procs;
 pub(crate) mod prometheus;
 mod recent;

@@ -163,6 +163,7 @@ impl Album {
             phase: Phase::Starting,
             run: Self::new(orders).facts,
             opened_at: None,
+            pauses: Vec::new(),
             elapsed: Duration::ZERO,
             workers: Level::default(),
             users: Level::default(),
@@ -248,7 +249,8 @@ impl Album {
             at: line.office_time(counted.at),
             wall,
             span: counted.at.since(last.at),
-            is_measured: line.is_measured(counted.at),
+            running: line.running(last.at, counted.at),
+            measured: line.measured(last.at, counted.at),
             issued: counted.issued.saturating_sub(last.issued),
             rejected: counted.rejected.saturating_sub(last.rejected),
             served: counted.served.saturating_sub(last.served),
@@ -295,6 +297,7 @@ impl Album {
             wall,
             phase,
             run: self.facts.clone(),
+            pauses: run.timeline().pauses.clone(),
             opened_at: Some(run.timeline().opened_at).filter(|&opened| opened != Time::NEVER),
             elapsed: run.timeline().office_time(now),
             workers: Level {
@@ -313,7 +316,7 @@ impl Album {
             figures: Arc::clone(&self.figures),
             latencies: self.latencies.clone(),
             services: self.service_rows(results),
-            processes: self.process_rows(results, [issuer, workers, manager]),
+            processes: self.process_rows(results, [issuer, workers, manager], run.is_ending()),
             store: self.store_row(results),
             metrics: Arc::clone(&self.metrics),
             metrics_dropped: results.metrics.dropped(),
@@ -415,7 +418,12 @@ impl Album {
         self.procs.look(&own.chain(staff).chain(users).collect::<Vec<_>>());
     }
 
-    fn process_rows(&self, results: &Results, staffs: [&Staff; 3]) -> Vec<ProcessRow> {
+    fn process_rows(
+        &self,
+        results: &Results,
+        staffs: [&Staff; 3],
+        is_ending: bool,
+    ) -> Vec<ProcessRow> {
         let [issuer, workers, manager] = staffs;
         let director = ProcessRow {
             id: ProcessId::Director,
@@ -435,11 +443,13 @@ impl Album {
             rows.push(staff_row(ProcessId::Issuer, child, note, issued, 0));
         }
         for (slot, child) in workers.view().children() {
-            if child.pid().is_none() && !child.is_wanted() {
+            let (served, seats) = (results.served_by(slot), seats_of(&self.scenario, slot));
+            // At the end of a run people still want to know who served what.
+            let is_of_interest = is_ending && served > 0;
+            if child.pid().is_none() && !child.is_wanted() && !is_of_interest {
                 continue;
             }
             let id = ProcessId::Worker(WorkerId(slot));
-            let (served, seats) = (results.served_by(slot), seats_of(&self.scenario, slot));
             rows.push(staff_row(id, child, workers.note(slot), served, seats));
         }
         for (slot, child) in manager.view().children() {

@@ -29,6 +29,8 @@ pub(crate) struct AppState {
     pub(crate) run: RunFacts,
     /// When arrivals began; `None` before.
     pub(crate) opened_at: Option<Time>,
+    /// When the run stood still; the last pause lasts on while its end is [`Time::NEVER`].
+    pub(crate) pauses: Vec<(Time, Time)>,
     /// Time since arrivals began, without pauses; zero before.
     pub(crate) elapsed: Duration,
     /// Worker processes that are ready, and how many are wanted.

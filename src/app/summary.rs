@@ -8,7 +8,7 @@ use std::fmt::Write as _;
 use std::sync::Arc;
 use std::time::Duration;
 
-use engine::clock::nanos;
+use engine::clock::{Time, nanos};
 use engine::net::message::TicketCounts;
 use engine::perf::{Interval, Spread};
 use serde_json::{Map, Value, json};
@@ -16,7 +16,7 @@ use serde_json::{Map, Value, json};
 use super::exit::Exit;
 use super::figures::{Figures, Little, Peak, ServiceFigures, UserFigures};
 use super::format;
-use super::state::{AppState, Ending, Phase, RecoveryRow, Severity, StoreRow};
+use super::state::{AppState, Ending, Phase, RecoveryRow, Severity, StoreRow, Totals};
 use super::tables::{SURE_ENOUGH, window_for_sure};
 use super::update::exit_of;
 
@@ -77,6 +77,7 @@ impl Summary {
             "snapshot": state.number,
             "elapsed_ns": nanos(state.elapsed),
             "window_ns": nanos(figures.window),
+            "pauses_ns": pauses_json(state),
             "fsync": state.run.fsync,
             "recovered": state.totals.recovered,
             "redelivered": state.totals.redelivered,
@@ -126,7 +127,20 @@ impl Summary {
             let _ = writeln!(text, "{reason}\n");
         }
         if window.is_zero() && all.counts == TicketCounts::default() {
-            text.push_str("nothing was measured\n");
+            if self.ending().is_some() {
+                text.push_str("nothing was measured\n");
+                return text;
+            }
+            // The run goes on: something is known all the same.
+            let Totals { offered, served, waiting, .. } = state.totals;
+            let _ = writeln!(
+                text,
+                "nothing has been measured yet: the warm-up is left out\n\
+                 since the doors opened: {} offered, {} served; {} waiting now",
+                format::count(offered),
+                format::count(served),
+                format::count(waiting)
+            );
             return text;
         }
         let rows: Vec<&ServiceFigures> =
@@ -143,17 +157,25 @@ impl Summary {
             let _ = writeln!(text, "{news}");
         }
         for (count, what) in [
-            (state.totals.recovered, "tickets were queued again at a start of the issuer"),
-            (state.totals.redelivered, "tickets were handed out again because their worker died"),
-            (users.dropped, "requests were due and never sent"),
-            (state.totals.bad_peers, "peers were refused"),
+            (state.totals.recovered, "tickets queued again at a start of the issuer"),
+            (state.totals.redelivered, "tickets handed out again because their worker died"),
+            (users.dropped, "requests that were due and never sent"),
+            (state.totals.bad_peers, "peers that were refused"),
         ] {
             if count > 0 {
-                let _ = writeln!(text, "{} {what}", format::count(count));
+                let _ = writeln!(text, "{what}: {}", format::count(count));
             }
         }
         text
     }
+}
+
+/// Returns from when to when the run stood still, in the time of `tickets.csv`: since the doors
+/// opened, pauses included. A pause that lasts on has no end.
+fn pauses_json(state: &AppState) -> Value {
+    let since = |moment: Time| nanos(moment.since(state.opened_at.unwrap_or_default()));
+    let until = |moment: Time| (moment != Time::NEVER).then(|| since(moment));
+    state.pauses.iter().map(|&(from, to)| json!([since(from), until(to)])).collect()
 }
 
 fn store_json(store: &StoreRow) -> Value {

@@ -143,6 +143,11 @@ impl Run {
         self.ending.as_ref().filter(|_| self.stage == Stage::Closed)
     }
 
+    /// Returns how the run is ending, if it is.
+    pub(crate) fn ending(&self) -> Option<&Ending> {
+        self.ending.as_ref()
+    }
+
     /// Returns why the run ends, if something could not go on.
     pub(crate) fn failure(&self) -> Option<&str> {
         match &self.ending {
@@ -263,8 +268,9 @@ impl Run {
             Stage::Open => {
                 self.ending = Some(ending);
                 self.resume(now);
-                let office = self.line.office_time(now);
-                self.line.arrivals = Some(self.line.arrivals.map_or(office, |end| end.min(office)));
+                // All are told before it is so: nobody has counted beyond the end by then.
+                let end = self.line.office_time(now) + limits::END_NOTICE;
+                self.line.arrivals = Some(self.line.arrivals.map_or(end, |last| last.min(end)));
                 self.effects.push(Effect::SendTimeline);
                 self.stage = Stage::Draining { until: now + self.rules.drain };
             }
@@ -423,7 +429,8 @@ mod tests {
         run.handle(Event::Pause, at(800));
         run.handle(Event::Drain(Ending::Completed), at(900));
         assert!(!run.timeline().is_paused());
-        assert_eq!(run.timeline().arrivals, Some(Duration::from_millis(300)));
+        let end = Duration::from_millis(300) + limits::END_NOTICE;
+        assert_eq!(run.timeline().arrivals, Some(end), "all are told before");
     }
 
     #[test]

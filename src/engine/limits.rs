@@ -105,6 +105,8 @@ pub const OOM_SCORE_OF_USERS: u16 = 500;
 
 /// How long the doors stay closed for users that are still being started.
 pub const GATHERING_MAX: Duration = Duration::from_secs(10);
+/// How long before the end of arrivals everybody is told of it.
+pub const END_NOTICE: Duration = Duration::from_millis(100);
 /// How long a request that was sent before the end of arrivals may be under way.
 pub const UNDER_WAY: Duration = Duration::from_millis(100);
 /// How long user processes may take to end.

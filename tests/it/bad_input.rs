@@ -1,6 +1,8 @@
 //! Mistakes are told, with an exit code that says of what kind, and nothing is started.
 
-use crate::support::{Office, run, stderr};
+use std::process::Command;
+
+use crate::support::{Office, PROGRAM, run, stderr};
 
 /// Makes sure that a command fails with a code and says all of some words.
 fn check(args: &[&str], code: i32, words: &[&str]) {
@@ -78,4 +80,21 @@ fn scenarios_are_listed_shown_and_explained() {
         assert_eq!(output.status.code(), Some(0), "{args:?}");
         assert!(String::from_utf8_lossy(&output.stdout).contains(word), "{args:?}");
     }
+}
+
+#[test]
+fn what_can_not_be_written_is_told_and_has_the_disks_exit_code() {
+    for args in [&["scenario", "list"][..], &["sysinfo"], &["scenario", "explain"]] {
+        let full = std::fs::File::create("/dev/full").unwrap();
+        let output = Command::new(PROGRAM).args(args).stdout(full).output().unwrap();
+        assert_eq!(output.status.code(), Some(7), "{args:?}");
+        assert!(stderr(&output).contains("No space left"), "{args:?}: {}", stderr(&output));
+    }
+}
+
+#[test]
+fn a_service_may_not_be_called_what_tables_call_all_of_them() {
+    let office = Office::new();
+    let scenario = office.scenario("[service.all]\ntime = 1ms\n[load.l]\nusers = 1\n");
+    check(&["scenario", "check", &scenario], 2, &["service.all", "choose another name"]);
 }

@@ -22,6 +22,7 @@ use engine::supervisor::spawn::SpawnError;
 use super::cli::BenchArgs;
 use super::datadir::DataDirError;
 use super::exit::Exit;
+use super::output;
 
 mod exchange;
 mod limit;
@@ -252,20 +253,20 @@ pub(crate) fn run(args: &BenchArgs) -> Result<Exit> {
     let bench = Bench { watch, dir, duration: args.duration, shows_progress };
     let mut groups = Vec::new();
     if !args.json {
-        say(&format!("{}\n", report::wrapped("", &machine.to_text())));
+        output::say(&format!("{}\n", report::wrapped("", &machine.to_text())));
     }
     for subject in subjects {
         let group = subject.measure(&bench)?;
         if !args.json {
-            say(&format!("{}\n", group.to_text()));
+            output::say(&format!("{}\n", group.to_text()));
         }
         groups.push(group);
     }
     if args.json {
         let json = report::to_json(machine.to_json(), args.duration, &groups);
-        say(&format!("{}\n", serde_json::to_string_pretty(&json)?));
+        output::say(&format!("{}\n", serde_json::to_string_pretty(&json)?));
     } else {
-        say(&report::wrapped("", LEGEND));
+        output::say(&report::wrapped("", LEGEND));
     }
     Ok(Exit::Done)
 }
@@ -274,11 +275,6 @@ pub(crate) fn run(args: &BenchArgs) -> Result<Exit> {
 const LEGEND: &str = "ratio = product / floor in the same turn; more is better for rates, less for \
                       times. ~: its turns differed by more than twice; measure again when the \
                       machine is quiet, or longer (--duration).";
-
-/// Whoever reads may have read enough: a closed pipe is no error.
-fn say(text: &str) {
-    let _ = io::stdout().write_all(text.as_bytes());
-}
 
 #[cfg(test)]
 mod tests {

@@ -107,7 +107,9 @@ impl<'a> Seconds<'a> {
             {
                 points.push((before.at.as_secs_f64() + 1.0, None));
             }
-            points.push((second.at.as_secs_f64(), value(second)));
+            // Nothing happens in a pause, which is not the same as that it happens zero times.
+            let value = if second.is_paused() { None } else { value(second) };
+            points.push((second.at.as_secs_f64(), value));
             before = Some(second);
         }
         points
@@ -180,14 +182,14 @@ fn shades(seconds: &[&Second]) -> Vec<(f64, f64, &'static str)> {
     let at = |second: &Second| second.at.as_secs_f64();
     let (Some(first), Some(last)) = (seconds.first(), seconds.last()) else { return Vec::new() };
     let start = at(first) - first.span.as_secs_f64();
-    let Some(measured) = seconds.iter().position(|second| second.is_measured) else {
+    let Some(measured) = seconds.iter().position(|second| second.is_measured()) else {
         return vec![(start, at(last), "not measured")];
     };
     let mut shades = Vec::new();
     if measured > 0 {
         shades.push((start, at(seconds[measured - 1]), "warm-up"));
     }
-    if let Some(end) = seconds.iter().rposition(|second| second.is_measured)
+    if let Some(end) = seconds.iter().rposition(|second| second.is_measured())
         && end + 1 < seconds.len()
     {
         shades.push((at(seconds[end]), at(last), "drain"));

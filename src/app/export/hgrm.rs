@@ -1,8 +1,9 @@
 //! Percentile distributions as HdrHistogram's own tools print and read them (`.hgrm`): values in
-//! milliseconds at five steps per halved distance to 100 %.
+//! microseconds at five steps per halved distance to 100 %.
 //!
 //! The format is that of `AbstractHistogram.outputPercentileDistribution` of HdrHistogram for
-//! Java, which its plotters read. It has no place for a unit; the manifest says it.
+//! Java, which its plotters read. It has no place for a unit; the manifest says it. Beside the
+//! original's steps there is a row for each percentile of the tables.
 
 use std::io::{self, Write};
 
@@ -11,7 +12,9 @@ use engine::perf::Histogram;
 /// Steps per halved distance to 100 %.
 const TICKS_PER_HALF_DISTANCE: u32 = 5;
 /// Nanoseconds in the unit of the values.
-const NS_PER_UNIT: f64 = 1e6;
+const NS_PER_UNIT: f64 = 1e3;
+/// The percentiles of the tables on which no step falls.
+const BESIDE_STEPS: [f64; 2] = [0.99, 0.999];
 
 /// Writes the distribution of what was counted.
 ///
@@ -25,15 +28,14 @@ pub(super) fn write(out: &mut dyn Write, histogram: &Histogram) -> io::Result<()
         "Value", "Percentile", "TotalCount", "1/(1-Percentile)"
     )?;
     let mut total = 0;
+    let mut beside = BESIDE_STEPS.into_iter().filter(|_| !counts.is_empty()).peekable();
     for step in counts.iter_quantiles(TICKS_PER_HALF_DISTANCE) {
-        total += step.count_since_last_iteration();
-        let (value, share) = (in_unit(step.value_iterated_to()), step.quantile_iterated_to());
-        if share < 1.0 {
-            let halvings = 1.0 / (1.0 - share);
-            writeln!(out, "{value:12.3} {share:14.12} {total:10} {halvings:14.2}")?;
-        } else {
-            writeln!(out, "{value:12.3} {share:14.12} {total:10}")?;
+        while let Some(share) = beside.next_if(|share| *share < step.quantile_iterated_to()) {
+            let value = counts.value_at_quantile(share);
+            write_row(out, value, share, counts.count_between(0, value))?;
         }
+        total += step.count_since_last_iteration();
+        write_row(out, step.value_iterated_to(), step.quantile_iterated_to(), total)?;
     }
     let (mean, deviation) = match histogram.count() {
         0 => (0.0, 0.0),
@@ -46,6 +48,16 @@ pub(super) fn write(out: &mut dyn Write, histogram: &Histogram) -> io::Result<()
     let max = in_unit(histogram.max());
     writeln!(out, "#[Max     = {max:12.3}, Total count    = {:12}]", histogram.count())?;
     writeln!(out, "#[Buckets = {:12}, SubBuckets     = {sub_buckets:12}]", counts.buckets())
+}
+
+fn write_row(out: &mut dyn Write, value: u64, share: f64, total: u64) -> io::Result<()> {
+    let value = in_unit(value);
+    if share < 1.0 {
+        let halvings = 1.0 / (1.0 - share);
+        writeln!(out, "{value:12.3} {share:14.12} {total:10} {halvings:14.2}")
+    } else {
+        writeln!(out, "{value:12.3} {share:14.12} {total:10}")
+    }
 }
 
 #[expect(clippy::cast_precision_loss, reason = "three decimals are shown")]
@@ -82,15 +94,13 @@ mod tests {
         let rows = read(&text(&histogram));
         assert!(rows.is_sorted_by(|a, b| a.0 <= b.0 && a.1 < b.1) && rows.len() > 50);
         let spread = histogram.spread().unwrap();
-        let near = |found: f64, wanted: Duration| (found - wanted.as_secs_f64() * 1e3).abs() < 6e-4;
-        for (halvings, wanted) in [(2.0, spread.p50), (10.0, spread.p90)] {
+        let near = |found: f64, wanted: Duration| (found - wanted.as_secs_f64() * 1e6).abs() < 6e-4;
+        for (halvings, wanted) in
+            [(2.0, spread.p50), (10.0, spread.p90), (100.0, spread.p99), (1000.0, spread.p999)]
+        {
             let row = rows.iter().find(|row| row.1 >= halvings - 0.001).unwrap();
             assert!(near(row.0, wanted), "{row:?} is not {wanted:?}");
         }
-        // No step falls on the 99th percentile: it lies between two.
-        let after = rows.iter().position(|row| row.1 >= 100.0).unwrap();
-        let (low, p99, high) = (rows[after - 1].0, spread.p99.as_secs_f64() * 1e3, rows[after].0);
-        assert!(low <= p99 && p99 <= high && high - low < p99 / 100.0, "{low} {p99} {high}");
         let max = text(&histogram).lines().find_map(|line| {
             line.strip_prefix("#[Max     =")?.split(',').next()?.trim().parse::<f64>().ok()
         });

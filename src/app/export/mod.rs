@@ -281,13 +281,13 @@ fn write_histograms(draft: &mut Draft, state: &AppState) -> Result<(), ExportErr
             name.push_str("-2");
         }
         let service = service.unwrap_or("all services");
-        let holds = format!("{} of {service} by percentile, in milliseconds", named.name);
+        let holds = format!("{} of {service} by percentile, in microseconds", named.name);
         draft.file(&format!("{name}.hgrm"), &holds, |out| hgrm::write(out, &named.histogram))?;
     }
     let fsync = METRICS[usize::from(LOGSTORE_FSYNC)].name;
     let sync = state.metrics.iter().find(|row| row.metric.name == fsync);
     if let Some(MetricRow { value: MetricValue::Values(values), .. }) = sync {
-        let holds = "syncs of the log by percentile, in milliseconds";
+        let holds = "syncs of the log by percentile, in microseconds";
         draft.file("log-sync.hgrm", holds, |out| hgrm::write(out, values))?;
     }
     Ok(())

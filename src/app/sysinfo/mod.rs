@@ -17,9 +17,10 @@ use table::Group;
 pub(crate) use table::table;
 
 use super::cli::SysinfoArgs;
-use super::commands::{say, scenario, usage};
+use super::commands::{scenario, usage};
 use super::datadir::DataDir;
 use super::exit::Exit;
+use super::output;
 
 /// The widest line.
 const COLUMNS: usize = 100;
@@ -47,9 +48,9 @@ pub(crate) fn run(args: &SysinfoArgs) -> Result<Exit> {
     let hints = sysinfo::hints(&info, &needs);
     if args.json {
         let json = to_json(&groups, &effective.title, &needs, &hints);
-        say(&format!("{}\n", serde_json::to_string_pretty(&json)?));
+        output::say(&format!("{}\n", serde_json::to_string_pretty(&json)?));
     } else {
-        say(&to_text(&groups, &effective.title, &hints));
+        output::say(&to_text(&groups, &effective.title, &hints));
     }
     Ok(Exit::Done)
 }

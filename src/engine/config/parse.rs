@@ -365,6 +365,11 @@ fn check_section(section: &str) -> Result<(), String> {
                 quote(section)
             ));
         }
+        if section == "service.all" {
+            return Err("[service.all]: tables call the sum of all services so; \
+                        choose another name"
+                .to_owned());
+        }
     }
     Ok(())
 }

@@ -1,6 +1,7 @@
-//! HDR histograms with three significant digits: of latencies (1 µs to 1 h) and of plain numbers.
+//! HDR histograms with three significant digits, of latencies up to an hour and of plain numbers.
 //!
-//! Percentiles come from merged histograms only and are never averaged. The counts (200 KB) are
+//! Values are exact to the nanosecond up to 2 µs and to one part in two thousand above. Percentiles
+//! come from merged histograms only and are never averaged. The counts (260 KB) are
 //! allocated with the first value, so a histogram that may never be used costs nothing.
 
 use std::borrow::Cow;
@@ -8,8 +9,8 @@ use std::time::Duration;
 
 use hdrhistogram::serialization::{Deserializer, Serializer, V2Serializer};
 
-/// The smallest latency that is told from zero, in nanoseconds.
-const LOWEST_NS: u64 = 1_000;
+/// The smallest value that is told from zero.
+const LOWEST: u64 = 1;
 /// The largest value; larger ones count as this large. As a latency it is an hour.
 const HIGHEST: u64 = 3_600_000_000_000;
 const SIGNIFICANT_DIGITS: u8 = 3;
@@ -17,14 +18,12 @@ const SIGNIFICANT_DIGITS: u8 = 3;
 type Counts = hdrhistogram::Histogram<u64>;
 
 /// Counts of values: how often each came.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub struct Histogram {
     /// `None` before the first value.
     counts: Option<Box<Counts>>,
     /// The exact sum, so that the mean does not suffer from the buckets.
     sum: u128,
-    /// The smallest value that is told from zero.
-    lowest: u64,
 }
 
 /// Mean, percentiles and maximum of a histogram.
@@ -49,13 +48,6 @@ pub struct Spread {
 #[error("not a serialized latency histogram")]
 pub struct InvalidHistogram;
 
-impl Default for Histogram {
-    /// Returns a histogram of latencies.
-    fn default() -> Self {
-        Self { counts: None, sum: 0, lowest: LOWEST_NS }
-    }
-}
-
 impl PartialEq for Histogram {
     /// Two histograms are equal if they counted the same, allocated or not.
     fn eq(&self, other: &Self) -> bool {
@@ -69,11 +61,6 @@ impl PartialEq for Histogram {
 }
 
 impl Histogram {
-    /// Returns a histogram of plain numbers, such as bytes or records.
-    pub fn of_numbers() -> Self {
-        Self { lowest: 1, ..Self::default() }
-    }
-
     /// Counts one latency; one above an hour counts as an hour.
     #[inline]
     pub fn record(&mut self, latency: Duration) {
@@ -89,8 +76,7 @@ impl Histogram {
     }
 
     fn counts_mut(&mut self) -> &mut Counts {
-        let lowest = self.lowest;
-        self.counts.get_or_insert_with(|| Box::new(empty(lowest)))
+        self.counts.get_or_insert_with(|| Box::new(empty()))
     }
 
     /// Returns how many values were counted.
@@ -159,7 +145,7 @@ impl Histogram {
     pub fn counts(&self) -> Cow<'_, hdrhistogram::Histogram<u64>> {
         match &self.counts {
             Some(counts) => Cow::Borrowed(&**counts),
-            None => Cow::Owned(empty(self.lowest)),
+            None => Cow::Owned(empty()),
         }
     }
 
@@ -190,7 +176,7 @@ impl Histogram {
         let mut serializer = V2Serializer::new();
         let written = match &self.counts {
             Some(counts) => serializer.serialize(&**counts, bytes),
-            None => serializer.serialize(&empty(self.lowest), bytes),
+            None => serializer.serialize(&empty(), bytes),
         };
         written.expect("a histogram with constant bounds always fits a vector");
     }
@@ -203,20 +189,19 @@ impl Histogram {
         let (sum, mut rest) = bytes.split_first_chunk().ok_or(InvalidHistogram)?;
         let counts: Counts =
             Deserializer::new().deserialize(&mut rest).map_err(|_| InvalidHistogram)?;
-        let lowest = counts.low();
-        let same_bounds = [1, LOWEST_NS].contains(&lowest)
+        let same_bounds = counts.low() == LOWEST
             && counts.high() == HIGHEST
             && counts.sigfig() == SIGNIFICANT_DIGITS;
         if !same_bounds || !rest.is_empty() {
             return Err(InvalidHistogram);
         }
         let counts = (!counts.is_empty()).then(|| Box::new(counts));
-        Ok(Self { counts, sum: u128::from_be_bytes(*sum), lowest })
+        Ok(Self { counts, sum: u128::from_be_bytes(*sum) })
     }
 }
 
-fn empty(lowest: u64) -> Counts {
-    Counts::new_with_bounds(lowest, HIGHEST, SIGNIFICANT_DIGITS)
+fn empty() -> Counts {
+    Counts::new_with_bounds(LOWEST, HIGHEST, SIGNIFICANT_DIGITS)
         .expect("the bounds are constants that hdrhistogram accepts")
 }
 
@@ -265,7 +250,7 @@ mod tests {
 
     #[test]
     fn numbers_are_told_apart_from_one_on() {
-        let mut numbers = Histogram::of_numbers();
+        let mut numbers = Histogram::default();
         for number in [1, 2, 3, 64] {
             numbers.record_value(number);
         }

@@ -25,7 +25,7 @@ impl Value {
     fn none_of(metric: &Metric) -> Self {
         match metric.kind {
             MetricKind::Counter => Self::Count(0),
-            MetricKind::Histogram => Self::Values(Histogram::of_numbers()),
+            MetricKind::Histogram => Self::Values(Histogram::default()),
         }
     }
 }

@@ -118,6 +118,8 @@ pub struct EventLoop {
     streams: Vec<Option<UnixStream>>,
     listener: Option<(UnixListener, ConnectionLimits)>,
     accept_at: Time,
+    /// Times in a row that the system would not accept a connection.
+    accepts_refused: u64,
     waker: Arc<Waker>,
     clock: SystemClock,
 }
@@ -136,6 +138,7 @@ impl EventLoop {
             streams: Vec::new(),
             listener: None,
             accept_at: Time::NEVER,
+            accepts_refused: 0,
             waker,
             clock: SystemClock,
         })
@@ -220,14 +223,22 @@ impl EventLoop {
                     log::warn!("a connection of another user is refused");
                 }
                 Ok((stream, _)) => {
-                    let id = self.links.insert(*bounds);
+                    let bounds = *bounds;
+                    if self.accepts_refused > 0 {
+                        let times = std::mem::take(&mut self.accepts_refused);
+                        log::info!("connections are accepted again: refused_times={times}");
+                    }
+                    let id = self.links.insert(bounds);
                     self.carry(id, stream, role);
                     role.accepted(id, self.clock.now(), &mut self.links);
                 }
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => return,
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
                 Err(error) => {
-                    log::warn!("can not accept a connection; trying again: error={error}");
+                    if self.accepts_refused == 0 {
+                        log::warn!("can not accept connections; trying on: error={error}");
+                    }
+                    self.accepts_refused += 1;
                     self.accept_at = self.clock.now() + ACCEPT_REST;
                     return;
                 }

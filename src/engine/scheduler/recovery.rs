@@ -140,7 +140,8 @@ impl Recovery {
     }
 
     /// Returns the issuer as it was, with every open ticket queued again.
-    pub fn finish(self, now: Time) -> Issuer {
+    pub fn finish(mut self, now: Time) -> Issuer {
+        self.stats.settle();
         let mut issuer = Issuer::new(self.options, self.next_id, self.tokens, self.stats);
         for open in self.open.into_values() {
             issuer.recover(open, now);

@@ -134,6 +134,18 @@ impl Timed {
         whole
     }
 
+    /// Takes what the log said for told: only what follows is new.
+    fn settle(&mut self) {
+        self.told.merge(&self.fresh);
+        self.fresh.clear();
+        self.outside.clear();
+    }
+
+    /// Returns the latencies of measured tickets whose end was told.
+    pub fn told(&self) -> &Latencies {
+        &self.told
+    }
+
     /// Gives away what has not been told yet: of measured tickets, and of others.
     pub fn tell(&mut self, mut tell: impl FnMut(bool, &Latencies)) {
         for (is_measured, latencies) in [(true, &self.fresh), (false, &self.outside)] {
@@ -141,9 +153,7 @@ impl Timed {
                 tell(is_measured, latencies);
             }
         }
-        self.told.merge(&self.fresh);
-        self.fresh.clear();
-        self.outside.clear();
+        self.settle();
     }
 
     pub(super) fn restored(told: Latencies) -> Self {
@@ -259,6 +269,11 @@ impl Stats {
     /// Returns the figures, one entry per service, by [`ServiceId`].
     pub fn services(&self) -> &[ServiceStats] {
         &self.services
+    }
+
+    /// Takes what the log said for told: an issuer that starts tells it as a whole.
+    pub(super) fn settle(&mut self) {
+        self.latencies_mut().for_each(Timed::settle);
     }
 
     /// Returns the latencies of each service, to tell them.

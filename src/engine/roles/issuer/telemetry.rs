@@ -25,9 +25,7 @@ pub(super) fn send(
         for (index, timed) in (0..).zip(serving.ledger.core.stats_mut().latencies_mut()) {
             let service = ServiceId(index);
             if is_first {
-                let whole = timed.whole();
-                timed.tell(|_, _| {});
-                send_latencies(service, LatencyScope::Restored, &whole, control, links);
+                send_latencies(service, LatencyScope::Restored, timed.told(), control, links);
             }
             timed.tell(|is_measured, latencies| {
                 let scope =
