@@ -531,6 +531,7 @@ impl Role for Director {
         if !self.publish_at.is_set() {
             self.issuer.fleet().set_wanted(1, limits::ISSUER_LEAVE_WITHIN, now);
         }
+        self.results.make_room();
         self.take_signals(now);
         self.take_actions(now, links);
         self.supervise(now, links);

@@ -96,8 +96,8 @@ pub(crate) struct Little {
     pub(crate) waiting_mean: f64,
     /// Arrival rate of accepted tickets x their mean wait.
     pub(crate) rate_times_wait: f64,
-    /// What tickets at the window's borders make of a difference: waits that began before it or
-    /// lasted beyond it, and second waits of tickets whose worker died.
+    /// What is known to make a difference: waits that began before the window, lasted beyond it or
+    /// through a pause, are not over yet, or are second ones of tickets whose worker died.
     pub(crate) boundary: f64,
     /// What is left unexplained, as a share of Lq.
     pub(crate) gap: f64,
@@ -175,7 +175,7 @@ impl Figures {
             services: names.iter().enumerate().map(row).collect(),
             users: UserFigures {
                 intended: users.measured_intended,
-                dropped: users.dropped,
+                dropped: users.measured_dropped,
                 digest: (users.digest_users == starting_users).then_some(users.digest),
                 response: spread("response"),
                 lag: spread("lag"),
@@ -184,6 +184,12 @@ impl Figures {
             users_fairness: results.issuer.office.users_fairness,
             histograms,
         }
+    }
+
+    /// Returns the requests that reached the issuer as a share of those that were due; `None` if
+    /// none was.
+    pub(crate) fn schedule_fidelity(&self) -> Option<f64> {
+        ratio(self.all.offered(), self.users.intended)
     }
 
     /// Returns the histogram of a latency over all services.
@@ -227,7 +233,7 @@ impl ServiceFigures {
 /// What integrals and counts are divided by.
 struct Scale<'a> {
     window: Duration,
-    staffed_ns: u64,
+    staffed_ns: u128,
     line: &'a Timeline,
 }
 
@@ -295,8 +301,8 @@ impl Scale<'_> {
             rejected_share: ratio(counts.rejected, counts.issued + counts.rejected),
             wait_accepted_mean: totals
                 .accepted_waits_ns
-                .checked_div(totals.accepted_waits)
-                .map(Duration::from_nanos),
+                .checked_div(u128::from(totals.accepted_waits))
+                .map(|ns| Duration::from_nanos(u64::try_from(ns).unwrap_or(u64::MAX))),
             wait_interval: latencies.and_then(|all| around(totals.wait, &all.wait)),
             sojourn_interval: latencies.and_then(|all| around(totals.sojourn, &all.sojourn)),
             lost_work: Duration::from_nanos(totals.lost_ns),
@@ -318,7 +324,8 @@ fn around(interval: Option<Interval>, histogram: &Histogram) -> Option<Interval>
 }
 
 #[expect(clippy::cast_precision_loss, reason = "a ratio for people")]
-fn ratio(part: u64, whole: u64) -> Option<f64> {
+fn ratio(part: impl Into<u128>, whole: impl Into<u128>) -> Option<f64> {
+    let (part, whole) = (part.into(), whole.into());
     (whole > 0).then(|| part as f64 / whole as f64)
 }
 

@@ -142,6 +142,13 @@ impl Results {
         self.fresh.metrics.merge(metrics);
     }
 
+    /// Makes room for what this process records, if there is little left.
+    pub(crate) fn make_room(&mut self) {
+        if facade::is_filling() {
+            facade::drain(&mut self.fresh.metrics);
+        }
+    }
+
     /// Ends a second and gives away what came in it.
     pub(crate) fn end_second(&mut self) -> Fresh {
         facade::drain(&mut self.fresh.metrics);
@@ -201,6 +208,7 @@ impl Results {
             staffed_ns: self.issuer.staffed_ns,
             recovered: self.issuer.recovered,
             redelivered: self.issuer.redelivered,
+            bad_peers: self.issuer.bad_peers,
             lost_ns: self.issuer.services.iter().map(|service| service.lost_ns).collect(),
             rejected: self.issuer.services.iter().map(rejected).collect(),
         }

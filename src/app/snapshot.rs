@@ -78,8 +78,9 @@ struct Counted {
     served: u64,
     failed: u64,
     served_by_service: Vec<u64>,
-    busy_ns: u64,
-    staffed_ns: u64,
+    busy_ns: u128,
+    staffed_ns: u128,
+    issuer_starts: u32,
     records: u64,
     log_bytes: u64,
     syncs: u64,
@@ -98,6 +99,7 @@ impl Counted {
             served_by_service: services.iter().map(|service| service.totals.served).collect(),
             busy_ns: services.iter().map(|service| service.in_service_ns).sum(),
             staffed_ns: results.issuer.staffed_ns,
+            issuer_starts: results.issuer_starts,
             records: store.records,
             log_bytes: store.bytes,
             syncs: store.syncs,
@@ -243,7 +245,9 @@ impl Album {
             return;
         }
         // What the issuer wrote is counted from its start.
-        let written = |now: u64, before: u64| now.checked_sub(before).unwrap_or(now);
+        let is_same_life = counted.issuer_starts == last.issuer_starts;
+        let written =
+            |now: u64, before: u64| now.saturating_sub(if is_same_life { before } else { 0 });
         let (waiting, in_service) = results.present();
         self.history.push(Second {
             at: line.office_time(counted.at),
@@ -291,7 +295,6 @@ impl Album {
             (phase, _) => phase,
         };
         self.number += 1;
-        self.figures = Arc::new(Figures::new(results, run, &self.services, self.starting_users));
         AppState {
             number: self.number,
             wall,
@@ -587,7 +590,7 @@ fn rate(from: u64, to: u64, since: Time, until: Time) -> f64 {
 }
 
 #[expect(clippy::cast_precision_loss, reason = "a ratio for people")]
-fn ratio(part: u64, whole: u64) -> f64 {
+fn ratio(part: u128, whole: u128) -> f64 {
     part as f64 / whole as f64
 }
 

@@ -61,7 +61,7 @@ pub(crate) struct AppState {
     /// What the product recorded of its own work, one row per metric of the catalog, over all
     /// processes; empty if metrics are compiled out or off.
     pub(crate) metrics: Arc<Vec<MetricRow>>,
-    /// Recordings that found no room, and lines and samples that were dropped.
+    /// Recordings of metrics that found no room.
     pub(crate) metrics_dropped: u64,
     /// Why the run is ending, if something could not go on.
     pub(crate) failure: Option<String>,
@@ -211,7 +211,7 @@ pub(crate) struct Totals {
     pub(crate) recovered: u64,
     /// Tickets handed out again because their worker died.
     pub(crate) redelivered: u64,
-    /// Messages, samples and log lines dropped for want of room.
+    /// Requests that were due and never sent.
     pub(crate) dropped: u64,
     /// Peers refused because of a wrong version, token or frame.
     pub(crate) bad_peers: u64,

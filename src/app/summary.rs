@@ -94,6 +94,7 @@ impl Summary {
         let mut users = Map::new();
         users.insert("intended".to_owned(), json!(figures.users.intended));
         users.insert("dropped".to_owned(), json!(figures.users.dropped));
+        users.insert("schedule_fidelity".to_owned(), json!(figures.schedule_fidelity()));
         put_spread(&mut users, "response", figures.users.response);
         put_spread(&mut users, "lag", figures.users.lag);
         if let Value::Object(map) = &mut json {

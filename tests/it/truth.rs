@@ -56,7 +56,7 @@ fn every_served_ticket_is_timed_told_and_in_one_second() {
     };
     let tickets = rows("tickets.csv");
     assert!(tickets.len() > 400 && tickets.iter().all(|row| row["outcome"] == "served"), "{json}");
-    // The window ends with arrivals: what was on its way then counts by when it was sent, or by
+    // The window ends with arrivals: what was on its way then counts by when it was due, or by
     // when it came.
     let before_the_end = |time: &str| {
         let early =
@@ -66,7 +66,7 @@ fn every_served_ticket_is_timed_told_and_in_one_second() {
     for row in rows("latencies.csv") {
         if row["span"] == "run" && row["service"] == "all" {
             let by_users = row["latency"] == "response" || row["latency"] == "lag";
-            let time = if by_users { "t_submit_ns" } else { "t_arrive_ns" };
+            let time = if by_users { "t_sched_ns" } else { "t_arrive_ns" };
             assert_eq!(row["count"], before_the_end(time), "{row:?}");
         }
     }

@@ -200,12 +200,14 @@ impl Exporter {
         self.0.is_cut_short.store(true, Ordering::Relaxed);
     }
 
-    /// Waits for exports that are being written: the end of the process would cut them short.
+    /// Waits for exports that are being written, which the end of the process would cut short.
+    /// None begins after that.
     pub(crate) fn wait(&self) {
         let beside = self.0.beside.lock().unwrap_or_else(PoisonError::into_inner).take();
         // One that panicked has said so.
         beside.map(JoinHandle::join);
-        drop(self.0.pen.lock());
+        let _pen = self.0.pen.lock();
+        self.cut_short();
     }
 
     fn write_with(
@@ -362,7 +364,8 @@ mod tests {
         exporter.wait();
         let folder = receiver.recv().unwrap().unwrap();
         assert!(folder.starts_with(dir.path().join("exports")) && folder.is_dir());
-        other.write_last(dir.path(), &state()).unwrap();
+        let late = other.write(dir.path(), &state());
+        assert!(matches!(late, Err(ExportError::CutShort)), "none begins at the end: {late:?}");
     }
 
     #[test]

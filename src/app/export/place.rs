@@ -101,9 +101,16 @@ impl Draft {
     pub(super) fn begin(dir: &Path, is_cut_short: Arc<AtomicBool>) -> Result<Self, ExportError> {
         static NEXT: AtomicU32 = AtomicU32::new(0);
         let (dir, is_dir_new) = ensure(dir)?;
-        let number = NEXT.fetch_add(1, Ordering::Relaxed);
-        let temporary = dir.join(format!(".export-{}-{number}.tmp", std::process::id()));
-        let made = fs::create_dir(&temporary);
+        let (temporary, made) = loop {
+            let number = NEXT.fetch_add(1, Ordering::Relaxed);
+            let temporary = dir.join(format!(".export-{}-{number}.tmp", std::process::id()));
+            let made = fs::create_dir(&temporary);
+            // A killed process of the same number may have left one.
+            let is_taken = |error: &io::Error| error.kind() == io::ErrorKind::AlreadyExists;
+            if !made.as_ref().is_err_and(is_taken) {
+                break (temporary, made);
+            }
+        };
         let is_published = made.is_err();
         let files = Vec::new();
         let draft = Self { dir, is_dir_new, temporary, files, is_published, is_cut_short };

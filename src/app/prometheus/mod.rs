@@ -118,7 +118,7 @@ fn tickets(out: &mut Exposition, state: &AppState) {
     }
     out.gauge("tickets_waiting", "Tickets waiting for a seat now.", Some(totals.waiting));
     out.gauge("tickets_in_service", "Tickets in service now.", Some(totals.in_service));
-    out.counter("dropped", "Messages, samples and log lines dropped.", totals.dropped);
+    out.counter("dropped", "Requests that were due and never sent.", totals.dropped);
     out.counter("refused_peers", "Peers refused for what they sent.", totals.bad_peers);
     let rates = &state.rates;
     for (name, what, rate) in [
@@ -409,7 +409,7 @@ fn store(out: &mut Exposition, store: &StoreRow) {
         .sync
         .iter()
         .flat_map(|sync| SPREAD.iter().map(|(name, of)| (label("quantile", *name), of(sync))));
-    let help = "Quantiles of a sync's latency since the issuer's last start.";
+    let help = "Quantiles of a sync's latency over the whole run.";
     out.family(Kind::Gauge, "store_sync_seconds", help, sync);
     let blocked = "1 while requests wait until the log can grow.";
     out.gauge("store_blocked", blocked, Some(store.is_blocked));
@@ -492,7 +492,7 @@ fn internal(out: &mut Exposition, state: &AppState) {
             }
         }
     }
-    let help = "Recordings that found no room, and lines and samples that were dropped.";
+    let help = "Recordings of metrics that found no room.";
     out.counter("metrics_dropped", help, state.metrics_dropped);
 }
 

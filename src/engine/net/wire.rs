@@ -124,7 +124,7 @@ macro_rules! wire_integers {
     )*};
 }
 
-wire_integers!(u8, u16, u32, u64);
+wire_integers!(u8, u16, u32, u64, u128);
 
 macro_rules! wire_newtypes {
     ($($name:ident),*) => {$(

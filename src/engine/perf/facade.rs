@@ -128,7 +128,9 @@ mod on {
     #[inline]
     pub fn observe(metric: u16, value: impl FnOnce() -> u64) {
         if is_recording() {
-            with_recorder(|recorder| recorder.push(metric, value()));
+            // First: it may record something itself.
+            let value = value();
+            with_recorder(|recorder| recorder.push(metric, value));
         }
     }
 

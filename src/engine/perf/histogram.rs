@@ -187,6 +187,12 @@ impl Histogram {
     /// [`InvalidHistogram`] if the bytes are not such a histogram or have other bounds.
     pub fn from_bytes(bytes: &[u8]) -> Result<Self, InvalidHistogram> {
         let (sum, mut rest) = bytes.split_first_chunk().ok_or(InvalidHistogram)?;
+        // The deserializer makes room for what is announced before it looks for it.
+        let (_, announced) = rest.split_first_chunk::<4>().ok_or(InvalidHistogram)?;
+        let announced = announced.first_chunk().copied().ok_or(InvalidHistogram)?;
+        if u32::from_be_bytes(announced) as usize > rest.len() {
+            return Err(InvalidHistogram);
+        }
         let counts: Counts =
             Deserializer::new().deserialize(&mut rest).map_err(|_| InvalidHistogram)?;
         let same_bounds = counts.low() == LOWEST

@@ -200,8 +200,8 @@ impl IssuerRole {
         if let Err(error) = serving.turn(now, links) {
             return self.give_up_writing(&error, links);
         }
-        let all = Due { totals: true, latencies: true };
-        telemetry::send(&mut serving, all, &self.control, now, links);
+        let latencies = Due { totals: false, latencies: true };
+        telemetry::send(&mut serving, latencies, &self.control, now, links);
         let mut totals = telemetry::totals(&serving, now);
         match serving.close(now) {
             Ok(stats) => {

@@ -24,11 +24,14 @@ impl Timed {
     /// Tells what was timed, if anything was, and forgets it.
     pub(super) fn tell(&mut self, is_measured: bool, send: impl FnOnce(UsersLatencies<'_>)) {
         let Self { response, lag } = self;
-        if response.count() + lag.count() > 0 {
-            let (response, lag) = (response.to_bytes(), lag.to_bytes());
-            send(UsersLatencies { is_measured, response: &response, lag: &lag });
+        if response.count() + lag.count() == 0 {
+            // There are many user processes, and the warm-up comes once.
+            *self = Self::default();
+            return;
         }
-        self.response.clear();
-        self.lag.clear();
+        let bytes = (response.to_bytes(), lag.to_bytes());
+        send(UsersLatencies { is_measured, response: &bytes.0, lag: &bytes.1 });
+        response.clear();
+        lag.clear();
     }
 }

@@ -381,7 +381,7 @@ impl Crowd {
             return;
         };
         if matches!(end, Some((_, Outcome::Served))) {
-            self.timed(asked.submitted).response.record(now.since(asked.scheduled));
+            self.timed(asked.scheduled).response.record(now.since(asked.scheduled));
         }
         if let Some(notes) = &mut self.notes {
             notes.push(&Note {
@@ -400,9 +400,10 @@ impl Crowd {
         }
     }
 
-    /// Returns where the latencies of a request belong that was sent at some moment.
-    fn timed(&mut self, submitted: Time) -> &mut Timed {
-        if self.line.is_measured(submitted) { &mut self.fresh } else { &mut self.outside }
+    /// Returns where the latencies of a request belong that was due at some moment, sent or not:
+    /// what could not be sent in the window was asked for in it all the same.
+    fn timed(&mut self, scheduled: Time) -> &mut Timed {
+        if self.line.is_measured(scheduled) { &mut self.fresh } else { &mut self.outside }
     }
 
     fn turn(&mut self, now: Time, links: &mut Links) {
@@ -485,9 +486,11 @@ impl Crowd {
         user.next_seq = Some(token.seq + 1);
         self.totals.intended += 1;
         let scheduled = self.line.moment(Duration::from_nanos(due_ns));
-        self.totals.measured_intended += u64::from(self.line.is_measured(scheduled));
+        let is_measured = self.line.is_measured(scheduled);
+        self.totals.measured_intended += u64::from(is_measured);
         if is_dropped || self.asks.len() >= limits::ASKS_WAITING_MAX {
             self.totals.dropped += 1;
+            self.totals.measured_dropped += u64::from(is_measured);
             return;
         }
         let asked = Asked {
@@ -514,7 +517,7 @@ impl Crowd {
             } else {
                 asked.submitted = now;
                 self.totals.submitted += 1;
-                let is_measured = self.line.is_measured(now);
+                let is_measured = self.line.is_measured(asked.scheduled);
                 let timed = if is_measured { &mut self.fresh } else { &mut self.outside };
                 timed.lag.record(now.since(asked.scheduled));
             }

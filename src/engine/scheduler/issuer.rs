@@ -108,6 +108,8 @@ pub struct Issuer {
     tokens: Tokens,
     /// Seats of each worker, by [`WorkerId`]; `None` if it is not connected.
     workers: Vec<Option<u32>>,
+    /// Seats that hold a ticket of a worker that takes no more.
+    leaving: usize,
     /// One entry per free seat, the one that has been free for longest first.
     free_seats: VecDeque<WorkerId>,
     /// What to tell users, in log order.
@@ -191,6 +193,7 @@ impl Issuer {
             queues: Queues::new(options.services),
             tokens,
             workers: Vec::new(),
+            leaving: 0,
             free_seats: VecDeque::new(),
             untold: VecDeque::new(),
             batches: VecDeque::new(),
@@ -303,7 +306,7 @@ impl Issuer {
         if !is_foreign {
             self.tokens.open(token, handle);
         }
-        let stay = self.stats.recover(service, there_since(arrived, is_foreign), now);
+        let stay = self.stats.recover(service, arrived, is_foreign, now);
         self.tickets[handle as usize] = Ticket {
             state: State::Waiting,
             id,
@@ -351,7 +354,8 @@ impl Issuer {
         let id = TicketId(self.next_id);
         self.next_id += 1;
         let waiting_seen = self.queues.len();
-        let is_delayed = self.free_seats.len() <= waiting_seen as usize;
+        let is_paused = self.stats.timeline().is_paused();
+        let is_delayed = is_paused || self.free_seats.len() <= waiting_seen as usize;
         effects.record(&Record::Issued(Issued {
             id,
             token: request.token,
@@ -395,6 +399,7 @@ impl Issuer {
         }
         debug_assert!(self.workers[index].is_none(), "{worker} connects once at a time");
         self.workers[index] = Some(seats);
+        self.stats.worker_up(worker);
         self.free_seats.extend((0..seats).map(|_| worker));
         self.count_staffed(now);
     }
@@ -414,16 +419,26 @@ impl Issuer {
 
     /// Takes a worker's seats away but leaves it the tickets that it holds, to drain it.
     pub fn retire(&mut self, worker: WorkerId, now: Time) {
-        if let Some(seats) = self.workers.get_mut(usize::from(worker.0)) {
-            *seats = None;
-        }
+        let seats = self.workers.get_mut(usize::from(worker.0)).and_then(Option::take);
+        let before = self.free_seats.len();
         self.free_seats.retain(|&free| free != worker);
+        let free = before - self.free_seats.len();
+        // Seats that hold a ticket stay staffed until it ends.
+        self.leaving += seats.map_or(0, |seats| (seats as usize).saturating_sub(free));
         self.count_staffed(now);
     }
 
+    /// Notes that a seat has become empty; one of a worker that is leaving goes with it.
+    fn give_up_seat(&mut self, worker: WorkerId, now: Time) {
+        if !matches!(self.workers.get(usize::from(worker.0)), Some(Some(_))) {
+            self.leaving = self.leaving.saturating_sub(1);
+            self.count_staffed(now);
+        }
+    }
+
     fn count_staffed(&mut self, now: Time) {
-        let seats = self.workers.iter().flatten().map(|&seats| u64::from(seats)).sum();
-        self.stats.set_staffed(seats, now);
+        let seats: u64 = self.workers.iter().flatten().map(|&seats| u64::from(seats)).sum();
+        self.stats.set_staffed(seats + self.leaving as u64, now);
     }
 
     fn lose_seat(
@@ -436,7 +451,8 @@ impl Issuer {
         let Retry { attempts, position } = self.options.retry;
         let ticket = &mut self.tickets[handle as usize];
         if ticket.attempts >= attempts {
-            self.stats.left(ticket.service, &mut ticket.stay, worker, now);
+            self.stats.lost(ticket.service, &mut ticket.stay, worker, now);
+            self.give_up_seat(worker, now);
             return self.end(handle, Outcome::Failed, worker, now, effects);
         }
         ticket.state = State::Waiting;
@@ -445,6 +461,7 @@ impl Issuer {
             RetryPosition::Head => self.queues.put_back(ticket.service, handle, ticket.place),
             RetryPosition::Tail => ticket.place = self.queues.push(ticket.service, handle),
         }
+        self.give_up_seat(worker, now);
     }
 
     /// Hands waiting tickets to free seats, unless the run is paused.
@@ -499,6 +516,7 @@ impl Issuer {
         if self.workers.get(usize::from(worker.0)).is_some_and(Option::is_some) {
             self.free_seats.push_back(worker);
         }
+        self.give_up_seat(worker, now);
         let ticket = &mut self.tickets[handle as usize];
         self.stats.left(ticket.service, &mut ticket.stay, worker, now);
         self.end(handle, Outcome::Served, worker, now, effects);
@@ -531,8 +549,9 @@ impl Issuer {
         };
         effects.record(&Record::Completed(end));
         let (token, is_foreign) = (ticket.token, ticket.is_foreign);
+        let Ticket { service, arrived, demand_ns, stay, .. } = *ticket;
+        self.stats.departed(service, &stay, arrived, is_foreign);
         if !is_foreign {
-            let Ticket { service, arrived, demand_ns, .. } = *ticket;
             self.stats.completed(&Ended { service, user: token.user, arrived, demand_ns }, &end);
         }
         ticket.state = State::Free;
@@ -606,12 +625,6 @@ impl Issuer {
         });
         Handle::try_from(self.tickets.len() - 1).expect("the room bounds the table")
     }
-}
-
-/// Returns since when a ticket counts as there: one of an earlier run since ever, as its times may
-/// be those of another boot.
-pub(super) fn there_since(arrived: Time, is_foreign: bool) -> Time {
-    if is_foreign { Time::ZERO } else { arrived }
 }
 
 #[cfg(test)]

@@ -7,7 +7,7 @@
 
 use std::collections::BTreeMap;
 
-use super::issuer::{Issuer, OpenTicket, Options, there_since};
+use super::issuer::{Issuer, OpenTicket, Options};
 use super::record::{Completed, Issued, Record, Start};
 use super::state::{self, RunMark};
 use super::stats::{Ended, Stats};
@@ -139,6 +139,11 @@ impl Recovery {
         self.open.len()
     }
 
+    /// Takes note of a change of the run's timeline while the log was read.
+    pub fn set_timeline(&mut self, line: Timeline) {
+        self.stats.set_timeline(line);
+    }
+
     /// Returns the issuer as it was, with every open ticket queued again.
     pub fn finish(mut self, now: Time) -> Issuer {
         self.stats.settle();
@@ -184,8 +189,7 @@ impl Recovery {
         };
         // What an earlier run did is not this one's.
         if self.first.is_some() {
-            let since = there_since(open.arrived, open.is_foreign);
-            self.stats.replay_stay(open.service, since, end);
+            self.stats.replay_stay(open.service, open.arrived, open.is_foreign, end);
         }
         if open.is_foreign {
             return;

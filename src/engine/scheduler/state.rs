@@ -11,7 +11,8 @@
 //! version u8 | run u64 | first ticket of the run u64 | epoch u32 | lease u64 | oldest open u64
 //! services u16, for each: issued, served, failed (total, measured), delayed, completions u64
 //!     | most waiting, in service and in the system, each with its time, u64 | integrals of both u128
-//!     | waits in the window u128 | waits of accepted tickets u128, their number u64
+//!     | waits in the window, of accepted tickets, of ended ones u128 | their boundary i128
+//!     | number of accepted waits u64
 //!     | 4 histograms, length u32 each | batch means of wait and sojourn
 //! most waiting, most in the system, each with its time, u64 | batch means of wait and sojourn
 //! workers u16, the busy time of each u64
@@ -120,9 +121,11 @@ fn put_service(out: &mut Vec<u8>, service: &ServiceStats, open: [u128; 2], posit
         service.in_service.integral_ns(position).saturating_sub(in_service),
         service.waits_in_window.sum_ns(position).saturating_sub(waiting),
         service.accepted_waits.ns,
+        service.ended_waits_ns,
     ] {
         out.extend_from_slice(&integral.to_be_bytes());
     }
+    out.extend_from_slice(&service.boundary_ns.to_be_bytes());
     put_u64(out, service.accepted_waits.count);
     let Latencies { wait, service: time, sojourn, overhead } = &service.latencies.whole();
     for histogram in [wait, time, sojourn, overhead] {
@@ -140,8 +143,9 @@ fn put_office(out: &mut Vec<u8>, office: &OfficeStats) {
     put_means(out, &office.wait_means);
     put_means(out, &office.sojourn_means);
     put_u16(out, office.busy_ns.len());
-    for &busy in &office.busy_ns {
-        put_u64(out, busy);
+    for busy in &office.busy_ns {
+        // Nobody is busy for that long.
+        put_u64(out, busy.unwrap_or(u64::MAX));
     }
     let loads = office.user_waits.parts();
     put_u16(out, loads.len());
@@ -181,6 +185,9 @@ pub(super) fn decode(bytes: &[u8], options: &Options) -> Option<State> {
     };
     let (lease, oldest_open) = (TicketId(fields.u64()?), TicketId(fields.u64()?));
     let services = usize::from(u16::from_be_bytes(fields.bytes()?));
+    if services != options.services {
+        return None;
+    }
     let services: Vec<ServiceStats> =
         (0..services).map(|_| take_service(&mut fields)).collect::<Option<_>>()?;
     let office = take_office(&mut fields)?;
@@ -212,7 +219,9 @@ fn take_service(fields: &mut Fields<'_>) -> Option<ServiceStats> {
     let (most_waiting, most_in_service) = (take_max(fields)?, take_max(fields)?);
     let in_system = Level::restored(take_max(fields)?);
     let [waiting, in_service, waits] = [fields.u128()?, fields.u128()?, fields.u128()?];
-    let accepted_waits = Sum { ns: fields.u128()?, count: fields.u64()? };
+    let (accepted_ns, ended_waits_ns) = (fields.u128()?, fields.u128()?);
+    let boundary_ns = fields.u128()?.cast_signed();
+    let accepted_waits = Sum { ns: accepted_ns, count: fields.u64()? };
     let mut histogram = || {
         let bytes = fields.u32()? as usize;
         Histogram::from_bytes(fields.take(bytes)?).ok()
@@ -232,6 +241,8 @@ fn take_service(fields: &mut Fields<'_>) -> Option<ServiceStats> {
         in_service: TimeAverage::restored(in_service, most_in_service),
         in_system,
         waits_in_window: Waits::restored(waits),
+        ended_waits_ns,
+        boundary_ns,
         lost_ns: 0,
         accepted_waits,
         latencies: Timed::restored(latencies),
@@ -245,7 +256,8 @@ fn take_office(fields: &mut Fields<'_>) -> Option<OfficeStats> {
     let in_system = Level::restored(take_max(fields)?);
     let (wait_means, sojourn_means) = (take_means(fields)?, take_means(fields)?);
     let workers = u16::from_be_bytes(fields.bytes()?);
-    let busy_ns = (0..workers).map(|_| fields.u64()).collect::<Option<_>>()?;
+    let busy = |_| fields.u64().map(|ns| (ns < u64::MAX).then_some(ns));
+    let busy_ns = (0..workers).map(busy).collect::<Option<_>>()?;
     let mut loads = Vec::new();
     for _ in 0..u16::from_be_bytes(fields.bytes()?) {
         let users = fields.u32()?;

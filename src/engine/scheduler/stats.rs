@@ -39,8 +39,13 @@ pub struct ServiceStats {
     pub in_service: TimeAverage,
     /// Tickets waiting or in service.
     pub in_system: Level,
-    /// The same time as that of `waiting`, added up ticket by ticket when each leaves the queue.
+    /// Measured waiting, added up ticket by ticket when each leaves the queue.
     pub waits_in_window: Waits,
+    /// The part of it that tickets had that have ended.
+    pub ended_waits_ns: u128,
+    /// What that part differs from `accepted_waits` by: waits that began before the window, lasted
+    /// beyond it or through a pause, and second waits.
+    pub boundary_ns: i128,
     /// Measured service time that was lost with workers that died, in nanoseconds.
     pub lost_ns: u64,
     /// Waits of measured tickets that have ended, served or not, until their first start.
@@ -64,6 +69,17 @@ pub struct Counts {
     pub served: u64,
     /// Tickets given up.
     pub failed: u64,
+}
+
+impl ServiceStats {
+    /// Returns what the integral of `waiting` must be if the waits that are published are right,
+    /// in nanoseconds: those of tickets that have ended, what they differ by at the window's borders,
+    /// and those that are under way.
+    pub fn waits_ns(&self, position: u64) -> u128 {
+        let under_way = self.waits_in_window.sum_ns(position).saturating_sub(self.ended_waits_ns);
+        let sum = self.accepted_waits.ns.saturating_add_signed(self.boundary_ns);
+        sum.saturating_add(under_way)
+    }
 }
 
 impl Counts {
@@ -172,8 +188,9 @@ pub struct OfficeStats {
     pub wait_means: BatchMeans,
     /// How sure their mean sojourn time is.
     pub sojourn_means: BatchMeans,
-    /// Measured time for which each worker's seats were busy, in nanoseconds, by [`WorkerId`].
-    pub busy_ns: Vec<u64>,
+    /// Measured time for which each worker's seats were busy, in nanoseconds, by [`WorkerId`];
+    /// `None` was never there.
+    pub busy_ns: Vec<Option<u64>>,
     /// The mean wait of each user's measured tickets.
     pub user_waits: UserWaits,
 }
@@ -182,16 +199,16 @@ impl OfficeStats {
     fn busy(&mut self, worker: WorkerId, span: u64) {
         let index = usize::from(worker.0);
         if self.busy_ns.len() <= index {
-            self.busy_ns.resize(index + 1, 0);
+            self.busy_ns.resize(index + 1, None);
         }
-        self.busy_ns[index] += span;
+        *self.busy_ns[index].get_or_insert(0) += span;
     }
 
     /// Returns Jain's index over the workers' busy time.
     #[expect(clippy::cast_precision_loss, reason = "an index for people")]
     pub fn workers_fairness(&self) -> Option<f64> {
         let mut jain = Jain::default();
-        for &busy in &self.busy_ns {
+        for &busy in self.busy_ns.iter().flatten() {
             jain.replace(None, busy as f64);
         }
         jain.index()
@@ -338,7 +355,7 @@ impl Stats {
         }
         self.join(service, at.position, at);
         self.change_in_system(service, 1, at);
-        Stay::begun(at.position)
+        Stay::begun(now, at.position)
     }
 
     /// Counts a request that found the office full.
@@ -356,7 +373,7 @@ impl Stats {
         stats.waiting.remove(at);
         stats.in_service.add(at);
         stats.waits_in_window.end(stay.since(), at.position);
-        stay.end_wait(at.position);
+        stay.end_wait(at);
         self.office.waiting.change(-1, at);
     }
 
@@ -379,6 +396,29 @@ impl Stats {
         self.office.busy(worker, span);
         self.service(service).in_service.remove(at);
         self.change_in_system(service, -1, at);
+    }
+
+    /// Notes that a ticket left its seat for good with a worker that died: its work is lost.
+    pub fn lost(&mut self, service: ServiceId, stay: &mut Stay, worker: WorkerId, now: Time) {
+        let span = stay.end_service(self.window.position(now));
+        self.left(service, stay, worker, now);
+        self.office.busy(worker, span);
+        self.service(service).lost_ns += span;
+    }
+
+    /// Takes leave of a ticket whose end is in the log. One of an earlier run is in no published
+    /// figure, but its waiting is in the queue's length.
+    pub fn departed(&mut self, service: ServiceId, stay: &Stay, arrived: Time, is_foreign: bool) {
+        let (waited, first_wait) = stay.waits();
+        self.depart(service, waited, (!is_foreign).then_some((arrived, first_wait)));
+    }
+
+    fn depart(&mut self, service: ServiceId, waited: u64, published: Option<(Time, u64)>) {
+        let published = published.filter(|&(arrived, _)| self.window.contains(arrived));
+        let first_wait = published.map_or(0, |(_, first_wait)| first_wait);
+        let stats = self.service(service);
+        stats.ended_waits_ns += u128::from(waited);
+        stats.boundary_ns += i128::from(waited) - i128::from(first_wait);
     }
 
     /// Counts the end of the life of a ticket of this run.
@@ -432,14 +472,20 @@ impl Stats {
     }
 
     /// Adds to the time integrals what a ticket that the log shows as ended contributed to them.
-    /// It was there since `arrived`; a ticket of an earlier run since before the window.
+    /// It was there since `arrived`, a ticket of an earlier run since before the window.
     ///
     /// What happened between the first start and the last is not in the log and counts as
     /// service.
-    pub fn replay_stay(&mut self, service: ServiceId, arrived: Time, end: &Completed) {
+    pub fn replay_stay(
+        &mut self,
+        service: ServiceId,
+        arrived: Time,
+        is_foreign: bool,
+        end: &Completed,
+    ) {
         let position = |moment| self.window.position(moment);
-        let (began, started, ended) =
-            (position(arrived), position(end.started), position(end.ended));
+        let began = if is_foreign { 0 } else { position(arrived) };
+        let (started, ended) = (position(end.started), position(end.ended));
         let busy = ended.saturating_sub(position(end.last_started));
         let waited = started.saturating_sub(began);
         let stats = self.service(service);
@@ -447,18 +493,32 @@ impl Stats {
         stats.waits_in_window.credit(waited);
         stats.in_service.credit(ended.saturating_sub(started));
         self.office.busy(end.worker, busy);
+        let first_wait = nanos(end.started.since(arrived));
+        self.depart(service, waited, (!is_foreign).then_some((arrived, first_wait)));
     }
 
     /// Puts a ticket into the queue that was open when the issuer started. It has waited since
-    /// `arrived`, for what anybody knows now.
-    pub fn recover(&mut self, service: ServiceId, arrived: Time, now: Time) -> Stay {
+    /// `arrived`, for what anybody knows now; one of an earlier run since before the window.
+    pub fn recover(
+        &mut self,
+        service: ServiceId,
+        arrived: Time,
+        is_foreign: bool,
+        now: Time,
+    ) -> Stay {
         let at = self.moment(now);
-        let begun = self.window.position(arrived).min(at.position);
+        // The times of an earlier run may be those of another boot.
+        let begun = if is_foreign { 0 } else { self.window.position(arrived).min(at.position) };
         self.recovered += 1;
         self.service(service).waiting.credit(at.position - begun);
         self.join(service, begun, at);
         self.change_in_system(service, 1, at);
-        Stay::begun(begun)
+        Stay::begun(arrived, begun)
+    }
+
+    /// Notes that a worker is there, busy or not.
+    pub fn worker_up(&mut self, worker: WorkerId) {
+        self.office.busy(worker, 0);
     }
 
     /// Notes how many seats there are now.
@@ -530,6 +590,7 @@ mod tests {
         let mut stay = stats.issued(COUNTER, ms(arrived), true);
         stats.started(COUNTER, &mut stay, ms(started));
         stats.left(COUNTER, &mut stay, WORKER, ms(ended));
+        stats.departed(COUNTER, &stay, ms(arrived), false);
         stats.completed(&ticket(arrived, demand), &served(started, ended));
     }
 
@@ -538,7 +599,7 @@ mod tests {
         [
             counter.waiting.integral_ns(position),
             counter.in_service.integral_ns(position),
-            counter.waits_in_window.sum_ns(position),
+            counter.waits_ns(position),
         ]
         .map(|ns| ns / 1_000_000)
     }
@@ -593,7 +654,7 @@ mod tests {
         assert_eq!(integrals(&stats, 5000), [500, 1100, 500]);
         let staffed = stats.staffed().integral_ns(stats.position(ms(5000)));
         assert_eq!(staffed, 3_200_000_000);
-        assert_eq!(stats.office().busy_ns, [1_100_000_000]);
+        assert_eq!(stats.office().busy_ns, [Some(1_100_000_000)]);
     }
 
     #[test]
@@ -612,6 +673,66 @@ mod tests {
             |stay: Stay, presence| stay.contributed(presence, position).map(|ns| ns / 1_000_000);
         assert_eq!(of(first, Presence::Waiting), [700, 300]);
         assert_eq!(of(second, Presence::InService), [600, 200]);
+    }
+
+    #[test]
+    fn waits_across_the_windows_borders_and_through_pauses_are_accounted_for() {
+        let mut stats = stats();
+        live(&mut stats, 1500, 2500, 2600, 0);
+        live(&mut stats, 2650, 2800, 2950, 0);
+        let mut late = stats.issued(COUNTER, ms(3800), true);
+        let mut line = stats.timeline().clone();
+        line.pauses = vec![(ms(3850), ms(3950))];
+        line.arrivals = Some(Duration::from_millis(2900));
+        stats.set_timeline(line);
+        stats.started(COUNTER, &mut late, ms(4500));
+        assert_eq!(integrals(&stats, 4600), [500 + 150 + 100, 100 + 150, 500 + 150 + 100]);
+        stats.left(COUNTER, &mut late, WORKER, ms(4600));
+        stats.departed(COUNTER, &late, ms(3800), false);
+        stats.completed(&ticket(3800, 0), &served(4500, 4600));
+        assert_eq!(integrals(&stats, 5000)[2], 500 + 150 + 100);
+        assert_eq!(stats.services()[0].accepted_waits, Sum { ns: 850_000_000, count: 2 });
+    }
+
+    #[test]
+    fn waits_that_are_published_wrongly_do_not_add_up() {
+        let mut stats = stats();
+        let mut stay = stats.issued(COUNTER, ms(2200), true);
+        stats.started(COUNTER, &mut stay, ms(2300));
+        stats.left(COUNTER, &mut stay, WORKER, ms(2500));
+        stats.departed(COUNTER, &stay, ms(2200), false);
+        // The record says that it started 50 ms later than it did.
+        stats.completed(&ticket(2200, 0), &served(2350, 2500));
+        assert_eq!(integrals(&stats, 3000), [100, 200, 150]);
+    }
+
+    #[test]
+    fn work_is_lost_with_a_worker_that_dies_whether_it_is_tried_again_or_not() {
+        let mut stats = stats();
+        let mut stay = stats.issued(COUNTER, ms(2200), true);
+        stats.started(COUNTER, &mut stay, ms(2300));
+        stats.lost(COUNTER, &mut stay, WORKER, ms(2500));
+        assert_eq!(stats.services()[0].lost_ns, 200_000_000);
+        assert_eq!(
+            (stats.office().busy_ns[0], integrals(&stats, 3000)[1]),
+            (Some(200_000_000), 200)
+        );
+    }
+
+    #[test]
+    fn a_queue_that_only_shrinks_was_longest_when_the_window_began() {
+        let mut stats = stats();
+        let mut stays = [0, 1, 2].map(|_| stats.issued(COUNTER, ms(1500), true));
+        stats.started(COUNTER, &mut stays[0], ms(2100));
+        assert_eq!(stats.services()[0].waiting.level().max(), (3, ms(2100)));
+    }
+
+    #[test]
+    fn a_worker_that_has_nothing_to_do_counts_as_one() {
+        let mut stats = stats();
+        (0..4).for_each(|number| stats.worker_up(WorkerId(number)));
+        live(&mut stats, 2200, 2300, 2500, 0);
+        assert!((stats.office().workers_fairness().unwrap() - 0.25).abs() < 1e-9);
     }
 
     #[test]
@@ -634,7 +755,7 @@ mod tests {
             live(&mut lived, arrived, started, ended, 100);
             let end = served(started, ended);
             replayed.replay_issued(COUNTER, ms(arrived), true);
-            replayed.replay_stay(COUNTER, ms(arrived), &end);
+            replayed.replay_stay(COUNTER, ms(arrived), false, &end);
             replayed.completed(&ticket(arrived, 100), &end);
         }
         assert_eq!(integrals(&lived, 5000), integrals(&replayed, 5000));
@@ -649,7 +770,7 @@ mod tests {
     #[test]
     fn a_ticket_that_was_open_at_a_crash_has_waited_since_it_arrived() {
         let mut stats = stats();
-        let mut stay = stats.recover(COUNTER, ms(2200), ms(2500));
+        let mut stay = stats.recover(COUNTER, ms(2200), false, ms(2500));
         assert_eq!(integrals(&stats, 2600), [400, 0, 400]);
         stats.started(COUNTER, &mut stay, ms(2700));
         assert_eq!(integrals(&stats, 2800), [500, 100, 500]);

@@ -119,13 +119,15 @@ wire_struct! {
     #[derive(Clone, Debug, Default, PartialEq, Eq)]
     pub struct Carry {
         /// Integral of staffed seats over the measured time, in seat nanoseconds.
-        pub staffed_ns: u64,
+        pub staffed_ns: u128,
         /// Rejected requests per service: all, and measured ones.
         pub rejected: Vec<(u64, u64)>,
         /// Tickets that were queued again at starts of the issuer.
         pub recovered: u64,
         /// Tickets handed out again because their worker died.
         pub redelivered: u64,
+        /// Peers that were refused.
+        pub bad_peers: u64,
         /// Measured service time of each service that was lost with them, in nanoseconds.
         pub lost_ns: Vec<u64>,
     }
@@ -204,7 +206,7 @@ wire_struct! {
         /// Seats of workers that are there.
         pub staffed: u64,
         /// Their integral over the measured time, in seat nanoseconds.
-        pub staffed_ns: u64,
+        pub staffed_ns: u128,
         /// Tickets that were open at a start of the issuer and queued again.
         pub recovered: u64,
         /// Tickets handed out again because their worker died.
@@ -263,20 +265,19 @@ wire_struct! {
         /// The most that waited in the measured window.
         pub waiting_max: Peak,
         /// Integral of waiting tickets over the measured time, in ticket nanoseconds.
-        pub waiting_ns: u64,
+        pub waiting_ns: u128,
         /// Tickets in service now.
         pub in_service: u64,
         /// The most that were waiting or in service.
         pub in_system_max: Peak,
         /// Integral of tickets in service over the measured time, in ticket nanoseconds.
-        pub in_service_ns: u64,
+        pub in_service_ns: u128,
         /// Measured service time that was lost with workers that died, in nanoseconds.
         pub lost_ns: u64,
-        /// Waits inside the window added up ticket by ticket, in nanoseconds: what `waiting_ns`
-        /// must be too.
-        pub waits_ns: u64,
+        /// What `waiting_ns` must be if the published waits are right, in nanoseconds.
+        pub waits_ns: u128,
         /// Waits of measured tickets that have ended until their first start, in nanoseconds.
-        pub accepted_waits_ns: u64,
+        pub accepted_waits_ns: u128,
         /// How many those are.
         pub accepted_waits: u64,
         /// How sure the mean wait is; `None` while there is too little.
@@ -554,6 +555,8 @@ wire_struct! {
         pub dropped: u64,
         /// Measured requests that were due.
         pub measured_intended: u64,
+        /// Those of them that were never sent.
+        pub measured_dropped: u64,
         /// The users of the starting population that `digest` covers.
         pub digest_users: u32,
         /// Wrapping sum of the workload digests of those users.
@@ -641,6 +644,7 @@ impl UsersTotals {
         self.failed += other.failed;
         self.dropped += other.dropped;
         self.measured_intended += other.measured_intended;
+        self.measured_dropped += other.measured_dropped;
         self.digest_users += other.digest_users;
         self.digest = self.digest.wrapping_add(other.digest);
     }

@@ -144,14 +144,14 @@ fn is_same_secret(shown: &Secret, wanted: &Secret) -> bool {
 }
 
 impl Peers {
-    /// Returns an empty room for the users of `loads` loads.
-    pub(super) fn new(loads: usize) -> Self {
+    /// Returns an empty room for the users of `loads` loads; earlier lives refused so many peers.
+    pub(super) fn new(loads: usize, refused: u64) -> Self {
         Self {
             roles: PerLink::default(),
             users: vec![Vec::new(); loads],
             workers: Vec::new(),
             strangers: 0,
-            refused: 0,
+            refused,
         }
     }
 

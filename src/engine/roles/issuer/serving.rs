@@ -50,15 +50,17 @@ impl Serving {
         began: Time,
         now: Time,
     ) -> Self {
-        let Opened { log, report, recovery } = opened;
+        let Opened { log, report, mut recovery } = opened;
+        // It may have changed while the log was read.
+        recovery.set_timeline(config.timeline);
         let (epoch, requeued) = (recovery.epoch(), recovery.open() as u64);
         let (wall, boot) = (WallTime::now(), boot_id());
         let start = Start { epoch, run: config.run, wall, boot };
         let mut ledger = Ledger::new(log, recovery, start, now);
-        ledger.core.set_timeline(config.timeline);
-        let Carry { staffed_ns, rejected, recovered, redelivered, lost_ns } = &config.carry;
+        let Carry { staffed_ns, rejected, recovered, redelivered, bad_peers, lost_ns } =
+            &config.carry;
         ledger.core.carry_over(&CarriedOver {
-            staffed_ns: u128::from(*staffed_ns),
+            staffed_ns: *staffed_ns,
             recovered: *recovered,
             redelivered: *redelivered,
             lost_ns,
@@ -77,7 +79,7 @@ impl Serving {
         Self {
             ledger,
             has_told: false,
-            peers: Peers::new(scenario.loads.len()),
+            peers: Peers::new(scenario.loads.len(), *bad_peers),
             bounds: Bounds::of(scenario),
             epoch,
             secret: config.secret,

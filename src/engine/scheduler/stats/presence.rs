@@ -2,7 +2,7 @@
 //!
 //! Time is a position in the measured window; see [`super`].
 
-use crate::clock::Time;
+use crate::clock::{Time, nanos};
 
 /// A moment and where it lies in the window.
 #[derive(Clone, Copy, Debug)]
@@ -37,9 +37,11 @@ impl Level {
     }
 
     fn set(&mut self, value: u64, at: Moment) {
+        // What it was until now counts too: the window may have begun meanwhile.
+        let most = value.max(self.value);
         self.value = value;
-        if value > self.max && at.is_measured {
-            (self.max, self.max_at) = (value, at.now);
+        if most > self.max && at.is_measured {
+            (self.max, self.max_at) = (most, at.now);
         }
     }
 
@@ -141,6 +143,10 @@ impl Waits {
 /// Where one ticket has spent its measured time, as the averages count it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Stay {
+    /// When it came.
+    arrived: Time,
+    /// How long it took from there to its first start, pauses included; unset before.
+    first_wait_ns: Option<u64>,
     /// The position at which its present wait or service began.
     since: u64,
     waited_ns: u64,
@@ -159,9 +165,9 @@ pub enum Presence {
 }
 
 impl Stay {
-    /// Returns the stay of a ticket that waits since a position.
-    pub(super) fn begun(since: u64) -> Self {
-        Self { since, ..Self::default() }
+    /// Returns the stay of a ticket that came at a moment and waits since a position.
+    pub(super) fn begun(arrived: Time, since: u64) -> Self {
+        Self { arrived, since, ..Self::default() }
     }
 
     pub(super) fn since(&self) -> u64 {
@@ -179,9 +185,15 @@ impl Stay {
         }
     }
 
-    pub(super) fn end_wait(&mut self, position: u64) {
-        self.waited_ns += position.saturating_sub(self.since);
-        self.since = position;
+    pub(super) fn end_wait(&mut self, at: Moment) {
+        self.first_wait_ns.get_or_insert(nanos(at.now.since(self.arrived)));
+        self.waited_ns += at.position.saturating_sub(self.since);
+        self.since = at.position;
+    }
+
+    /// Returns all measured waiting, and how long the first wait was by the clock.
+    pub(super) fn waits(&self) -> (u64, u64) {
+        (self.waited_ns, self.first_wait_ns.unwrap_or(0))
     }
 
     pub(super) fn end_service(&mut self, position: u64) -> u64 {
