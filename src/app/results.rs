@@ -21,7 +21,7 @@ pub(crate) struct Results {
     pub(crate) recovery: Option<IssuerReady>,
     /// Times that it was started.
     pub(crate) issuer_starts: u32,
-    /// Latencies per service, by [`ServiceId`].
+    /// Latencies per service, by [`ServiceId`](engine::ids::ServiceId).
     pub(crate) latencies: Vec<Latencies>,
     /// From each worker slot: the present life.
     pub(crate) workers: BTreeMap<u16, WorkerTotals>,

@@ -8,8 +8,8 @@
 //! [`timeline`]); what a run is ([`config`]) and where its randomness comes from ([`rng`],
 //! [`population`]); how processes talk ([`net`]); tickets ([`scheduler`]) and the log of them
 //! ([`storage`]); measuring ([`perf`]); the machine ([`sysinfo`]); keeping processes alive
-//! ([`supervisor`]); and the processes themselves ([`roles`]). [`bench`] stands beside them: what the
-//! log is measured with.
+//! ([`supervisor`]); and the processes themselves ([`roles`]). [`mod@bench`] stands beside them: what
+//! the log is measured with.
 
 pub mod bench;
 pub mod clock;

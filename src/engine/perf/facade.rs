@@ -6,8 +6,8 @@
 //!
 //! A thread adds to counters of its own and pushes values into a ring of its own, so recording
 //! waits for nobody and allocates nothing. The process's event loop drains all rings into its
-//! [`Metrics`] with every report, and its own ring whenever that is half full. A value that finds
-//! the ring full is dropped and counted.
+//! [`Metrics`](super::Metrics) with every report, and its own ring whenever that is half full. A
+//! value that finds the ring full is dropped and counted.
 //!
 //! Without the feature `metrics` the macros expand to nothing: neither the value nor the clock is
 //! looked at. With it, [`set_recording`] turns them off at run time.
