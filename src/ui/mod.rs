@@ -259,10 +259,10 @@ impl Dashboard<'_> {
     fn say_exported(&mut self, exported: &Result<PathBuf, ExportError>, now: Time) {
         let text = export::said(exported);
         let severity = if exported.is_ok() {
-            log::info!("{text}");
+            log::info!(target: "dashboard", "{text}");
             Severity::Info
         } else {
-            log::warn!("{text}");
+            log::warn!(target: "dashboard", "{text}");
             Severity::Warning
         };
         self.ui.say(severity, text, now);

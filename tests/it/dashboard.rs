@@ -10,7 +10,7 @@ use nix::unistd::Pid;
 use portable_pty::{Child, CommandBuilder, MasterPty, PtySize, native_pty_system};
 use tempfile::TempDir;
 
-use crate::support::{PROGRAM, descendants, is_alive, run, wait_for};
+use crate::support::{PROGRAM, descendants, is_alive, is_stopped, run, wait_for};
 
 fn cells(number: u16) -> NonZero<u16> {
     NonZero::new(number).expect("a terminal has a size")
@@ -242,6 +242,8 @@ fn a_suspended_dashboard_gives_the_terminal_back_and_returns() {
     terminal.wait_for("▶ RUN");
     terminal.press("\x1a");
     terminal.check_restored();
+    // A shell too goes on only with what has stopped.
+    wait_for("the stop", || is_stopped(terminal.pid()).then_some(()));
     kill(terminal.pid(), Signal::SIGCONT).unwrap();
     wait_for("the other screen", || {
         terminal.screen.lock().unwrap().screen().alternate_screen().then_some(())

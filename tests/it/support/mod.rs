@@ -240,6 +240,17 @@ pub(crate) fn descendants(ancestor: Pid) -> Vec<Pid> {
 
 /// Returns whether a process lives.
 pub(crate) fn is_alive(pid: Pid) -> bool {
-    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
-    stat.rsplit_once(") ").is_some_and(|(_, fields)| !fields.starts_with('Z'))
+    state(pid).is_some_and(|state| state != 'Z')
+}
+
+/// Returns whether a process stands still until it is continued.
+pub(crate) fn is_stopped(pid: Pid) -> bool {
+    state(pid) == Some('T')
+}
+
+/// Returns the letter that stands for a process's state; `None` if it is gone.
+fn state(pid: Pid) -> Option<char> {
+    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+    let (_, fields) = stat.rsplit_once(") ")?;
+    fields.chars().next()
 }
