@@ -1,9 +1,10 @@
 //! Snapshots as folders of files that other programs, and other people, can read.
 //!
 //! An export is a new folder in a directory that the user names. It is written under a temporary
-//! name, synced, and renamed when it is whole, so whoever sees the folder sees all of it; nothing
-//! is ever overwritten, and a failure leaves nothing behind. Every number comes from the one
-//! snapshot that is being exported, except for `tickets.csv`, which is read from the log.
+//! name, synced, and renamed when it is whole: whoever sees a file of the folder sees all of it. (To
+//! take its name it is an empty directory for a moment.) Nothing is ever overwritten, and a failure
+//! leaves nothing behind. Every number comes from the one snapshot that is being exported, except
+//! for `tickets.csv`, which is read from the log.
 
 use std::collections::BTreeSet;
 use std::io::{self, Write};
