@@ -3,11 +3,13 @@
 //! What concerns only the screen (help, focus, zoom) is the dashboard's own affair and not here.
 
 use std::fmt;
+use std::sync::atomic::{AtomicU64, Ordering};
 
+use engine::config::Assignment;
 use engine::ids::{UserProcessId, WorkerId};
 
 /// One request to the director.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Action {
     /// Freezes arrivals and dispatch.
     Pause,
@@ -20,6 +22,27 @@ pub(crate) enum Action {
     SetWorkers(u16),
     /// Kills a process with SIGKILL; its supervisor replaces it.
     Kill(ProcessId),
+    /// Changes keys of the scenario, all of them or none.
+    Set {
+        /// What is to be what.
+        changes: Vec<Assignment>,
+        /// Where to look for what became of it: [`AppState::answers`](super::state::AppState).
+        ask: Ask,
+    },
+    /// Reads the scenario again.
+    Reload {
+        /// What to do with what was read.
+        mode: ReloadMode,
+        /// Where to look for what became of it.
+        ask: Ask,
+    },
+    /// Applies what [`ReloadMode::Propose`] has read.
+    ApplyReload {
+        /// Where to look for what became of it.
+        ask: Ask,
+    },
+    /// Forgets what [`ReloadMode::Propose`] has read.
+    DropReload,
     /// Ends the run: arrivals stop, open tickets are served, then everything stops in order.
     Drain,
     /// Ends the run at once; open tickets stay in the log.
@@ -34,9 +57,41 @@ impl fmt::Display for Action {
             Self::SetUsers(users) => write!(f, "users={users}"),
             Self::SetWorkers(workers) => write!(f, "workers={workers}"),
             Self::Kill(process) => write!(f, "kill {process}"),
+            Self::Set { changes, .. } => {
+                f.write_str("set")?;
+                changes.iter().try_for_each(|change| write!(f, " {change}"))
+            }
+            Self::Reload { mode: ReloadMode::DryRun, .. } => f.write_str("reload (dry run)"),
+            Self::Reload { .. } => f.write_str("reload"),
+            Self::ApplyReload { .. } => f.write_str("apply the reload"),
+            Self::DropReload => f.write_str("drop the reload"),
             Self::Drain => f.write_str("drain and quit"),
             Self::StopNow => f.write_str("quit at once"),
         }
+    }
+}
+
+/// What to do with a scenario that was read again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum ReloadMode {
+    /// Show the difference ([`AppState::reload`](super::state::AppState)) and wait for
+    /// [`Action::ApplyReload`] or [`Action::DropReload`].
+    Propose,
+    /// Apply it.
+    Apply,
+    /// Only tell the difference.
+    DryRun,
+}
+
+/// The number of a wish whose outcome somebody waits for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Ask(u64);
+
+impl Ask {
+    /// Returns a number that no other wish has.
+    pub(crate) fn next() -> Self {
+        static LAST: AtomicU64 = AtomicU64::new(0);
+        Self(LAST.fetch_add(1, Ordering::Relaxed))
     }
 }
 

@@ -158,6 +158,10 @@ impl Director {
                 Action::SetUsers(users) => self.set_users(users, links),
                 Action::SetWorkers(workers) => self.set_workers(workers, now),
                 Action::Kill(process) => self.kill(process, now, links),
+                Action::Set { .. }
+                | Action::Reload { .. }
+                | Action::ApplyReload { .. }
+                | Action::DropReload => {}
                 Action::Drain => self.run.handle(Event::Drain(Ending::Completed), now),
                 Action::StopNow => self.run.handle(Event::StopNow(Ending::Completed), now),
             }

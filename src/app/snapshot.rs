@@ -181,6 +181,10 @@ impl Album {
             store: StoreRow::default(),
             metrics: Arc::default(),
             metrics_dropped: 0,
+            slos: Vec::new(),
+            conf: Arc::default(),
+            reload: None,
+            answers: Arc::default(),
             failure: None,
             notices: Vec::new(),
         }
@@ -323,6 +327,10 @@ impl Album {
             store: self.store_row(results),
             metrics: Arc::clone(&self.metrics),
             metrics_dropped: results.metrics.dropped(),
+            slos: Vec::new(),
+            conf: Arc::default(),
+            reload: None,
+            answers: Arc::default(),
             failure: run.failure().map(str::to_owned),
             notices: self.notices.clone(),
         }

@@ -13,8 +13,10 @@ pub(crate) use engine::perf::Spread;
 use engine::perf::catalog::Metric;
 
 use super::action::ProcessId;
+use super::conf::{Answer, ConfRow, PendingReload};
 use super::figures::Figures;
 use super::history::History;
+use super::slo::SloRow;
 
 /// A snapshot of the whole office.
 #[derive(Clone, Debug)]
@@ -63,6 +65,14 @@ pub(crate) struct AppState {
     pub(crate) metrics: Arc<Vec<MetricRow>>,
     /// Recordings of metrics that found no room.
     pub(crate) metrics_dropped: u64,
+    /// One row per goal, in the scenario's order.
+    pub(crate) slos: Vec<SloRow>,
+    /// One row per key of the scenario that is in effect, in the order in which files show them.
+    pub(crate) conf: Arc<Vec<ConfRow>>,
+    /// A scenario that was read again and waits for a yes or no.
+    pub(crate) reload: Option<Arc<PendingReload>>,
+    /// What became of the last wishes to change the configuration, newest last.
+    pub(crate) answers: Arc<Vec<Answer>>,
     /// Why the run is ending, if something could not go on.
     pub(crate) failure: Option<String>,
     /// What people should know, newest last, at most eight.

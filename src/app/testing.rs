@@ -174,6 +174,10 @@ pub(crate) fn app() -> AppState {
         },
         metrics: Arc::default(),
         metrics_dropped: 0,
+        slos: Vec::new(),
+        conf: Arc::default(),
+        reload: None,
+        answers: Arc::default(),
         failure: None,
         notices: vec![
             Notice {

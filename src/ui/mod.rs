@@ -231,7 +231,7 @@ impl Dashboard<'_> {
 
     fn carry_out(&mut self, effect: Effect, now: Time) -> Result<()> {
         match effect {
-            Effect::Submit(action) => match self.office.submit(action) {
+            Effect::Submit(action) => match self.office.submit(action.clone()) {
                 Ok(()) => self.ui.say(Severity::Info, action.to_string(), now),
                 Err(busy) => self.ui.say(Severity::Warning, busy.to_string(), now),
             },

@@ -74,7 +74,7 @@ pub(crate) struct Toast {
 }
 
 /// What the loop must do.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Effect {
     Submit(Action),
     /// Write the snapshot to a new folder.

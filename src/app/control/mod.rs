@@ -339,11 +339,12 @@ impl Desk {
         action: Action,
         is_seen: impl Fn(&AppState) -> bool,
     ) -> Result<Arc<AppState>, String> {
+        let asked = action.to_string();
         self.office.submit(action).map_err(|busy| busy.to_string())?;
         let within = self.effect_within;
         self.office.wait_for(SystemClock.now() + within, is_seen).map_err(|state| {
             let phase = state.phase.name();
-            format!("{action} was asked for but is not seen within {within:?}; the run is {phase}")
+            format!("{asked} was asked for but is not seen within {within:?}; the run is {phase}")
         })
     }
 

@@ -9,7 +9,7 @@ pub mod scenario;
 pub mod schema;
 mod value;
 
-pub use parse::{ConfigErrors, Effective, Override, OverrideKey, Source, parse};
+pub use parse::{Assignment, ConfigErrors, Effective, Override, OverrideKey, Source, parse};
 pub use scenario::Scenario;
 pub use value::span;
 

@@ -49,6 +49,39 @@ pub enum OverrideKey {
     Users,
 }
 
+/// A wish that a key has another value.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Assignment {
+    /// The section, such as `load.regulars`.
+    pub section: String,
+    /// The name in the section.
+    pub key: String,
+    /// The value as a file spells it; `None` is what holds where nobody gives one.
+    pub value: Option<String>,
+}
+
+impl Assignment {
+    /// Reads `section.key=value`; a section may have a dot in its name, a key has none. Nothing
+    /// behind the `=` means the default.
+    ///
+    /// # Errors
+    /// What was expected instead.
+    pub fn read(text: &str) -> Result<Self, String> {
+        let expected = || "expected SECTION.KEY=VALUE, such as office.room=500".to_owned();
+        let (path, value) = text.split_once('=').ok_or_else(expected)?;
+        let (section, key) = path.rsplit_once('.').ok_or_else(expected)?;
+        let value = Some(value.trim().to_owned()).filter(|value| !value.is_empty());
+        Ok(Self { section: section.trim().to_owned(), key: key.trim().to_owned(), value })
+    }
+}
+
+impl fmt::Display for Assignment {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { section, key, value } = self;
+        write!(f, "{section}.{key}={}", value.as_deref().unwrap_or_default())
+    }
+}
+
 /// Where a value came from.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Origin {

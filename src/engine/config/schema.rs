@@ -34,18 +34,38 @@ pub struct Key {
 pub enum Change {
     /// It may change while the office runs.
     Live,
-    /// It restarts one role.
-    Role,
+    /// It restarts this role.
+    Role(Role),
     /// It needs a new run.
     Restart,
 }
 
+/// A role that is restarted for a change which its running processes can't take.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Role {
+    /// The ticket issuer.
+    Issuer,
+    /// The workers, one after another.
+    Workers,
+}
+
+impl Role {
+    /// Returns who is restarted.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Issuer => "issuer",
+            Self::Workers => "workers",
+        }
+    }
+}
+
 impl Change {
-    /// Returns the word that `scenario explain` prints.
+    /// Returns the words that `scenario explain` prints.
     pub fn name(self) -> &'static str {
         match self {
             Self::Live => "live",
-            Self::Role => "role",
+            Self::Role(Role::Issuer) => "role (issuer)",
+            Self::Role(Role::Workers) => "role (workers)",
             Self::Restart => "restart",
         }
     }
@@ -233,7 +253,7 @@ pub const KEYS: &[Key] = &[
     Key {
         section: "office",
         name: "seats",
-        change: Change::Role,
+        change: Change::Role(Role::Workers),
         default: "one for each worker",
         range: "the number of workers to 65536",
         meaning: "tickets served at once, over all workers; each keeps its seats when workers change",
@@ -279,7 +299,7 @@ pub const KEYS: &[Key] = &[
     Key {
         section: "office",
         name: "room",
-        change: Change::Role,
+        change: Change::Role(Role::Issuer),
         default: "10000",
         range: "1 to 10000000",
         meaning: "tickets waiting and in service; beyond it requests are rejected",
@@ -288,7 +308,7 @@ pub const KEYS: &[Key] = &[
     Key {
         section: "office",
         name: "retry",
-        change: Change::Role,
+        change: Change::Role(Role::Issuer),
         default: "3, head",
         range: "1 to 100, and head or tail",
         meaning: "a ticket whose worker died: attempts in all, and where it enters the queue again",
@@ -315,7 +335,7 @@ pub const KEYS: &[Key] = &[
     Key {
         section: "service.*",
         name: "work",
-        change: Change::Role,
+        change: Change::Role(Role::Workers),
         default: "sleep",
         range: "sleep, spin, hash, io, io 64KiB",
         meaning: "what the work is: waiting, CPU, CPU on memory, or bytes written and synced",
@@ -402,7 +422,7 @@ pub const KEYS: &[Key] = &[
     Key {
         section: "storage",
         name: "fsync",
-        change: Change::Role,
+        change: Change::Live,
         default: "interval 50ms",
         range: "none, each_batch, every 8 or interval 50ms",
         meaning: "when the log is synced, which is what a power loss can take",
@@ -420,7 +440,7 @@ pub const KEYS: &[Key] = &[
     Key {
         section: "storage",
         name: "retain",
-        change: Change::Role,
+        change: Change::Live,
         default: "1GiB",
         range: "1MiB to 16384GiB, or unlimited",
         meaning: "bytes of log that are kept; older segments go, but none with an open ticket",
@@ -429,7 +449,7 @@ pub const KEYS: &[Key] = &[
     Key {
         section: "storage",
         name: "compression",
-        change: Change::Role,
+        change: Change::Role(Role::Issuer),
         default: "none",
         range: "none, lz4 or zstd",
         meaning: "how full segments are packed afterwards; those there are stay readable",
@@ -438,7 +458,7 @@ pub const KEYS: &[Key] = &[
     Key {
         section: "storage",
         name: "index_memory",
-        change: Change::Role,
+        change: Change::Role(Role::Issuer),
         default: "64MiB",
         range: "1MiB to 64GiB",
         meaning: "memory of the index of the latest records, 16 bytes a ticket; LMDB has them all",
