@@ -4,9 +4,12 @@
 
 use std::fmt;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 
 use engine::config::Assignment;
-use engine::ids::{UserProcessId, WorkerId};
+use engine::ids::{ServiceId, UserProcessId, WorkerId};
+
+use super::format;
 
 /// One request to the director.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -43,6 +46,26 @@ pub(crate) enum Action {
     },
     /// Forgets what [`ReloadMode::Propose`] has read.
     DropReload,
+    /// Workers take no more tickets; they finish what they hold.
+    Strike,
+    /// Workers take tickets again.
+    EndStrike,
+    /// Tickets of a service are not handed out; others are.
+    Block(ServiceId),
+    /// They are handed out again.
+    Unblock(ServiceId),
+    /// Each round of handing out tickets comes this much late, at most
+    /// [`engine::limits::ISSUER_DELAY_MAX`]; zero is the ordinary.
+    SlowIssuer(Duration),
+    /// A process stands still (SIGSTOP) for a span, at most [`engine::limits::FREEZE_MAX`]; one that is
+    /// silent for [`engine::limits::HUNG_AFTER`] is replaced.
+    Freeze(ProcessId, Duration),
+    /// A process that stands still goes on (SIGCONT).
+    Continue(ProcessId),
+    /// A process ends in order and is started again; one that was given up is tried again.
+    Restart(ProcessId),
+    /// In a pause, office time goes on for exactly this long, at most [`engine::limits::STEP_MAX`].
+    Step(Duration),
     /// Ends the run: arrivals stop, open tickets are served, then everything stops in order.
     Drain,
     /// Ends the run at once; open tickets stay in the log.
@@ -65,6 +88,18 @@ impl fmt::Display for Action {
             Self::Reload { .. } => f.write_str("reload"),
             Self::ApplyReload { .. } => f.write_str("apply the reload"),
             Self::DropReload => f.write_str("drop the reload"),
+            Self::Strike => f.write_str("strike"),
+            Self::EndStrike => f.write_str("end of the strike"),
+            Self::Block(service) => write!(f, "block {service}"),
+            Self::Unblock(service) => write!(f, "unblock {service}"),
+            Self::SlowIssuer(Duration::ZERO) => f.write_str("issuer at its usual speed"),
+            Self::SlowIssuer(delay) => write!(f, "issuer {} slow", format::duration(*delay)),
+            Self::Freeze(process, span) => {
+                write!(f, "freeze {process} for {}", format::duration(*span))
+            }
+            Self::Continue(process) => write!(f, "continue {process}"),
+            Self::Restart(process) => write!(f, "restart {process}"),
+            Self::Step(span) => write!(f, "step {}", format::duration(*span)),
             Self::Drain => f.write_str("drain and quit"),
             Self::StopNow => f.write_str("quit at once"),
         }

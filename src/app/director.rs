@@ -10,13 +10,12 @@ use std::sync::mpsc::Receiver;
 
 use engine::clock::{Time, WallTime};
 use engine::config::Scenario;
-use engine::ids::{RunId, UserProcessId};
+use engine::ids::RunId;
 use engine::limits;
 use engine::net::frame::Frame;
 use engine::net::message::{
     Carry, DirectorToIssuer, DirectorToManager, DirectorToWorker, IssuerConfig, IssuerToDirector,
-    IssuerTotals, ManagerToDirector, Secret, Signal, UsersConfig, WantedUsers, WorkerConfig,
-    WorkerToDirector,
+    IssuerTotals, ManagerToDirector, Secret, Signal, UsersConfig, WorkerConfig, WorkerToDirector,
 };
 use engine::net::wire::Message;
 use engine::roles::event_loop::{Closed, Next, Refusal, Role};
@@ -30,14 +29,17 @@ use engine::supervisor::signals::Signal as OsSignal;
 use engine::supervisor::spawn::{Spawner, Stderr};
 use engine::timed;
 
-use super::action::{Action, ProcessId};
+use super::action::ProcessId;
+use super::events::News;
 use super::exit::Exit;
 use super::handle::Desk;
 use super::results::Results;
 use super::snapshot::Album;
-use super::staffing::{seats_of, spread_users};
-use super::state::{Ending, Severity};
+use super::staffing::seats_of;
+use super::state::{Ending, Settings, Severity, Source};
 use super::update::{Effect, Event, Rules, Run};
+
+mod acts;
 
 /// What a run needs beside its scenario.
 #[derive(Clone, Debug)]
@@ -125,9 +127,9 @@ impl Director {
         }
     }
 
-    /// Tells people something that happened before the first turn.
-    pub(crate) fn notice(&mut self, severity: Severity, text: String) {
-        self.album.notice(severity, text);
+    /// Tells people something that nobody should overlook.
+    pub(crate) fn warn(&mut self, news: News, now: Time) {
+        self.album.warn(news, now);
     }
 
     // --- people -----------------------------------------------------------------------------
@@ -149,72 +151,13 @@ impl Director {
         }
     }
 
-    fn take_actions(&mut self, now: Time, links: &mut Links) {
-        while let Some(action) = self.desk.next_action() {
-            log::info!(target: "director", "asked for by a person: {action}");
-            match action {
-                Action::Pause => self.run.handle(Event::Pause, now),
-                Action::Resume => self.run.handle(Event::Resume, now),
-                Action::SetUsers(users) => self.set_users(users, links),
-                Action::SetWorkers(workers) => self.set_workers(workers, now),
-                Action::Kill(process) => self.kill(process, now, links),
-                Action::Set { .. }
-                | Action::Reload { .. }
-                | Action::ApplyReload { .. }
-                | Action::DropReload => {}
-                Action::Drain => self.run.handle(Event::Drain(Ending::Completed), now),
-                Action::StopNow => self.run.handle(Event::StopNow(Ending::Completed), now),
-            }
-            self.publish_at = now;
-        }
-    }
-
-    /// Spreads a population over the loads that people think of as users.
-    fn set_users(&mut self, users: u32, links: &mut Links) {
-        let most = limits::USERS_MAX;
-        let scenario = &self.orders.scenario;
-        self.wanted_users = spread_users(scenario, &self.wanted_users, users.min(most));
-        self.send_wanted(links);
-    }
-
-    fn send_wanted(&mut self, links: &mut Links) {
-        if self.has_started_users && !self.run.is_ending() {
-            let wanted = WantedUsers { loads: self.wanted_users.clone() };
-            self.manager.send(ONLY, &DirectorToManager::Wanted(wanted), links);
-        }
-    }
-
-    fn set_workers(&mut self, workers: u16, now: Time) {
-        self.wanted_workers = workers.clamp(1, limits::WORKERS_MAX);
-        if !self.run.is_ending() {
-            let grace = limits::WORKERS_LEAVE_WITHIN;
-            self.workers.fleet().set_wanted(self.wanted_workers, grace, now);
-        }
-    }
-
-    fn kill(&mut self, process: ProcessId, now: Time, links: &mut Links) {
-        match process {
-            ProcessId::Issuer => self.issuer.fleet().handle(ONLY, Input::Kill, now),
-            ProcessId::Worker(id) => self.workers.fleet().handle(id.0, Input::Kill, now),
-            ProcessId::UsersManager => self.manager.fleet().handle(ONLY, Input::Kill, now),
-            ProcessId::User(UserProcessId(number)) => {
-                let kill = DirectorToManager::Kill(UserProcessId(number));
-                self.manager.send(ONLY, &kill, links);
-            }
-            ProcessId::Director => {
-                self.album
-                    .notice(Severity::Warning, "the director does not kill itself".to_owned());
-            }
-        }
-    }
-
     // --- children ---------------------------------------------------------------------------
 
     fn on_issuer(&mut self, frame: &Frame<'_>, now: Time) -> Result<(), Refusal> {
         match IssuerToDirector::decode(frame.kind, frame.payload)? {
             IssuerToDirector::Ready(ready) => {
                 self.issuer.ready(ONLY, now);
-                self.album.recovered(&ready);
+                self.album.recovered(&ready, now);
                 self.results.issuer_started(ready);
                 self.run.handle(Event::IssuerReady, now);
             }
@@ -223,7 +166,7 @@ impl Director {
                 self.album.set_recovering(&recovering);
             }
             IssuerToDirector::Totals(totals) => {
-                self.tell_of_disk(&totals);
+                self.tell_of_disk(&totals, now);
                 let ends_second = totals.ends_second;
                 self.results.issuer = totals;
                 if ends_second {
@@ -241,7 +184,7 @@ impl Director {
                          overloaded"
                     );
                     log::error!(target: "director", "{text}");
-                    self.album.notice(Severity::Error, text);
+                    self.warn(error("overload", text), now);
                 }
             }
             IssuerToDirector::Latencies(latencies) => self.results.take_latencies(&latencies)?,
@@ -260,26 +203,36 @@ impl Director {
     }
 
     /// Tells people when the log can't grow, and when it can again.
-    fn tell_of_disk(&mut self, totals: &IssuerTotals) {
-        let (now, before) = (&totals.store, &self.results.issuer.store);
-        for (now, before, goes_on, is_over) in [
-            (&now.trouble, &before.trouble, "the log can not grow", "the log can grow again"),
+    fn tell_of_disk(&mut self, totals: &IssuerTotals, now: Time) {
+        let (after, before) = (&totals.store, &self.results.issuer.store);
+        for (after, before, what, goes_on, is_over) in [
             (
-                &now.index_trouble,
+                &after.trouble,
+                &before.trouble,
+                "disk",
+                "the log can not grow",
+                "the log can grow again",
+            ),
+            (
+                &after.index_trouble,
                 &before.index_trouble,
+                "index",
                 "the index can not follow the log, which goes on",
                 "the index follows the log again",
             ),
         ] {
-            match (now, before) {
+            match (after, before) {
                 (Some(trouble), None) => {
                     log::error!(target: "director", "{goes_on}: {trouble}");
-                    self.album.notice(Severity::Error, format!("{goes_on}: {trouble}"));
+                    let news = error(&format!("{what} bad"), format!("{goes_on}: {trouble}"));
+                    self.album.warn(news, now);
                 }
                 (None, Some(_)) => {
                     // Who was told of the trouble is told of its end.
                     log::warn!(target: "director", "{is_over}");
-                    self.album.notice(Severity::Info, is_over.to_owned());
+                    let (severity, text) = (Severity::Info, is_over.to_owned());
+                    let news = error(&format!("{what} good"), text);
+                    self.album.warn(News { severity, ..news }, now);
                 }
                 _ => {}
             }
@@ -404,14 +357,16 @@ impl Director {
                 self.on_failure(Exit::Failed.code(), reason, now);
             }
             ChildPhase::Backoff | ChildPhase::Suspect => {
-                self.album.notice(Severity::Warning, format!("{process}: {what}"));
+                let (severity, who) = (Severity::Warning, Source::Supervisor);
+                let (label, text) = (what.to_owned(), format!("{process}: {what}"));
+                self.warn(News { severity, who, label, text }, now);
             }
             _ => {}
         }
     }
 
     fn on_failure(&mut self, exit: u8, reason: String, now: Time) {
-        self.album.notice(Severity::Error, reason.clone());
+        self.warn(error("failed", reason.clone()), now);
         let exit = Exit::of_role(exit);
         self.run.handle(Event::Drain(Ending::Failed { exit, reason }), now);
     }
@@ -471,6 +426,7 @@ impl Director {
                 self.issuer.send(ONLY, &to_issuer, links);
                 self.manager.send(ONLY, &to_manager, links);
             }
+            Effect::StepOver => {}
             Effect::StopUsers => self.manager.fleet().stop_all(limits::USERS_LEAVE_WITHIN, now),
             Effect::DrainWorkers => {
                 self.workers.fleet().stop_all(limits::WORKERS_LEAVE_WITHIN, now);
@@ -495,7 +451,15 @@ impl Director {
         let wanted = (self.wanted_workers, self.wanted_users.iter().sum());
         let state = timed!(
             DIRECTOR_SNAPSHOT,
-            self.album.take(now, WallTime::now(), &self.run, &self.results, staffs, wanted)
+            self.album.take(
+                now,
+                WallTime::now(),
+                &self.run,
+                &self.results,
+                staffs,
+                wanted,
+                Settings::default()
+            )
         );
         self.desk.publish(state);
     }
@@ -567,6 +531,11 @@ impl Role for Director {
             .min()
             .unwrap_or(Time::NEVER)
     }
+}
+
+/// Returns something bad that happened to the run.
+fn error(label: &str, text: String) -> News {
+    News { severity: Severity::Error, who: Source::Office, label: label.to_owned(), text }
 }
 
 fn text(path: &std::path::Path) -> String {

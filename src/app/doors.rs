@@ -14,7 +14,7 @@ use super::handle::Office;
 use super::metrics_server::{self, MetricsServer};
 use super::registry::{self, Instance, Registration};
 use super::server::Server;
-use super::state::Severity;
+use super::state::{Severity, Source};
 
 /// The open ways in. Dropping them cuts whoever is connected.
 #[derive(Debug)]
@@ -52,7 +52,7 @@ pub(crate) fn open(
         metrics: metrics.as_ref().map(|metrics| metrics.address),
         drain: scenario.run.drain,
     };
-    let control = control::start(&socket, office.clone(), exporter.clone(), facts);
+    let control = control::start(&socket, office.of(Source::Ctl), exporter.clone(), facts);
     let control = control.map_err(|error| {
         let text = format!("ctl and sample can not reach this run: {error}; it goes on without");
         news.push((Severity::Warning, text));

@@ -10,7 +10,7 @@ use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use engine::clock::{Clock, SystemClock, Time};
 
 use super::action::Action;
-use super::state::{AppState, Phase};
+use super::state::{AppState, Phase, Source};
 
 /// Actions that may wait for the director.
 const ACTIONS_MAX: usize = 64;
@@ -18,14 +18,19 @@ const ACTIONS_MAX: usize = 64;
 /// A front end's view of a running office.
 #[derive(Clone)]
 pub(crate) struct Office {
-    actions: SyncSender<Action>,
+    /// Whose wishes are submitted here.
+    who: Source,
+    actions: SyncSender<Asked>,
     wake: Arc<dyn Fn() + Send + Sync>,
     slot: Arc<Slot>,
 }
 
+/// A wish, and whose it is.
+type Asked = (Source, Action);
+
 /// The director's end.
 pub(crate) struct Desk {
-    actions: Receiver<Action>,
+    actions: Receiver<Asked>,
     slot: Arc<Slot>,
 }
 
@@ -43,7 +48,8 @@ type Listener = Box<dyn Fn() + Send>;
 #[error("the director is busy; try again")]
 pub(crate) struct Busy;
 
-/// Connects a front end with a director. `wake` makes the director look at its actions.
+/// Connects a front end with a director. `wake` makes the director look at its actions. The front
+/// end is the dashboard until [`Office::of`] says otherwise.
 pub(crate) fn office(first: AppState, wake: impl Fn() + Send + Sync + 'static) -> (Office, Desk) {
     let (sender, receiver) = sync_channel(ACTIONS_MAX);
     let slot = Arc::new(Slot {
@@ -51,18 +57,24 @@ pub(crate) fn office(first: AppState, wake: impl Fn() + Send + Sync + 'static) -
         news: Condvar::new(),
         listener: Mutex::new(None),
     });
-    let office = Office { actions: sender, wake: Arc::new(wake), slot: Arc::clone(&slot) };
+    let (who, wake) = (Source::Key, Arc::new(wake));
+    let office = Office { who, actions: sender, wake, slot: Arc::clone(&slot) };
     (office, Desk { actions: receiver, slot })
 }
 
 impl Office {
+    /// Returns the same office for another front end, whose wishes are told as `who`'s.
+    pub(crate) fn of(&self, who: Source) -> Self {
+        Self { who, ..self.clone() }
+    }
+
     /// Asks the director to act.
     ///
     /// # Errors
     /// [`Busy`] if too many actions wait. A director that has ended takes none and says so in
     /// the last snapshot, so that is no error.
     pub(crate) fn submit(&self, action: Action) -> Result<(), Busy> {
-        match self.actions.try_send(action) {
+        match self.actions.try_send((self.who, action)) {
             Ok(()) => {
                 (self.wake)();
                 Ok(())
@@ -106,8 +118,8 @@ impl Office {
 }
 
 impl Desk {
-    /// Takes the next waiting action, if any.
-    pub(crate) fn next_action(&self) -> Option<Action> {
+    /// Takes the next waiting action, if any, and whose it is.
+    pub(crate) fn next_action(&self) -> Option<(Source, Action)> {
         self.actions.try_recv().ok()
     }
 

@@ -9,6 +9,7 @@ use std::sync::mpsc::channel;
 use std::thread::JoinHandle;
 
 use color_eyre::eyre::Result;
+use engine::clock::{Clock, SystemClock};
 use engine::config::Effective;
 use engine::ids::RunId;
 use engine::perf::facade;
@@ -25,6 +26,7 @@ mod ctl;
 pub(crate) mod datadir;
 pub(crate) mod director;
 mod doors;
+pub(crate) mod events;
 pub(crate) mod exit;
 pub(crate) mod export;
 pub(crate) mod figures;
@@ -44,6 +46,7 @@ pub(crate) mod registry;
 mod results;
 mod sample;
 mod server;
+pub(crate) mod settings;
 pub(crate) mod slo;
 mod snapshot;
 mod staffing;
@@ -58,9 +61,11 @@ mod update;
 use datadir::{DataDir, DataDirError};
 use director::{Director, Orders};
 use doors::Doors;
+use events::News;
 use exit::Exit;
 use export::{ExportError, Exporter};
 use handle::Office;
+use state::Source;
 use summary::Summary;
 
 /// How an office is run, beside its scenario.
@@ -134,7 +139,8 @@ pub(crate) fn start(
     let (doors, news) = doors::open(&data, &office, &exporter, &effective.scenario);
     let mut director = Director::new(orders, desk, receiver);
     for (severity, text) in news {
-        director.notice(severity, text);
+        let (who, label) = (Source::Office, "start".to_owned());
+        director.warn(News { severity, who, label, text }, SystemClock.now());
     }
     let director = std::thread::Builder::new().name("director".to_owned()).spawn(move || {
         event_loop.run(&mut director)?;

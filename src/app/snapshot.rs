@@ -20,6 +20,7 @@ use engine::supervisor::report::Phase as ChildPhase;
 
 use super::action::ProcessId;
 use super::director::Orders;
+use super::events::{Events, News};
 use super::figures::Figures;
 use super::history::{History, Second};
 use super::procs::Procs;
@@ -29,7 +30,7 @@ use super::staffing::seats_of;
 use super::state::{
     AppState, IndexRow, LatencyFigures, LatencyRow, Level, MetricRow, MetricValue, Notice, Phase,
     ProcessRow, ProcessState, Rates, Reading, RecoveryRow, RunFacts, Sample, Seats, ServiceRow,
-    Severity, StoreRow, Totals,
+    Settings, Severity, Source, StoreRow, Totals,
 };
 use super::update::Run;
 
@@ -51,6 +52,7 @@ pub(crate) struct Album {
     /// Counts of the last second and a little more, oldest first.
     recent: VecDeque<Counted>,
     notices: Vec<Notice>,
+    events: Events,
     recovering: Option<Option<Reading>>,
     recovery: Option<RecoveryRow>,
     number: u64,
@@ -138,6 +140,7 @@ impl Album {
             series: Arc::default(),
             recent: VecDeque::new(),
             notices: Vec::new(),
+            events: Events::default(),
             recovering: None,
             recovery: None,
             number: 0,
@@ -187,15 +190,25 @@ impl Album {
             answers: Arc::default(),
             failure: None,
             notices: Vec::new(),
+            events: Arc::default(),
+            events_dropped: 0,
+            settings: Settings::default(),
         }
     }
 
-    /// Tells people something.
-    pub(crate) fn notice(&mut self, severity: Severity, text: String) {
+    /// Takes note of something that people did or that happened.
+    pub(crate) fn tell(&mut self, news: News, now: Time) {
+        self.events.tell(news, now, WallTime::now());
+    }
+
+    /// The same for what nobody should overlook.
+    pub(crate) fn warn(&mut self, news: News, now: Time) {
         if self.notices.len() == NOTICES_MAX {
             self.notices.remove(0);
         }
-        self.notices.push(Notice { wall: WallTime::now(), severity, text });
+        let (wall, severity, text) = (WallTime::now(), news.severity, news.text.clone());
+        self.notices.push(Notice { wall, severity, text });
+        self.events.tell(news, now, wall);
     }
 
     /// Takes note of how far the issuer has read its log.
@@ -208,7 +221,7 @@ impl Album {
     }
 
     /// Takes note of what a start of the issuer found.
-    pub(crate) fn recovered(&mut self, ready: &IssuerReady) {
+    pub(crate) fn recovered(&mut self, ready: &IssuerReady, now: Time) {
         self.recovering = None;
         let row = RecoveryRow::from(ready);
         for (severity, text) in row.news() {
@@ -217,7 +230,8 @@ impl Album {
                 Severity::Warning => log::warn!(target: "director", "{text}"),
                 Severity::Error => log::error!(target: "director", "{text}"),
             }
-            self.notice(severity, text);
+            let (who, label) = (Source::Office, "log opened".to_owned());
+            self.warn(News { severity, who, label, text }, now);
         }
         self.recovery = Some(row);
     }
@@ -288,6 +302,7 @@ impl Album {
         results: &Results,
         [issuer, workers, manager]: [&Staff; 3],
         (wanted_workers, wanted_users): (u16, u32),
+        settings: Settings,
     ) -> AppState {
         self.count(results);
         let (waiting, in_service) = results.present();
@@ -333,6 +348,9 @@ impl Album {
             answers: Arc::default(),
             failure: run.failure().map(str::to_owned),
             notices: self.notices.clone(),
+            events: self.events.list(),
+            events_dropped: self.events.dropped(),
+            settings,
         }
     }
 

@@ -14,8 +14,10 @@ use engine::perf::catalog::Metric;
 
 use super::action::ProcessId;
 use super::conf::{Answer, ConfRow, PendingReload};
+pub(crate) use super::events::{Happening, Source};
 use super::figures::Figures;
 use super::history::History;
+pub(crate) use super::settings::Settings;
 use super::slo::SloRow;
 
 /// A snapshot of the whole office.
@@ -77,6 +79,13 @@ pub(crate) struct AppState {
     pub(crate) failure: Option<String>,
     /// What people should know, newest last, at most eight.
     pub(crate) notices: Vec<Notice>,
+    /// What people did and what happened, newest last, at most
+    /// [`EVENTS_MAX`](super::events::EVENTS_MAX).
+    pub(crate) events: Arc<Vec<Happening>>,
+    /// Older ones that are no longer kept.
+    pub(crate) events_dropped: u64,
+    /// What deviates from the ordinary now.
+    pub(crate) settings: Settings,
 }
 
 /// What identifies a run and never changes while it lasts.

@@ -179,6 +179,9 @@ pub(crate) fn app() -> AppState {
         reload: None,
         answers: Arc::default(),
         failure: None,
+        events: events(),
+        events_dropped: 0,
+        settings: Settings::default(),
         notices: vec![
             Notice {
                 wall: WallTime(43_480_000_000_000),
@@ -229,8 +232,31 @@ pub(crate) fn starting() -> AppState {
         processes: Vec::new(),
         store: StoreRow::default(),
         notices: Vec::new(),
+        events: Arc::default(),
         ..app()
     }
+}
+
+/// A few things that happened in the last minutes.
+fn events() -> Arc<Vec<Happening>> {
+    let list = [
+        (60_000, Severity::Info, Source::Key, "pause", "paused"),
+        (62_500, Severity::Info, Source::Key, "resume", "resumed"),
+        (600_000, Severity::Info, Source::Ctl, "users 128", "128 users wanted"),
+        (745_000, Severity::Info, Source::Ctl, "kill w3", "worker 3 killed"),
+        (745_020, Severity::Warning, Source::Supervisor, "w3 died", "worker 3 died: SIGKILL"),
+    ];
+    let happening =
+        |(number, (ms, severity, who, label, text)): (u64, (u64, _, _, _, _))| Happening {
+            number,
+            at: Time(1_000_000_000_000 + ms * 1_000_000),
+            wall: WallTime(42_732_500_000_000 + ms * 1_000_000),
+            severity,
+            who,
+            label: str::to_owned(label),
+            text: str::to_owned(text),
+        };
+    Arc::new((1..).zip(list).map(happening).collect())
 }
 
 /// An office of which everything is known.

@@ -45,6 +45,8 @@ pub(crate) enum Event {
     Pause,
     /// They should go on.
     Resume,
+    /// A paused run should go on for a span and stand still again.
+    Step(Duration),
     /// The run should end in good order.
     Drain(Ending),
     /// The run should end at once.
@@ -68,6 +70,8 @@ pub(crate) enum Effect {
     StartUsers,
     /// Send the timeline to everybody: it has changed.
     SendTimeline,
+    /// Tell people that the run stands still again.
+    StepOver,
     /// Ask the users manager to end.
     StopUsers,
     /// Ask workers to finish what they hold and end.
@@ -104,6 +108,8 @@ pub(crate) struct Run {
     stage: Stage,
     ending: Option<Ending>,
     open: u64,
+    /// The office stands still now; while a step is under way its next pause is decided already.
+    is_paused: bool,
     is_issuer_gone: bool,
     are_workers_gone: bool,
     are_users_gone: bool,
@@ -121,6 +127,7 @@ impl Run {
             stage: Stage::Opening,
             ending: None,
             open: 0,
+            is_paused: false,
             is_issuer_gone: false,
             are_workers_gone: true,
             are_users_gone: true,
@@ -161,10 +168,16 @@ impl Run {
         match (&self.stage, &self.ending) {
             (Stage::Closed, Some(ending)) => Phase::Stopped(ending.clone()),
             (Stage::Opening | Stage::Staffing | Stage::Gathering { .. }, _) => Phase::Starting,
-            (Stage::Open, _) if self.line.is_paused() => Phase::Paused,
+            (Stage::Open, _) if self.is_paused => Phase::Paused,
             (Stage::Open, _) => Phase::Running,
             _ => Phase::Draining { open: self.open },
         }
+    }
+
+    /// Returns when the step that is under way ends.
+    pub(crate) fn step_until(&self) -> Option<Time> {
+        let pause = self.line.pauses.last().filter(|&&(_, to)| to == Time::NEVER);
+        pause.filter(|_| !self.is_paused).map(|&(from, _)| from)
     }
 
     /// Takes what there is to do.
@@ -177,7 +190,7 @@ impl Run {
         match self.stage {
             Stage::Opening | Stage::Staffing | Stage::Killing | Stage::Closed => Time::NEVER,
             Stage::Gathering { since } => since + limits::GATHERING_MAX,
-            Stage::Open => self.line.window_until(),
+            Stage::Open => self.line.window_until().min(self.step_until().unwrap_or(Time::NEVER)),
             Stage::Draining { until }
             | Stage::UsersLeaving { until }
             | Stage::WorkersLeaving { until }
@@ -208,6 +221,7 @@ impl Run {
             Event::Counted { at, waiting, open } => self.counted(at, waiting, open, now),
             Event::Pause => self.pause(now),
             Event::Resume => self.resume(now),
+            Event::Step(span) => self.step(span, now),
             Event::Drain(ending) => self.drain(ending, now),
             Event::StopNow(ending) => self.stop_now(ending, now),
             Event::UsersGone => self.are_users_gone = true,
@@ -245,13 +259,26 @@ impl Run {
     fn pause(&mut self, now: Time) {
         if self.stage == Stage::Open && self.line.pauses.len() < limits::PAUSES_MAX {
             self.line.pause(now);
+            self.is_paused = true;
             self.effects.push(Effect::SendTimeline);
         }
     }
 
     fn resume(&mut self, now: Time) {
-        if self.line.is_paused() {
+        if self.is_paused || self.step_until().is_some() {
             self.line.resume(now);
+            self.is_paused = false;
+            self.effects.push(Effect::SendTimeline);
+        }
+    }
+
+    /// Lets a paused run go on and decides its next pause at once, so that it begins at the same
+    /// moment everywhere and the step is exactly as long as it should be.
+    fn step(&mut self, span: Duration, now: Time) {
+        if self.is_paused && self.line.pauses.len() < limits::PAUSES_MAX {
+            self.line.resume(now);
+            self.line.pause(now + span);
+            self.is_paused = false;
             self.effects.push(Effect::SendTimeline);
         }
     }
@@ -303,7 +330,11 @@ impl Run {
         let is_over = self.deadline() <= now;
         match self.stage {
             Stage::Gathering { .. } if is_over => self.open_doors(now),
-            Stage::Open if is_over => self.drain(Ending::Completed, now),
+            Stage::Open if self.line.window_until() <= now => self.drain(Ending::Completed, now),
+            Stage::Open if is_over => {
+                self.is_paused = true;
+                self.effects.push(Effect::StepOver);
+            }
             Stage::Draining { .. } if is_over || self.is_issuer_gone => self.stop_users(now),
             Stage::UsersLeaving { .. } if is_over || self.are_users_gone => {
                 self.stage = Stage::WorkersLeaving { until: now + limits::WORKERS_LEAVE_WITHIN };
@@ -428,9 +459,48 @@ mod tests {
         assert_eq!((run.phase(), run.deadline()), (Phase::Running, at(1500)));
         run.handle(Event::Pause, at(800));
         run.handle(Event::Drain(Ending::Completed), at(900));
-        assert!(!run.timeline().is_paused());
+        assert!(!run.timeline().is_paused(at(900)));
         let end = Duration::from_millis(300) + limits::END_NOTICE;
         assert_eq!(run.timeline().arrivals, Some(end), "all are told before");
+    }
+
+    #[test]
+    fn a_step_goes_on_for_exactly_its_span() {
+        let mut run = open(Some(1000));
+        let span = Duration::from_millis(50);
+        run.handle(Event::Step(span), at(250));
+        assert_eq!(run.take_effects(), [], "only a paused run can step");
+        run.handle(Event::Pause, at(300));
+        run.handle(Event::Step(span), at(400));
+        assert_eq!(run.take_effects(), [Effect::SendTimeline, Effect::SendTimeline]);
+        assert_eq!((run.phase(), run.deadline()), (Phase::Running, at(450)));
+        run.handle(Event::Step(span), at(420));
+        run.handle(Event::Tick, at(457));
+        assert_eq!(run.take_effects(), [Effect::StepOver]);
+        assert_eq!((run.phase(), run.deadline()), (Phase::Paused, Time::NEVER));
+        let office = |ms| run.timeline().office_time(at(ms));
+        assert_eq!(office(500), Duration::from_millis(250), "however late the tick was");
+        run.handle(Event::Resume, at(600));
+        assert_eq!((run.phase(), run.deadline()), (Phase::Running, at(1350)));
+    }
+
+    #[test]
+    fn a_step_can_be_cut_short_and_ends_with_the_run() {
+        let mut run = open(Some(1000));
+        let span = Duration::from_secs(5);
+        run.handle(Event::Pause, at(300));
+        run.handle(Event::Step(span), at(400));
+        run.handle(Event::Pause, at(410));
+        assert_eq!((run.phase(), run.deadline()), (Phase::Paused, Time::NEVER));
+        run.handle(Event::Step(span), at(500));
+        run.handle(Event::Resume, at(510));
+        assert_eq!((run.phase(), run.step_until()), (Phase::Running, None));
+        run.handle(Event::Pause, at(600));
+        run.handle(Event::Step(span), at(700));
+        let end = run.timeline().window_until();
+        assert_eq!(run.deadline(), end, "arrivals end before the step does");
+        run.handle(Event::Tick, end);
+        assert!(run.is_ending() && !run.timeline().is_paused(end + span));
     }
 
     #[test]

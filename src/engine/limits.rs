@@ -101,6 +101,23 @@ pub const STDERR_BYTES_PER_TURN: usize = 64 * 1024;
 /// so that load dies before the service.
 pub const OOM_SCORE_OF_USERS: u16 = 500;
 
+// --- interventions --------------------------------------------------------------------------
+
+/// How late each round of handing out tickets may be made: less than what a silent issuer has,
+/// though a slow one goes on with its heartbeats.
+pub const ISSUER_DELAY_MAX: Duration = Duration::from_secs(1);
+/// How long a process may be made to stand still. One that is silent for [`HUNG_AFTER`] is replaced
+/// before.
+pub const FREEZE_MAX: Duration = Duration::from_secs(10);
+/// How long it stands still if nothing is said.
+pub const FREEZE_USUAL: Duration = Duration::from_secs(2);
+/// How far one step of a paused run may go...
+pub const STEP_MAX: Duration = Duration::from_secs(60);
+/// ...and how far it goes if nothing is said.
+pub const STEP_USUAL: Duration = Duration::from_secs(1);
+/// The shortest span of a freeze or a step.
+pub const ACT_SPAN_MIN: Duration = Duration::from_millis(1);
+
 // --- the end of a run -----------------------------------------------------------------------
 
 /// How long the doors stay closed for users that are still being started.
@@ -228,6 +245,8 @@ const _: () = assert!(OUTBOX_LOW_DIVISOR > 1, "hysteresis needs a gap");
 const _: () = assert!(PAYLOAD_BYTES_MAX < FRAME_BYTES_MAX / 2, "a request must fit a frame");
 const _: () = assert!(HEARTBEAT_INTERVAL.as_millis() * 2 < SUSPECT_AFTER.as_millis());
 const _: () = assert!(SUSPECT_AFTER.as_millis() < HUNG_AFTER.as_millis());
+const _: () = assert!(HUNG_AFTER.as_millis() < FREEZE_MAX.as_millis(), "a hang can be shown");
+const _: () = assert!(FREEZE_USUAL.as_millis() < HUNG_AFTER.as_millis(), "most freezes end well");
 const _: () = assert!(SPAWNS_PER_SECOND > 0 && SPAWN_BURST > 0);
 const _: () = assert!(BACKOFF_MIN.as_millis() < BACKOFF_MAX.as_millis());
 const _: () = assert!(UNPACKED_BLOCKS_KEPT > 0, "small reads must not unpack a block each");

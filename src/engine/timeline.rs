@@ -68,9 +68,17 @@ impl Timeline {
         Window { from: self.window_from(), until: self.window_until(), pauses: self.pauses.clone() }
     }
 
-    /// Returns whether the run stands still, by the last that was decided.
-    pub fn is_paused(&self) -> bool {
-        self.pauses.last().is_some_and(|&(_, to)| to == Time::NEVER)
+    /// Returns whether the run stands still at `now`, by the last that was decided.
+    pub fn is_paused(&self, now: Time) -> bool {
+        self.pauses.last().is_some_and(|&(from, to)| from <= now && to == Time::NEVER)
+    }
+
+    /// Returns when the run will stand still, if that is decided and `now` is before.
+    pub fn pause_ahead(&self, now: Time) -> Option<Time> {
+        self.pauses
+            .last()
+            .filter(|&&(from, to)| from > now && to == Time::NEVER)
+            .map(|&(from, _)| from)
     }
 
     /// Returns the office time at `now`; zero before the opening.
@@ -129,19 +137,21 @@ impl Timeline {
         self.window_from() <= moment && moment < self.window_until()
     }
 
-    /// Freezes office time at `now`, unless it is frozen.
-    pub fn pause(&mut self, now: Time) {
-        if !self.is_paused() {
-            self.pauses.push((now, Time::NEVER));
+    /// Freezes office time from `at` on, unless it is frozen or will be then. What is decided
+    /// ahead holds in every process at the same moment.
+    pub fn pause(&mut self, at: Time) {
+        match self.pauses.last_mut() {
+            Some((from, Time::NEVER)) => *from = at.min(*from),
+            _ => self.pauses.push((at, Time::NEVER)),
         }
     }
 
-    /// Lets office time go on at `now`, if it is frozen.
+    /// Lets office time go on at `now`, if it is frozen; a pause that is ahead is called off.
     pub fn resume(&mut self, now: Time) {
-        if let Some((_, to)) = self.pauses.last_mut()
-            && *to == Time::NEVER
-        {
-            *to = now;
+        match self.pauses.last_mut() {
+            Some(&mut (from, Time::NEVER)) if from > now => drop(self.pauses.pop()),
+            Some((_, to)) if *to == Time::NEVER => *to = now,
+            _ => {}
         }
     }
 }
@@ -180,6 +190,34 @@ mod tests {
         for (now, office) in [(90, 0), (105, 5), (110, 10), (112, 10), (115, 12), (130, 17)] {
             assert_eq!(line.office_time(at(now)), secs(office), "at {now}");
         }
+    }
+
+    #[test]
+    fn a_pause_that_is_decided_ahead_begins_at_its_moment() {
+        let mut line = paused_twice();
+        line.resume(at(130));
+        line.pause(at(133));
+        assert_eq!(line.pause_ahead(at(132)), Some(at(133)));
+        assert!(!line.is_paused(at(132)) && line.is_paused(at(133)));
+        assert_eq!(line.pause_ahead(at(133)), None);
+        for (now, office) in [(132, 19), (133, 20), (140, 20)] {
+            assert_eq!(line.office_time(at(now)), secs(office), "at {now}");
+        }
+        assert_eq!(line.moment(secs(19)), at(132));
+        assert_eq!(line.moment(secs(20)), Time::NEVER, "what is due then waits");
+    }
+
+    #[test]
+    fn a_pause_that_is_ahead_can_be_called_off_or_come_earlier() {
+        let mut line = paused_twice();
+        line.resume(at(130));
+        line.pause(at(133));
+        line.resume(at(131));
+        assert_eq!((line.pauses.len(), line.pause_ahead(at(131))), (2, None));
+        line.pause(at(140));
+        line.pause(at(135));
+        line.pause(at(137));
+        assert_eq!(line.pauses.last(), Some(&(at(135), Time::NEVER)));
     }
 
     #[test]

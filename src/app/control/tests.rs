@@ -31,7 +31,7 @@ fn counter(first: AppState) -> (Desk, DirectorsDesk) {
 fn direct(director: DirectorsDesk, mut state: AppState) -> std::thread::JoinHandle<()> {
     std::thread::spawn(move || {
         while !matches!(state.phase, Phase::Draining { .. }) {
-            match director.next_action() {
+            match director.next_action().map(|(_, action)| action) {
                 Some(Action::Pause) => state.phase = Phase::Paused,
                 Some(Action::Resume) => state.phase = Phase::Running,
                 // This office has 3 users in open loads.

@@ -408,8 +408,10 @@ impl Crowd {
 
     fn turn(&mut self, now: Time, links: &mut Links) {
         self.dial.turn(now, links);
-        if self.line.opened_at <= now && !self.line.is_paused() {
-            let office_ns = nanos(self.line.office_time(now));
+        if self.line.opened_at <= now {
+            // What is due as the office stands still waits; what was due before that does not.
+            let held_ns = u64::from(self.line.is_paused(now));
+            let office_ns = nanos(self.line.office_time(now)).saturating_sub(held_ns);
             let end_ns = self.line.arrivals.map_or(u64::MAX, nanos);
             self.ask_closed(office_ns, end_ns);
             let link = self.dial.up();

@@ -354,7 +354,7 @@ impl Issuer {
         let id = TicketId(self.next_id);
         self.next_id += 1;
         let waiting_seen = self.queues.len();
-        let is_paused = self.stats.timeline().is_paused();
+        let is_paused = self.stats.timeline().is_paused(now);
         let is_delayed = is_paused || self.free_seats.len() <= waiting_seen as usize;
         effects.record(&Record::Issued(Issued {
             id,
@@ -466,7 +466,7 @@ impl Issuer {
 
     /// Hands waiting tickets to free seats, unless the run is paused.
     pub fn dispatch(&mut self, now: Time, effects: &mut impl Effects) {
-        if self.stats.timeline().is_paused() {
+        if self.stats.timeline().is_paused(now) {
             return;
         }
         while !self.queues.is_empty()

@@ -1,0 +1,93 @@
+//! What deviates from the ordinary at a moment: what people hold back, slow down or let stand.
+
+use std::fmt;
+use std::time::Duration;
+
+use super::action::ProcessId;
+use super::format;
+
+/// What deviates from the ordinary now; the default is an ordinary office.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Settings {
+    /// Workers take no tickets; they finish what they hold.
+    pub(crate) is_on_strike: bool,
+    /// The services whose tickets are not handed out, in scenario order.
+    pub(crate) blocked: Vec<String>,
+    /// How late each round of handing out tickets is; zero if it is not.
+    pub(crate) issuer_delay: Duration,
+    /// Processes that stand still (SIGSTOP).
+    pub(crate) frozen: Vec<ProcessId>,
+    /// The office time at which the step ends that is under way.
+    pub(crate) step_until: Option<Duration>,
+}
+
+/// One thing that deviates, as people read it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Deviation<'a> {
+    /// Workers are on strike.
+    Strike,
+    /// A service is blocked.
+    Blocked(&'a str),
+    /// The issuer is slow.
+    SlowIssuer(Duration),
+    /// A process stands still.
+    Frozen(ProcessId),
+    /// A step is under way.
+    Step,
+}
+
+impl Settings {
+    /// Returns all that deviates, in a fixed order; nothing if the office is ordinary.
+    pub(crate) fn deviations(&self) -> Vec<Deviation<'_>> {
+        let strike = self.is_on_strike.then_some(Deviation::Strike);
+        let blocked = self.blocked.iter().map(|name| Deviation::Blocked(name));
+        let slow = (!self.issuer_delay.is_zero()).then(|| Deviation::SlowIssuer(self.issuer_delay));
+        let frozen = self.frozen.iter().copied().map(Deviation::Frozen);
+        let step = self.step_until.map(|_| Deviation::Step);
+        strike.into_iter().chain(blocked).chain(slow).chain(frozen).chain(step).collect()
+    }
+}
+
+impl fmt::Display for Deviation<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Strike => f.write_str("workers on strike"),
+            Self::Blocked(service) => write!(f, "{service} blocked"),
+            Self::SlowIssuer(delay) => write!(f, "issuer {} slow", format::duration(*delay)),
+            Self::Frozen(process) => write!(f, "{process} frozen"),
+            Self::Step => f.write_str("stepping"),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_ordinary_office_has_nothing_to_show() {
+        assert_eq!(Settings::default().deviations(), []);
+    }
+
+    #[test]
+    fn all_that_deviates_is_named() {
+        let settings = Settings {
+            is_on_strike: true,
+            blocked: vec!["parcels".to_owned()],
+            issuer_delay: Duration::from_millis(200),
+            frozen: vec![ProcessId::Issuer],
+            step_until: Some(Duration::from_secs(3)),
+        };
+        let texts: Vec<String> = settings.deviations().iter().map(ToString::to_string).collect();
+        assert_eq!(
+            texts,
+            [
+                "workers on strike",
+                "parcels blocked",
+                "issuer 200ms slow",
+                "issuer frozen",
+                "stepping"
+            ]
+        );
+    }
+}
