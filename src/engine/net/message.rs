@@ -11,9 +11,11 @@ use crate::clock::Time;
 
 mod control;
 mod data;
+mod users;
 
 pub use control::*;
 pub use data::*;
+pub use users::*;
 
 /// The secret that lets a process join the data plane; handed out on the control plane only.
 pub type Secret = [u8; 16];
