@@ -32,6 +32,15 @@ pub(crate) fn stopwatch(span: Duration) -> String {
     }
 }
 
+/// Writes a round span: `10s`, `5m`, `1h`.
+pub(crate) fn window(span: Duration) -> String {
+    match span.as_secs() {
+        seconds @ 0..60 => format!("{seconds}s"),
+        seconds @ 60..3600 => format!("{}m", seconds / 60),
+        seconds => format!("{}h", seconds / 3600),
+    }
+}
+
 fn clock(span: Duration) -> String {
     let seconds = span.as_secs();
     if seconds < 3600 {

@@ -7,7 +7,7 @@ use std::path::Path;
 use color_eyre::eyre::Result;
 use engine::ids::{Epoch, TicketId};
 use engine::scheduler::record::{Issued, Record, Start};
-use engine::storage::{self, RecordRef, reader};
+use engine::storage::{self, LogError, RecordRef, reader};
 use serde_json::{Value, json};
 
 use super::cli::{LogArgs, LogCommand};
@@ -95,8 +95,30 @@ fn text_of(value: &Value) -> String {
     text
 }
 
-fn get(data_dir: &Path, wanted: TicketId, out: &Out) -> Result<Exit> {
-    let mut found = Vec::new();
+/// What the log says of a ticket, as names and values.
+pub(crate) type History = Vec<(String, String)>;
+
+/// Returns all that the log says of a ticket; empty if it has no such ticket.
+///
+/// # Errors
+/// If the log can't be read.
+pub(crate) fn history(data_dir: &Path, wanted: TicketId) -> Result<History, LogError> {
+    let mut lines = Vec::new();
+    each_of(data_dir, wanted, &mut |record| {
+        let value = describe(record);
+        for (name, value) in value.as_object().into_iter().flatten() {
+            lines.push((name.clone(), value.to_string().trim_matches('"').to_owned()));
+        }
+    })?;
+    Ok(lines)
+}
+
+/// Shows each record of a ticket, in the order of the log.
+fn each_of(
+    data_dir: &Path,
+    wanted: TicketId,
+    show: &mut dyn FnMut(&RecordRef<'_>),
+) -> Result<(), LogError> {
     reader::scan(data_dir, &mut |record| {
         let id = match Record::decode(record.kind, record.key, record.value) {
             Ok(Record::Issued(issued)) => issued.id,
@@ -104,9 +126,15 @@ fn get(data_dir: &Path, wanted: TicketId, out: &Out) -> Result<Exit> {
             _ => return,
         };
         if id == wanted {
-            found.push(out.record(&record));
+            show(&record);
         }
     })?;
+    Ok(())
+}
+
+fn get(data_dir: &Path, wanted: TicketId, out: &Out) -> Result<Exit> {
+    let mut found = Vec::new();
+    each_of(data_dir, wanted, &mut |record| found.push(out.record(record)))?;
     if found.is_empty() {
         // Nobody may be there to read it; the exit code says it too.
         let _ = writeln!(io::stderr(), "there is no ticket {wanted} in the log");

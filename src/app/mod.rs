@@ -34,7 +34,7 @@ pub(crate) mod format;
 pub(crate) mod handle;
 pub(crate) mod headless;
 pub(crate) mod history;
-mod log_commands;
+pub(crate) mod log_commands;
 pub(crate) mod logging;
 mod metrics_server;
 pub(crate) mod output;

@@ -1,59 +1,58 @@
-//! Where everything stands, for any size: a pure function of size, focus and zoom.
+//! Where everything stands, for any size: a pure function of size, screen, focus and zoom. Drawing
+//! and the mouse both ask it.
 //!
-//! Four classes: wide shows all panels at once; normal shows charts, percentiles, services and
-//! one more panel; small shows one-line charts and one panel; tiny shows what matters most in
-//! lines.
+//! Four classes: wide shows all panels of a screen at once; normal shows fewer, the focused one
+//! among them; small shows one panel without borders; tiny shows what matters most in lines.
 
 use ratatui::layout::{Constraint, Layout, Rect};
 
-/// A part of the screen that can be focused.
+use super::registry::Screen;
+
+/// A part of a screen that can be focused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Panel {
     Processes,
-    Logs,
-    Latency,
     Services,
+    Latency,
+    Logs,
     Store,
+    Alerts,
     Throughput,
     Queue,
 }
 
-impl Panel {
-    /// All panels, in the order in which Tab visits them.
-    pub(crate) const ALL: [Self; 7] = [
-        Self::Processes,
-        Self::Logs,
-        Self::Latency,
-        Self::Services,
-        Self::Store,
-        Self::Throughput,
-        Self::Queue,
-    ];
+impl Screen {
+    /// Returns the panels of the screen, in the order in which Tab visits them.
+    pub(crate) fn panels(self) -> &'static [Panel] {
+        match self {
+            Self::Dash => &[
+                Panel::Processes,
+                Panel::Latency,
+                Panel::Services,
+                Panel::Logs,
+                Panel::Store,
+                Panel::Alerts,
+                Panel::Throughput,
+                Panel::Queue,
+            ],
+            Self::Procs => &[Panel::Processes, Panel::Services],
+            Self::Perf => &[Panel::Latency],
+            Self::Store => &[Panel::Store],
+            Self::Net => &[Panel::Services],
+            Self::Sys => &[Panel::Processes],
+            Self::Logs => &[Panel::Logs],
+            Self::Conf => &[Panel::Alerts],
+        }
+    }
 }
 
 /// How much room there is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Class {
-    Wide,
-    Normal,
-    Small,
     Tiny,
-}
-
-/// Where everything stands.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Areas {
-    pub(crate) class: Class,
-    /// State and facts.
-    pub(crate) header: Rect,
-    /// One-line charts, where the room is too small for panels.
-    pub(crate) lines: Rect,
-    /// The panels that are shown.
-    pub(crate) panels: Vec<(Panel, Rect)>,
-    /// What happened last.
-    pub(crate) notices: Rect,
-    /// The keys.
-    pub(crate) keys: Rect,
+    Small,
+    Normal,
+    Wide,
 }
 
 impl Class {
@@ -68,95 +67,184 @@ impl Class {
     }
 }
 
+/// What is looked at.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct View {
+    pub(crate) screen: Screen,
+    pub(crate) focus: Panel,
+    pub(crate) is_zoomed: bool,
+    /// Whether there is something that must be read before anything else.
+    pub(crate) has_banner: bool,
+}
+
+/// Where everything stands.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Areas {
+    pub(crate) class: Class,
+    /// The state of the run.
+    pub(crate) header: Rect,
+    /// The screens.
+    pub(crate) tabs: Rect,
+    /// What must be read.
+    pub(crate) banner: Rect,
+    /// One-line charts, where the room is too small for panels.
+    pub(crate) lines: Rect,
+    /// The panels that are shown.
+    pub(crate) panels: Vec<(Panel, Rect)>,
+    /// The keys.
+    pub(crate) keys: Rect,
+}
+
+/// How a screen is divided.
+enum Plan {
+    One(Panel),
+    Rows(Vec<(Constraint, Plan)>),
+    Columns(Vec<(Constraint, Plan)>),
+}
+
+use Constraint::{Fill, Length};
+use Plan::{Columns, One, Rows};
+
 /// Returns where everything stands.
-pub(crate) fn areas(area: Rect, focus: Panel, is_zoomed: bool) -> Areas {
+pub(crate) fn areas(area: Rect, view: View) -> Areas {
     let class = Class::of(area);
     let empty = Rect::new(area.x, area.y, 0, 0);
     let mut areas = Areas {
         class,
         header: empty,
+        tabs: empty,
+        banner: empty,
         lines: empty,
         panels: Vec::new(),
-        notices: empty,
         keys: empty,
     };
     if class == Class::Tiny {
-        areas.lines = area;
+        tiny(area, view, &mut areas);
         return areas;
     }
-    let [header, body, keys] =
-        Layout::vertical([Constraint::Length(2), Constraint::Min(0), Constraint::Length(1)])
-            .areas(area);
-    (areas.header, areas.keys) = (header, keys);
+    let banner = u16::from(view.has_banner);
+    let [header, tabs, banner, body, keys] =
+        Layout::vertical([Length(1), Length(1), Length(banner), Fill(1), Length(1)]).areas(area);
+    (areas.header, areas.tabs, areas.banner, areas.keys) = (header, tabs, banner, keys);
     match class {
-        _ if is_zoomed => areas.panels = vec![(focus, body)],
-        Class::Wide => wide(body, &mut areas),
-        Class::Normal => normal(body, focus, &mut areas),
-        Class::Small | Class::Tiny => small(body, focus, &mut areas),
+        _ if view.is_zoomed => areas.panels = vec![(view.focus, body)],
+        Class::Small | Class::Tiny if view.screen == Screen::Dash => {
+            let [lines, panel] = Layout::vertical([Length(5), Fill(1)]).areas(body);
+            areas.lines = lines;
+            areas.panels = vec![(view.focus, panel)];
+        }
+        Class::Small | Class::Tiny => areas.panels = vec![(view.focus, body)],
+        Class::Wide | Class::Normal => {
+            let mut plan = plan(view.screen, class, body);
+            if !plan.has(view.focus) {
+                plan.replace_last(view.focus);
+            }
+            plan.place(body, &mut areas.panels);
+        }
     }
     areas
 }
 
-fn wide(body: Rect, areas: &mut Areas) {
-    let charts_height = if body.height >= 40 { 13 } else { 10 };
-    let [charts, middle, bottom] = Layout::vertical([
-        Constraint::Length(charts_height),
-        Constraint::Fill(3),
-        Constraint::Fill(2),
-    ])
-    .areas(body);
-    let halves = Layout::horizontal([Constraint::Fill(1), Constraint::Fill(1)]);
-    let [throughput, queue] = halves.areas(charts);
-    let columns = Layout::horizontal([Constraint::Fill(1), Constraint::Length(66)]);
-    let [processes, right] = columns.areas(middle);
-    let [latency, services] =
-        Layout::vertical([Constraint::Length(9), Constraint::Min(0)]).areas(right);
-    let [logs, right] = columns.areas(bottom);
-    let store_height = if bottom.height >= 12 { 8 } else { 7 };
-    let [store, notices] =
-        Layout::vertical([Constraint::Length(store_height), Constraint::Min(0)]).areas(right);
-    areas.panels = vec![
-        (Panel::Throughput, throughput),
-        (Panel::Queue, queue),
-        (Panel::Processes, processes),
-        (Panel::Latency, latency),
-        (Panel::Services, services),
-        (Panel::Logs, logs),
-        (Panel::Store, store),
-    ];
-    areas.notices = notices;
+/// The state stays in sight; the dash has its figures, other screens their focused panel.
+fn tiny(area: Rect, view: View, areas: &mut Areas) {
+    if area.height < 4 || view.screen == Screen::Dash && !view.is_zoomed {
+        areas.lines = area;
+        return;
+    }
+    let [header, panel] = Layout::vertical([Length(1), Fill(1)]).areas(area);
+    areas.lines = header;
+    areas.panels = vec![(view.focus, panel)];
 }
 
-fn normal(body: Rect, focus: Panel, areas: &mut Areas) {
-    let charts_height = if body.height >= 30 { 9 } else { 6 };
-    let [charts, middle, bottom] = Layout::vertical([
-        Constraint::Length(charts_height),
-        Constraint::Length(8),
-        Constraint::Min(0),
-    ])
-    .areas(body);
-    let halves = Layout::horizontal([Constraint::Fill(1), Constraint::Fill(1)]);
-    let [throughput, queue] = halves.areas(charts);
-    let [latency, services] =
-        Layout::horizontal([Constraint::Length(42), Constraint::Min(0)]).areas(middle);
-    // The rest is for one panel: the focused one, unless it is shown already.
-    let bottom_panel = match focus {
-        Panel::Logs | Panel::Store => focus,
-        _ => Panel::Processes,
-    };
-    areas.panels = vec![
-        (Panel::Throughput, throughput),
-        (Panel::Queue, queue),
-        (Panel::Latency, latency),
-        (Panel::Services, services),
-        (bottom_panel, bottom),
-    ];
+/// Returns how a screen is divided where there is room for several panels.
+fn plan(screen: Screen, class: Class, body: Rect) -> Plan {
+    let is_wide = class == Class::Wide;
+    match screen {
+        Screen::Dash if is_wide => dash_wide(body),
+        Screen::Dash => dash_normal(body),
+        Screen::Procs => {
+            Rows(vec![(Fill(3), One(Panel::Processes)), (Fill(2), One(Panel::Services))])
+        }
+        other => One(other.panels()[0]),
+    }
 }
 
-fn small(body: Rect, focus: Panel, areas: &mut Areas) {
-    let [lines, panel] = Layout::vertical([Constraint::Length(4), Constraint::Min(0)]).areas(body);
-    areas.lines = lines;
-    areas.panels = vec![(focus, panel)];
+fn dash_wide(body: Rect) -> Plan {
+    let charts = if body.height >= 40 { 13 } else { 10 };
+    Rows(vec![
+        (
+            Length(charts),
+            Columns(vec![(Fill(1), One(Panel::Throughput)), (Fill(1), One(Panel::Queue))]),
+        ),
+        (
+            Fill(3),
+            Columns(vec![
+                (Fill(1), One(Panel::Processes)),
+                (
+                    Length(66),
+                    Rows(vec![(Length(9), One(Panel::Latency)), (Fill(1), One(Panel::Services))]),
+                ),
+            ]),
+        ),
+        (
+            Fill(2),
+            Columns(vec![
+                (Fill(1), One(Panel::Logs)),
+                (
+                    Length(66),
+                    Rows(vec![(Length(7), One(Panel::Store)), (Fill(1), One(Panel::Alerts))]),
+                ),
+            ]),
+        ),
+    ])
+}
+
+fn dash_normal(body: Rect) -> Plan {
+    let charts = if body.height >= 28 { 9 } else { 6 };
+    Rows(vec![
+        (
+            Length(charts),
+            Columns(vec![(Fill(1), One(Panel::Throughput)), (Fill(1), One(Panel::Queue))]),
+        ),
+        (
+            Length(8),
+            Columns(vec![(Length(42), One(Panel::Latency)), (Fill(1), One(Panel::Services))]),
+        ),
+        (Fill(1), One(Panel::Processes)),
+    ])
+}
+
+impl Plan {
+    fn has(&self, panel: Panel) -> bool {
+        match self {
+            One(own) => *own == panel,
+            Rows(parts) | Columns(parts) => parts.iter().any(|(_, part)| part.has(panel)),
+        }
+    }
+
+    fn replace_last(&mut self, panel: Panel) {
+        match self {
+            One(own) => *own = panel,
+            Rows(parts) | Columns(parts) => {
+                if let Some((_, part)) = parts.last_mut() {
+                    part.replace_last(panel);
+                }
+            }
+        }
+    }
+
+    fn place(&self, area: Rect, panels: &mut Vec<(Panel, Rect)>) {
+        let (parts, rects) = match self {
+            One(panel) => return panels.push((*panel, area)),
+            Rows(parts) => (parts, Layout::vertical(parts.iter().map(|part| part.0)).split(area)),
+            Columns(parts) => {
+                (parts, Layout::horizontal(parts.iter().map(|part| part.0)).split(area))
+            }
+        };
+        for ((_, part), rect) in parts.iter().zip(rects.iter()) {
+            part.place(*rect, panels);
+        }
+    }
 }
 
 #[cfg(test)]
@@ -165,14 +253,24 @@ mod tests {
 
     use super::*;
 
+    fn views() -> impl Strategy<Value = View> {
+        (0..Screen::ALL.len(), 0usize..20, any::<bool>(), any::<bool>()).prop_map(
+            |(screen, focus, is_zoomed, has_banner)| {
+                let screen = Screen::ALL[screen];
+                let panels = screen.panels();
+                View { screen, focus: panels[focus % panels.len()], is_zoomed, has_banner }
+            },
+        )
+    }
+
     proptest! {
         #[test]
         fn nothing_overlaps_or_leaves_the_screen(
-            width in 0u16..320, height in 0u16..120, focus in 0..Panel::ALL.len(), zoom: bool,
+            width in 0u16..320, height in 0u16..120, view in views(),
         ) {
             let area = Rect::new(0, 0, width, height);
-            let areas = areas(area, Panel::ALL[focus], zoom);
-            let mut all = vec![areas.header, areas.lines, areas.notices, areas.keys];
+            let areas = areas(area, view);
+            let mut all = vec![areas.header, areas.tabs, areas.banner, areas.lines, areas.keys];
             all.extend(areas.panels.iter().map(|(_, rect)| *rect));
             for (index, rect) in all.iter().enumerate() {
                 prop_assert!(rect.is_empty() || area.intersection(*rect) == *rect);
@@ -181,15 +279,15 @@ mod tests {
                 }
             }
         }
-    }
 
-    #[test]
-    fn the_focused_panel_is_shown_wherever_there_are_panels() {
-        for (width, height) in [(160, 45), (120, 40), (80, 24), (50, 15)] {
-            for focus in Panel::ALL {
-                let areas = areas(Rect::new(0, 0, width, height), focus, false);
-                assert!(areas.panels.iter().any(|(panel, _)| *panel == focus), "{focus:?}");
-            }
+        #[test]
+        fn the_focused_panel_is_shown_once_wherever_there_are_panels(
+            size in prop::sample::select(vec![(160, 45), (120, 40), (80, 24), (50, 15)]),
+            view in views(),
+        ) {
+            let areas = areas(Rect::new(0, 0, size.0, size.1), view);
+            let shown = areas.panels.iter().filter(|(panel, _)| *panel == view.focus);
+            prop_assert_eq!(shown.count(), 1);
         }
     }
 }

@@ -15,15 +15,24 @@ use color_eyre::eyre::Result;
 use crossterm::event::{Event, KeyEventKind};
 use engine::clock::{Clock, SystemClock, Time};
 use engine::config::Effective;
+use engine::ids::TicketId;
+use engine::storage::LogError;
 use engine::supervisor::signals::Signal;
 use engine::{observe, timed};
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 
+mod ask;
+mod bars;
+mod find;
 pub(crate) mod guard;
-mod keymap;
+mod key;
 mod layout;
+mod model;
+mod mouse;
+mod overlays;
 mod panels;
+mod registry;
 mod terminal;
 #[cfg(test)]
 mod testing;
@@ -36,12 +45,14 @@ use crate::app::action::Action;
 use crate::app::exit::Exit;
 use crate::app::export::{self, ExportError};
 use crate::app::handle::Office;
+use crate::app::log_commands::{self, History};
 use crate::app::state::{Phase, Severity};
 use crate::app::{self, App, Wishes};
 use guard::Guard;
+use model::{Detail, Effect, Overlay, UiState};
+use registry::Keymap;
 use terminal::{RawOut, Screen, Writer, Written};
 use theme::Theme;
-use update::{Effect, UiState};
 use view::Scene;
 
 /// How often the loop looks whether the director is still there.
@@ -61,6 +72,8 @@ enum Msg {
     Signal(Signal),
     /// An export was written, or not.
     Exported(Result<PathBuf, ExportError>),
+    /// The log was searched for a ticket.
+    Searched(u64, Result<History, LogError>),
 }
 
 /// Returns whether there is a terminal to draw on and to read keys from.
@@ -119,7 +132,7 @@ fn show(app: &App, sender: Sender<Msg>, receiver: &Receiver<Msg>) -> Result<()> 
         app,
         office: app.office(),
         news: exports,
-        ui: UiState::new(theme),
+        ui: UiState::new(theme, Keymap::default()),
         screen: Screen::new(),
         writer,
         drawn_at: Time::ZERO,
@@ -199,6 +212,7 @@ impl Dashboard<'_> {
         match msg {
             Msg::Snapshot => self.is_dirty = true,
             Msg::Exported(exported) => self.say_exported(&exported, now),
+            Msg::Searched(id, found) => self.show_ticket(id, found, now),
             Msg::Free => {}
             Msg::Gone => {
                 log::warn!("the terminal is gone; the run ends");
@@ -212,6 +226,14 @@ impl Dashboard<'_> {
                     self.carry_out(effect, now)?;
                 }
                 // A key is answered at once.
+                self.drawn_at = Time::ZERO;
+            }
+            Msg::Terminal(Event::Mouse(mouse)) => {
+                self.is_dirty = true;
+                let state = self.office.snapshot();
+                for effect in self.ui.mouse(mouse, &state, now) {
+                    self.carry_out(effect, now)?;
+                }
                 self.drawn_at = Time::ZERO;
             }
             Msg::Terminal(Event::Resize(..)) => self.is_dirty = true,
@@ -231,11 +253,17 @@ impl Dashboard<'_> {
 
     fn carry_out(&mut self, effect: Effect, now: Time) -> Result<()> {
         match effect {
-            Effect::Submit(action) => match self.office.submit(action.clone()) {
-                Ok(()) => self.ui.say(Severity::Info, action.to_string(), now),
-                Err(busy) => self.ui.say(Severity::Warning, busy.to_string(), now),
-            },
-            Effect::Export => self.export(now),
+            Effect::Submit(action) => {
+                let text = action.to_string();
+                match self.office.submit(action) {
+                    Ok(()) => self.ui.say(Severity::Info, text, now),
+                    Err(busy) => self.ui.say(Severity::Warning, busy.to_string(), now),
+                }
+            }
+            Effect::Export(dir) => self.export(dir, now),
+            Effect::FindTicket(id) => self.find_ticket(id, now),
+            Effect::Copy(text) => self.screen.copy(&text),
+            Effect::Mouse(is_ours) => self.screen.mouse(is_ours),
             Effect::Repaint => self.repaint(),
             Effect::Suspend => self.suspend()?,
         }
@@ -243,14 +271,15 @@ impl Dashboard<'_> {
     }
 
     /// Writes the newest snapshot to a new folder, on another thread.
-    fn export(&mut self, now: Time) {
+    fn export(&mut self, dir: Option<PathBuf>, now: Time) {
         let (exporter, news) = (self.app.exporter(), self.news.clone());
         let done = move |exported| {
             // A dashboard that has ended needs no word.
             let _ = news.send(Msg::Exported(exported));
         };
         let state = self.office.snapshot();
-        match exporter.write_beside(exporter.usual_place(), state, done) {
+        let dir = dir.unwrap_or_else(|| exporter.usual_place());
+        match exporter.write_beside(dir, state, done) {
             Ok(()) => self.ui.say(Severity::Info, "an export is being written", now),
             Err(busy) => self.ui.say(Severity::Warning, busy.to_string(), now),
         }
@@ -267,6 +296,36 @@ impl Dashboard<'_> {
         };
         self.ui.say(severity, text, now);
         self.is_dirty = true;
+    }
+
+    /// Looks for a ticket in the log, on another thread.
+    fn find_ticket(&mut self, id: u64, now: Time) {
+        let news = self.news.clone();
+        let data_dir = PathBuf::from(&self.office.snapshot().run.data_dir);
+        let search = move || {
+            let found = log_commands::history(&data_dir, TicketId(id));
+            // A dashboard that has ended needs no word.
+            let _ = news.send(Msg::Searched(id, found));
+        };
+        let thread = std::thread::Builder::new().name("search".to_owned()).spawn(search);
+        if let Err(error) = thread {
+            self.ui.say(Severity::Warning, format!("cannot search the log: {error}"), now);
+        }
+    }
+
+    fn show_ticket(&mut self, id: u64, found: Result<History, LogError>, now: Time) {
+        self.is_dirty = true;
+        match found {
+            Ok(lines) if lines.is_empty() => {
+                let text = format!("there is no ticket {id} in the log");
+                self.ui.say(Severity::Warning, text, now);
+            }
+            Ok(lines) => {
+                let title = format!("Ticket {id}");
+                self.ui.overlay = Some(Overlay::Detail(Detail { title, lines, scroll: 0 }));
+            }
+            Err(error) => self.ui.say(Severity::Warning, error.to_string(), now),
+        }
     }
 
     fn repaint(&mut self) {
@@ -292,11 +351,12 @@ impl Dashboard<'_> {
         self.is_dirty = false;
         self.drawn_at = now;
         let (width, height) = crossterm::terminal::size().unwrap_or((80, 24));
-        let area = Rect::new(0, 0, width, height);
-        let mut buf = Buffer::empty(area);
+        self.ui.area = Rect::new(0, 0, width, height);
+        let mut buf = Buffer::empty(self.ui.area);
         tui_logger::move_events();
-        let state = self.office.snapshot();
-        timed!(DASHBOARD_FRAME, view::draw(Scene { ui: &self.ui, app: &state }, area, &mut buf));
+        let live = self.office.snapshot();
+        let scene = Scene { ui: &self.ui, app: self.ui.shown(&live), live: &live };
+        timed!(DASHBOARD_FRAME, view::draw(scene, &mut buf));
         if let Some(frame) = self.screen.frame(buf) {
             observe!(DASHBOARD_SEND, frame.len() as u64);
             if self.writer.write(frame) == Written::Busy {

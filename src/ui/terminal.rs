@@ -9,6 +9,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{SyncSender, TrySendError, sync_channel};
 use std::sync::{Arc, Mutex, PoisonError};
 
+use base64::Engine as _;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::termios::{self, SetArg, Termios};
 use ratatui::backend::{Backend, CrosstermBackend};
@@ -24,6 +25,9 @@ pub(super) const LEAVE: &[u8] = b"\x1b[?2026l\x1b[?1006l\x1b[?1003l\x1b[?1002l\x
 const BEGIN_FRAME: &[u8] = b"\x1b[?2026h";
 const END_FRAME: &[u8] = b"\x1b[?2026l";
 const CLEAR: &[u8] = b"\x1b[0m\x1b[2J";
+/// Presses, releases and the wheel, with coordinates of any size.
+const MOUSE_ON: &[u8] = b"\x1b[?1000h\x1b[?1006h";
+const MOUSE_OFF: &[u8] = b"\x1b[?1006l\x1b[?1000l";
 /// How long the last escape sequences may take to leave, in milliseconds.
 const LEAVE_TIMEOUT_MS: u16 = 200;
 
@@ -157,17 +161,30 @@ impl Writer {
 pub(super) struct Screen {
     shown: Buffer,
     needs_all: bool,
+    /// What else the terminal is to be told, with the next frame.
+    words: Vec<u8>,
 }
 
 impl Screen {
     /// Returns a screen of which nothing is known.
     pub(super) fn new() -> Self {
-        Self { shown: Buffer::empty(Rect::ZERO), needs_all: true }
+        Self { shown: Buffer::empty(Rect::ZERO), needs_all: true, words: Vec::new() }
     }
 
     /// Forgets what is shown: the next frame draws everything.
     pub(super) fn repaint(&mut self) {
         self.needs_all = true;
+    }
+
+    /// Puts a text on the terminal's clipboard, if the terminal allows it (OSC 52).
+    pub(super) fn copy(&mut self, text: &str) {
+        let text = base64::engine::general_purpose::STANDARD.encode(text);
+        self.words.extend_from_slice(format!("\x1b]52;c;{text}\x07").as_bytes());
+    }
+
+    /// Has the terminal tell of the mouse, or keep it for itself.
+    pub(super) fn mouse(&mut self, is_ours: bool) {
+        self.words.extend_from_slice(if is_ours { MOUSE_ON } else { MOUSE_OFF });
     }
 
     /// Returns the bytes that make the terminal show `next`; `None` if it does already.
@@ -178,19 +195,20 @@ impl Screen {
             self.needs_all = false;
             bytes.extend_from_slice(CLEAR);
         }
-        let empty = bytes.len();
         let updates = self.shown.diff(&next);
         if !updates.is_empty() {
             let mut backend = CrosstermBackend::new(&mut bytes);
             // Writing to a vector can't fail.
             let _ = backend.draw(updates.into_iter());
         }
-        if bytes.len() == empty && empty == BEGIN_FRAME.len() {
-            return None;
-        }
+        let has_frame = bytes.len() > BEGIN_FRAME.len();
         bytes.extend_from_slice(END_FRAME);
         self.shown = next;
-        Some(bytes)
+        let mut words = std::mem::take(&mut self.words);
+        if has_frame {
+            words.append(&mut bytes);
+        }
+        (!words.is_empty()).then_some(words)
     }
 }
 
@@ -249,6 +267,10 @@ mod tests {
         assert!(second.contains('x') && !second.contains('o'));
         screen.repaint();
         assert!(screen.frame(with("onx")).is_some());
+        screen.mouse(true);
+        assert_eq!(screen.frame(with("onx")).unwrap(), MOUSE_ON, "a word needs no frame");
+        screen.copy("hi");
+        assert_eq!(screen.frame(with("onx")).unwrap(), b"\x1b]52;c;aGk=\x07");
         let mut small = Buffer::empty(Rect::new(0, 0, 3, 1));
         small.set_string(0, 0, "onx", Style::new());
         assert!(screen.frame(small).is_some(), "a new size is drawn anew");

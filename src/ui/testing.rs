@@ -2,12 +2,13 @@
 
 use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
 
+use super::model::UiState;
+use super::registry::Keymap;
 use super::theme::Theme;
-use super::update::UiState;
 pub(crate) use crate::app::testing::{app, hurt, measured, starting};
 
 pub(crate) fn ui() -> UiState {
-    UiState::new(Theme { has_color: true, is_utf8: true })
+    UiState::new(Theme { has_color: true, is_utf8: true }, Keymap::default())
 }
 
 /// Returns one of all sorts of keys.

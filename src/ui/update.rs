@@ -1,481 +1,463 @@
-//! What the dashboard does with keys and news: pure, without a terminal.
+//! Carries out commands: pure, without a terminal.
 
-use std::time::Duration;
+use std::sync::Arc;
 
-use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
+use crossterm::event::KeyEvent;
 use engine::clock::Time;
-use engine::limits;
 use tui_input::Input;
 
-use super::keymap::{self, UiAction};
-use super::layout::Panel;
-use super::theme::Theme;
+use super::ask::{Answer, Ask};
+use super::key::Key;
+use super::model::{
+    Detail, Effect, Find, Menu, Overlay, Prompt, Question, Sight, UiState, WINDOWS,
+};
+use super::panels::{self, Content};
+use super::registry::Command;
+
+use super::view::Scene;
+use super::widgets::table::Table;
 use crate::app::action::{Action, ProcessId};
-use crate::app::state::{AppState, Phase, ProcessRow, RECENT_SPANS, Severity};
-
-/// How long a toast stays.
-const TOAST_TIME: Duration = Duration::from_secs(4);
-/// Digits of the largest number that a prompt takes.
-const PROMPT_DIGITS: usize = 7;
-
-/// What the dashboard remembers.
-#[derive(Clone, Debug)]
-pub(crate) struct UiState {
-    pub(crate) theme: Theme,
-    pub(crate) focus: Panel,
-    pub(crate) is_zoomed: bool,
-    /// The span of the latencies that are shown, by its place in
-    /// [`RECENT_SPANS`]; `None` is the measured window.
-    pub(crate) recent: Option<usize>,
-    pub(crate) overlay: Option<Overlay>,
-    pub(crate) toast: Option<Toast>,
-    /// The selected process; it stays selected when rows move.
-    selected: Option<ProcessId>,
-    /// Presses of Ctrl-C in a row.
-    interrupts: u8,
-}
-
-/// Something over the screen that takes keys.
-#[derive(Clone, Debug)]
-pub(crate) enum Overlay {
-    Help { scroll: u16 },
-    Prompt(Prompt),
-    Confirm(Question),
-}
-
-/// A number that is being typed.
-#[derive(Clone, Debug)]
-pub(crate) struct Prompt {
-    pub(crate) what: Level,
-    pub(crate) input: Input,
-}
-
-/// What a prompt or a step changes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Level {
-    Users,
-    Workers,
-}
-
-/// What needs a yes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Question {
-    Kill(ProcessId),
-    Drain,
-    StopNow,
-}
-
-/// A short word about what happened.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Toast {
-    pub(crate) text: String,
-    pub(crate) severity: Severity,
-    pub(crate) until: Time,
-}
-
-/// What the loop must do.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum Effect {
-    Submit(Action),
-    /// Write the snapshot to a new folder.
-    Export,
-    Repaint,
-    Suspend,
-}
-
-impl Level {
-    pub(crate) fn name(self) -> &'static str {
-        match self {
-            Self::Users => "users",
-            Self::Workers => "workers",
-        }
-    }
-
-    pub(crate) fn target(self, app: &AppState) -> u32 {
-        match self {
-            Self::Users => app.users.target,
-            Self::Workers => app.workers.target,
-        }
-    }
-
-    pub(crate) fn bounds(self) -> (u32, u32) {
-        match self {
-            Self::Users => (0, limits::USERS_MAX),
-            Self::Workers => (1, u32::from(limits::WORKERS_MAX)),
-        }
-    }
-
-    fn set(self, number: u32) -> Action {
-        let (low, high) = self.bounds();
-        let number = number.clamp(low, high);
-        match self {
-            Self::Users => Action::SetUsers(number),
-            Self::Workers => Action::SetWorkers(u16::try_from(number).unwrap_or(u16::MAX)),
-        }
-    }
-
-    fn step(self, app: &AppState, is_up: bool) -> Action {
-        let target = self.target(app);
-        let step = match self {
-            Self::Users => (target / 10).max(1),
-            Self::Workers => 1,
-        };
-        self.set(if is_up { target.saturating_add(step) } else { target.saturating_sub(step) })
-    }
-}
+use crate::app::format;
+use crate::app::state::{AppState, Phase, RECENT_SPANS, Severity};
 
 impl UiState {
-    /// Returns the state of a dashboard that was just opened.
-    pub(crate) fn new(theme: Theme) -> Self {
-        Self {
-            theme,
-            focus: Panel::Processes,
-            is_zoomed: false,
-            recent: None,
-            overlay: None,
-            toast: None,
-            selected: None,
-            interrupts: 0,
-        }
-    }
-
-    /// Returns the selected process, by default the first.
-    pub(crate) fn selected<'a>(&self, app: &'a AppState) -> Option<&'a ProcessRow> {
-        app.processes.get(self.selected_index(app)?)
-    }
-
-    /// Returns the selected row, by default the first.
-    pub(crate) fn selected_index(&self, app: &AppState) -> Option<usize> {
-        let found = app.processes.iter().position(|row| Some(row.id) == self.selected);
-        found.or((!app.processes.is_empty()).then_some(0))
-    }
-
-    /// Says something for a while.
-    pub(crate) fn say(&mut self, severity: Severity, text: impl Into<String>, now: Time) {
-        self.toast = Some(Toast { text: text.into(), severity, until: now + TOAST_TIME });
-    }
-
-    /// Lets go of what has been shown for long enough; returns whether that changed anything.
-    pub(crate) fn tick(&mut self, now: Time) -> bool {
-        self.toast.take_if(|toast| toast.until <= now).is_some()
-    }
-
-    /// When [`Self::tick`] changes something.
-    pub(crate) fn deadline(&self) -> Time {
-        self.toast.as_ref().map_or(Time::NEVER, |toast| toast.until)
-    }
-
     /// Acts on a key.
-    pub(crate) fn key(&mut self, key: KeyEvent, app: &AppState, now: Time) -> Vec<Effect> {
-        let is_interrupt =
-            key.code == KeyCode::Char('c') && key.modifiers.contains(KeyModifiers::CONTROL);
-        if !is_interrupt {
-            self.interrupts = 0;
+    pub(crate) fn key(&mut self, event: KeyEvent, live: &Arc<AppState>, now: Time) -> Vec<Effect> {
+        let Some(key) = Key::of(event) else { return Vec::new() };
+        let shown = Arc::clone(self.shown(live));
+        let sight = Sight { live, shown: &shown };
+        let command = self.keymap.command(key, self.frozen.is_some());
+        if command == Some(Command::Interrupt) {
+            return self.act(Command::Interrupt, None, sight, now);
         }
+        self.interrupts = 0;
         match self.overlay.take() {
-            Some(overlay) if !is_interrupt => self.overlay_key(overlay, key, app, now),
-            overlay => {
-                self.overlay = overlay;
-                keymap::action(key).map_or_else(Vec::new, |action| self.act(action, app, now))
-            }
+            Some(overlay) => self.overlay_key(overlay, key, sight, now),
+            None => command.map_or_else(Vec::new, |command| self.act(command, None, sight, now)),
         }
     }
 
-    fn act(&mut self, action: UiAction, app: &AppState, now: Time) -> Vec<Effect> {
-        if let Some(reason) = keymap::disabled_reason(action, self, app) {
+    /// Carries out a command; `argument` is what was typed behind its name.
+    pub(crate) fn act(
+        &mut self,
+        command: Command,
+        argument: Option<&str>,
+        sight: Sight<'_>,
+        now: Time,
+    ) -> Vec<Effect> {
+        if let Some(reason) = self.disabled_reason(command, sight.live, sight.shown) {
             self.say(Severity::Warning, reason, now);
             return Vec::new();
         }
-        match action {
-            UiAction::Help => self.overlay = Some(Overlay::Help { scroll: 0 }),
-            UiAction::PauseResume => {
-                let is_paused = app.phase == Phase::Paused;
-                let action = if is_paused { Action::Resume } else { Action::Pause };
-                return vec![Effect::Submit(action)];
+        match command {
+            Command::Users | Command::Workers | Command::FindTicket | Command::Filter => {
+                self.ask(command, argument, sight, now)
             }
-            UiAction::UsersPrompt => self.prompt(Level::Users),
-            UiAction::WorkersPrompt => self.prompt(Level::Workers),
-            UiAction::UsersMore => return vec![Effect::Submit(Level::Users.step(app, true))],
-            UiAction::UsersFewer => return vec![Effect::Submit(Level::Users.step(app, false))],
-            UiAction::WorkersMore => return vec![Effect::Submit(Level::Workers.step(app, true))],
-            UiAction::WorkersFewer => return vec![Effect::Submit(Level::Workers.step(app, false))],
-            UiAction::Kill => {
-                let id = self.selected(app).map(|row| row.id);
-                self.overlay = id.map(|id| Overlay::Confirm(Question::Kill(id)));
+            Command::PauseResume => {
+                let is_paused = sight.live.phase == Phase::Paused;
+                vec![Effect::Submit(if is_paused { Action::Resume } else { Action::Pause })]
             }
-            UiAction::Export => return vec![Effect::Export],
-            UiAction::Quit => return self.quit(app),
-            UiAction::QuitNow => self.overlay = Some(Overlay::Confirm(Question::StopNow)),
-            UiAction::Interrupt => return self.interrupt(app),
-            UiAction::NextPanel => self.focus_by(1),
-            UiAction::PreviousPanel => self.focus_by(Panel::ALL.len() - 1),
-            UiAction::Zoom => self.is_zoomed = !self.is_zoomed,
-            UiAction::Window => {
+            Command::DrainUsers => self.answer("0", &Ask::Users, sight, now),
+            Command::Kill => self.confirm(kill_question(self.processes(sight.shown))),
+            Command::Undo => self.undos.pop().map(|undo| undo.effect).into_iter().collect(),
+            Command::Export => match argument {
+                Some(_) => self.ask(command, argument, sight, now),
+                None => vec![Effect::Export(None)],
+            },
+            Command::ExportAgain => vec![Effect::Export(self.export_dir.clone())],
+            Command::Quit => self.quit(sight.live),
+            Command::QuitNow => self.confirm(stop_question(sight.live)),
+            Command::Interrupt => self.interrupt(sight.live),
+            Command::Suspend => vec![Effect::Suspend],
+            Command::Repaint => vec![Effect::Repaint],
+            Command::Copy => self.copy(sight, now),
+            Command::Mouse => {
+                self.has_mouse = !self.has_mouse;
+                vec![Effect::Mouse(self.has_mouse)]
+            }
+            _ => {
+                self.look(command, argument, sight, now);
+                Vec::new()
+            }
+        }
+    }
+
+    /// Carries out a command that changes only what is shown.
+    fn look(&mut self, command: Command, argument: Option<&str>, sight: Sight<'_>, now: Time) {
+        match command {
+            Command::Help => self.overlay = Some(Overlay::Find(Find::help())),
+            Command::Palette => self.overlay = Some(Overlay::Find(Find::palette())),
+            Command::Screen(screen) => self.screen = screen,
+            Command::NextPanel => self.focus_by(1),
+            Command::PreviousPanel => self.focus_by(-1),
+            Command::Zoom => self.is_zoomed = !self.is_zoomed,
+            Command::Back => self.back(),
+            Command::Recent => {
                 let next = self.recent.map_or(0, |span| span + 1);
                 self.recent = (next < RECENT_SPANS.len()).then_some(next);
             }
-            UiAction::Up => self.select(app, |row| row.saturating_sub(1)),
-            UiAction::Down => self.select(app, |row| row + 1),
-            UiAction::PageUp => self.select(app, |row| row.saturating_sub(10)),
-            UiAction::PageDown => self.select(app, |row| row + 10),
-            UiAction::First => self.select(app, |_| 0),
-            UiAction::Last => self.select(app, |_| usize::MAX),
-            UiAction::Back => self.is_zoomed = false,
-            UiAction::Repaint => return vec![Effect::Repaint],
-            UiAction::Suspend => return vec![Effect::Suspend],
+            Command::WindowShorter => self.window = self.window.saturating_sub(1),
+            Command::WindowLonger => self.window = (self.window + 1).min(WINDOWS.len() - 1),
+            Command::WindowDefault => self.set_window(argument, now),
+            Command::Freeze => {
+                self.frozen = match self.frozen {
+                    Some(_) => None,
+                    None => Some(Arc::clone(sight.live)),
+                };
+            }
+            Command::Live => self.frozen = None,
+            Command::Acknowledge => self.acknowledged = sight.live.wall,
+            Command::Open => self.open(sight),
+            Command::Sort => self.sort(argument, sight, now),
+            _ => self.walk(command, sight),
         }
+    }
+
+    /// Closes what is open, the smallest first.
+    fn back(&mut self) {
+        let focus = self.focus();
+        let arrangement = self.arrangements.entry(focus).or_default();
+        if !arrangement.filter.is_empty() {
+            arrangement.filter.clear();
+        } else if !arrangement.marked.is_empty() {
+            arrangement.marked.clear();
+        } else if self.is_zoomed {
+            self.is_zoomed = false;
+        } else {
+            self.frozen = None;
+        }
+    }
+
+    fn set_window(&mut self, argument: Option<&str>, now: Time) {
+        let Some(text) = argument else {
+            self.window = 0;
+            return;
+        };
+        let span = engine::config::span(text).ok();
+        match WINDOWS.iter().position(|window| Some(*window) == span) {
+            Some(window) => self.window = window,
+            None => {
+                let text = format!("charts cover 1m, 5m, 15m, 1h or 6h, not {text}");
+                self.say(Severity::Warning, text, now);
+            }
+        }
+    }
+
+    // --- questions --------------------------------------------------------------------------
+
+    /// Takes the answer that was typed with the command, or asks for one.
+    fn ask(
+        &mut self,
+        command: Command,
+        argument: Option<&str>,
+        sight: Sight<'_>,
+        now: Time,
+    ) -> Vec<Effect> {
+        let Some(ask) = Ask::of(command, self.focus()) else { return Vec::new() };
+        if let Some(text) = argument {
+            return self.answer(text, &ask, sight, now);
+        }
+        let text = ask.first_text(&self.arrangement(self.focus()).filter);
+        self.overlay = Some(Overlay::Prompt(Prompt { ask, input: Input::new(text), error: None }));
         Vec::new()
     }
 
-    fn prompt(&mut self, what: Level) {
-        self.overlay = Some(Overlay::Prompt(Prompt { what, input: Input::default() }));
+    fn answer(&mut self, text: &str, ask: &Ask, sight: Sight<'_>, now: Time) -> Vec<Effect> {
+        match ask.read(text, sight.live) {
+            Ok(answer) => self.take(answer),
+            Err(error) => {
+                self.say(Severity::Warning, error, now);
+                Vec::new()
+            }
+        }
+    }
+
+    /// Does what an answer means.
+    pub(super) fn take(&mut self, answer: Answer) -> Vec<Effect> {
+        match answer {
+            Answer::Do(effect, undo) => {
+                if let Some(undo) = undo {
+                    self.push_undo(undo);
+                }
+                if let Effect::Export(dir) = &effect {
+                    self.export_dir.clone_from(dir);
+                }
+                vec![effect]
+            }
+            Answer::Filter(panel, text) => {
+                self.arrangements.entry(panel).or_default().filter = text;
+                Vec::new()
+            }
+        }
+    }
+
+    pub(super) fn confirm(&mut self, question: Question) -> Vec<Effect> {
+        self.overlay = Some(Overlay::Confirm(question));
+        Vec::new()
     }
 
     /// Asks only if work is in flight; while the run ends already, offers to end it at once.
-    fn quit(&mut self, app: &AppState) -> Vec<Effect> {
-        match app.phase {
-            Phase::Running | Phase::Paused if app.totals.waiting + app.totals.in_service > 0 => {
-                self.overlay = Some(Overlay::Confirm(Question::Drain));
-                Vec::new()
+    fn quit(&mut self, live: &AppState) -> Vec<Effect> {
+        match live.phase {
+            Phase::Running | Phase::Paused if live.totals.waiting + live.totals.in_service > 0 => {
+                self.confirm(drain_question(live))
             }
-            Phase::Draining { .. } => {
-                self.overlay = Some(Overlay::Confirm(Question::StopNow));
-                Vec::new()
-            }
+            Phase::Draining { .. } => self.confirm(stop_question(live)),
             _ => vec![Effect::Submit(Action::Drain)],
         }
     }
 
-    fn interrupt(&mut self, app: &AppState) -> Vec<Effect> {
+    fn interrupt(&mut self, live: &AppState) -> Vec<Effect> {
         self.interrupts = self.interrupts.saturating_add(1);
+        self.overlay = None;
         match self.interrupts {
-            1 => {
-                self.overlay = None;
-                self.quit(app)
-            }
-            2 => {
-                self.overlay = None;
-                vec![Effect::Submit(Action::Drain)]
-            }
+            1 => self.quit(live),
+            2 => vec![Effect::Submit(Action::Drain)],
             _ => vec![Effect::Submit(Action::StopNow)],
         }
     }
 
-    fn focus_by(&mut self, steps: usize) {
-        let at = Panel::ALL.iter().position(|panel| *panel == self.focus).unwrap_or(0);
-        self.focus = Panel::ALL[(at + steps) % Panel::ALL.len()];
+    // --- tables and texts -------------------------------------------------------------------
+
+    /// Returns what the focused panel shows.
+    fn content(&self, sight: Sight<'_>) -> Content {
+        panels::content(
+            self.focus(),
+            Scene { ui: self, app: sight.shown, live: sight.live },
+            self.area.width,
+        )
     }
 
-    fn select(&mut self, app: &AppState, to: impl FnOnce(usize) -> usize) {
-        if let (Some(at), Some(last)) =
-            (self.selected_index(app), app.processes.len().checked_sub(1))
-        {
-            self.selected = Some(app.processes[to(at).min(last)].id);
+    /// Moves in the focused panel, marks rows, or sorts them.
+    fn walk(&mut self, command: Command, sight: Sight<'_>) {
+        match self.content(sight) {
+            Content::Table(table) => self.walk_table(command, &table),
+            Content::Text(lines) => self.walk_text(command, lines.len()),
+            Content::Picture => {}
         }
     }
 
-    fn overlay_key(
-        &mut self,
-        overlay: Overlay,
-        key: KeyEvent,
-        app: &AppState,
-        now: Time,
-    ) -> Vec<Effect> {
-        match overlay {
-            Overlay::Help { scroll } => self.help_key(scroll, key),
-            Overlay::Prompt(prompt) => self.prompt_key(prompt, key, app, now),
-            Overlay::Confirm(question) => self.confirm_key(question, key),
-        }
-    }
-
-    fn help_key(&mut self, scroll: u16, key: KeyEvent) -> Vec<Effect> {
-        let scroll = match keymap::action(key) {
-            Some(UiAction::Down) => scroll.saturating_add(1),
-            Some(UiAction::Up) => scroll.saturating_sub(1),
-            Some(UiAction::PageDown) => scroll.saturating_add(10),
-            Some(UiAction::PageUp) => scroll.saturating_sub(10),
-            Some(UiAction::First) => 0,
-            Some(UiAction::Help | UiAction::Back | UiAction::Quit) => return Vec::new(),
-            _ => scroll,
-        };
-        // The view shows the end where a scroll goes beyond it.
-        self.overlay = Some(Overlay::Help { scroll: scroll.min(200) });
-        Vec::new()
-    }
-
-    fn prompt_key(
-        &mut self,
-        mut prompt: Prompt,
-        key: KeyEvent,
-        app: &AppState,
-        now: Time,
-    ) -> Vec<Effect> {
-        let mut effects = Vec::new();
-        match key.code {
-            KeyCode::Esc => return effects,
-            KeyCode::Enter => {
-                let (low, high) = prompt.what.bounds();
-                match prompt.input.value().parse::<u32>() {
-                    Ok(number) if (low..=high).contains(&number) => {
-                        return vec![Effect::Submit(prompt.what.set(number))];
+    fn walk_table(&mut self, command: Command, table: &Table) {
+        let page = usize::from(self.page());
+        let focus = self.focus();
+        let arrangement = self.arrangements.entry(focus).or_default();
+        let frozen = arrangement.clone();
+        let shown = frozen.shown(table);
+        let sorted = arrangement.sort.map_or(0, |(column, _)| column);
+        match command {
+            Command::Up | Command::PreviousMatch => {
+                arrangement.select(&shown, |row| row.saturating_sub(1));
+            }
+            Command::Down | Command::NextMatch => arrangement.select(&shown, |row| row + 1),
+            Command::HalfPageUp => arrangement.select(&shown, |row| row.saturating_sub(page / 2)),
+            Command::HalfPageDown => arrangement.select(&shown, |row| row + page / 2),
+            Command::PageUp => arrangement.select(&shown, |row| row.saturating_sub(page)),
+            Command::PageDown => arrangement.select(&shown, |row| row + page),
+            Command::First => arrangement.select(&shown, |_| 0),
+            Command::Last => arrangement.select(&shown, |_| usize::MAX),
+            Command::Mark => {
+                if let Some(row) = arrangement.selected(&shown).map(|at| shown[at]) {
+                    if !arrangement.marked.remove(&row.key) {
+                        arrangement.marked.insert(row.key.clone());
                     }
-                    _ if prompt.input.value().is_empty() => return effects,
-                    _ => {
-                        let text = format!("{} must be {low} to {high}", prompt.what.name());
-                        self.say(Severity::Warning, text, now);
-                    }
+                    arrangement.select(&shown, |row| row + 1);
                 }
             }
-            KeyCode::Char('+' | '=') => effects.push(Effect::Submit(prompt.what.step(app, true))),
-            KeyCode::Char('-') => effects.push(Effect::Submit(prompt.what.step(app, false))),
-            KeyCode::Char(c)
-                if c.is_ascii_digit() && prompt.input.value().len() < PROMPT_DIGITS =>
-            {
-                prompt.input.handle(tui_input::InputRequest::InsertChar(c));
+            Command::SortReverse => arrangement.sort_by(table.columns, sorted),
+            Command::SortRight => {
+                arrangement.sort_by(table.columns, (sorted + 1) % table.columns.len());
             }
-            KeyCode::Backspace => {
-                prompt.input.handle(tui_input::InputRequest::DeletePrevChar);
+            Command::SortLeft => {
+                let last = table.columns.len() - 1;
+                arrangement.sort_by(table.columns, sorted.checked_sub(1).unwrap_or(last));
             }
             _ => {}
         }
-        self.overlay = Some(Overlay::Prompt(prompt));
-        effects
     }
 
-    fn confirm_key(&mut self, question: Question, key: KeyEvent) -> Vec<Effect> {
-        match key.code {
-            KeyCode::Char('y' | 'Y') | KeyCode::Enter => vec![Effect::Submit(match question {
-                Question::Kill(process) => Action::Kill(process),
-                Question::Drain => Action::Drain,
-                Question::StopNow => Action::StopNow,
-            })],
-            KeyCode::Char('n' | 'N' | 'q') | KeyCode::Esc => Vec::new(),
-            _ => {
-                self.overlay = Some(Overlay::Confirm(question));
+    fn walk_text(&mut self, command: Command, lines: usize) {
+        let page = usize::from(self.page());
+        let focus = self.focus();
+        let scroll = self.scrolls.entry(focus).or_default();
+        let to = match command {
+            Command::Up => scroll.saturating_sub(1),
+            Command::Down => *scroll + 1,
+            Command::HalfPageUp => scroll.saturating_sub(page / 2),
+            Command::HalfPageDown => *scroll + page / 2,
+            Command::PageUp => scroll.saturating_sub(page),
+            Command::PageDown => *scroll + page,
+            Command::First => 0,
+            Command::Last => usize::MAX,
+            _ => *scroll,
+        };
+        *scroll = to.min(lines.saturating_sub(page.max(1)));
+    }
+
+    /// Returns how many rows the focused panel shows.
+    fn page(&self) -> u16 {
+        let areas = self.areas(false);
+        let shown = areas.panels.iter().find(|(panel, _)| *panel == self.focus());
+        shown.map_or(1, |(_, area)| area.height.saturating_sub(3).max(1))
+    }
+
+    /// Shows all that is known about the selected row.
+    fn open(&mut self, sight: Sight<'_>) {
+        let panel = self.focus();
+        let Content::Table(table) = self.content(sight) else {
+            self.is_zoomed = !self.is_zoomed;
+            return;
+        };
+        let arrangement = self.arrangement(panel);
+        let shown = arrangement.shown(&table);
+        let Some(row) = arrangement.selected(&shown).map(|at| shown[at]) else { return };
+        let lines =
+            panels::detail(panel, Scene { ui: self, app: sight.shown, live: sight.live }, &row.key)
+                .unwrap_or_else(|| {
+                    let value = |(column, cell): (usize, &super::widgets::table::Cell)| {
+                        (table.columns[column].head.to_owned(), cell.text.clone().into_owned())
+                    };
+                    row.cells.iter().enumerate().map(value).collect()
+                });
+        let title = row.key.clone();
+        self.overlay = Some(Overlay::Detail(Detail { title, lines, scroll: 0 }));
+    }
+
+    /// Sorts by the column that is named, or offers the columns.
+    fn sort(&mut self, argument: Option<&str>, sight: Sight<'_>, now: Time) {
+        let Content::Table(table) = self.content(sight) else {
+            self.say(Severity::Warning, "this panel has no rows to sort", now);
+            return;
+        };
+        let Some(text) = argument else {
+            self.overlay = Some(Overlay::Menu(Menu::of_columns(table.columns)));
+            return;
+        };
+        let column = table.columns.iter().position(|column| column.head.eq_ignore_ascii_case(text));
+        match column {
+            Some(column) => {
+                self.arrangements.entry(self.focus()).or_default().sort_by(table.columns, column);
+            }
+            None => {
+                let heads: Vec<&str> = table.columns.iter().map(|column| column.head).collect();
+                let text = format!("no column is called {text:?}; there are {}", heads.join(", "));
+                self.say(Severity::Warning, text, now);
+            }
+        }
+    }
+
+    /// Copies the selected row, or the text of the panel.
+    fn copy(&mut self, sight: Sight<'_>, now: Time) -> Vec<Effect> {
+        let text = match self.content(sight) {
+            Content::Table(table) => {
+                let arrangement = self.arrangement(self.focus());
+                let shown = arrangement.shown(&table);
+                let row = arrangement.selected(&shown).map(|at| shown[at]);
+                row.map(|row| {
+                    let cells: Vec<&str> = row.cells.iter().map(|cell| &*cell.text).collect();
+                    cells.join("\t")
+                })
+            }
+            Content::Text(lines) => Some(panels::plain(&lines)),
+            Content::Picture => None,
+        };
+        match text.filter(|text| !text.is_empty()) {
+            Some(text) => {
+                self.say(Severity::Info, "copied, if the terminal allows it (OSC 52)", now);
+                vec![Effect::Copy(text)]
+            }
+            None => {
+                self.say(
+                    Severity::Warning,
+                    "there is no text here to copy; e exports figures",
+                    now,
+                );
                 Vec::new()
             }
         }
     }
+
+    /// Returns why a command can't be carried out now, if it can't.
+    pub(crate) fn disabled_reason(
+        &self,
+        command: Command,
+        live: &AppState,
+        shown: &AppState,
+    ) -> Option<&'static str> {
+        let phase = &live.phase;
+        let is_ending = matches!(phase, Phase::Draining { .. } | Phase::Stopped(_));
+        let is_open = matches!(phase, Phase::Running | Phase::Paused);
+        match command {
+            Command::PauseResume if !is_open => Some("the doors are not open"),
+            Command::Users | Command::DrainUsers | Command::Workers | Command::Kill
+                if is_ending =>
+            {
+                Some("the run is ending")
+            }
+            Command::Kill => {
+                let marked = self.processes(shown);
+                let is_alive = |id: &ProcessId| {
+                    let found = live.processes.iter().find(|row| row.id == *id);
+                    found.is_some_and(|row| row.pid.is_some())
+                };
+                (!marked.iter().any(is_alive)).then_some("no living process is selected")
+            }
+            Command::Undo if self.undos.is_empty() => Some("no setting was changed from here"),
+            _ => None,
+        }
+    }
+}
+
+impl Find {
+    fn help() -> Self {
+        Self { input: Input::default(), is_typing: false, is_help: true, selected: 0 }
+    }
+
+    fn palette() -> Self {
+        Self { input: Input::default(), is_typing: true, is_help: false, selected: 0 }
+    }
+}
+
+fn kill_question(processes: Vec<ProcessId>) -> Question {
+    let effects = processes.iter().map(|id| Effect::Submit(Action::Kill(*id))).collect();
+    let (title, text) = match processes.as_slice() {
+        [one] => (format!("Kill {one}?"), kill_effect(*one).to_owned()),
+        several => {
+            let names: Vec<String> = several.iter().map(ProcessId::to_string).collect();
+            (format!("Kill {} processes?", several.len()), names.join(", "))
+        }
+    };
+    Question { title, text, effects }
+}
+
+fn kill_effect(process: ProcessId) -> &'static str {
+    match process {
+        ProcessId::Director => "the director does not kill itself",
+        ProcessId::Issuer => "users and workers wait until a new one has read the log",
+        ProcessId::Worker(_) => "its tickets are handed out again; a new one takes its place",
+        ProcessId::UsersManager => "all users end with it and come back with a new one",
+        ProcessId::User(_) => "its users come back in a new process",
+    }
+}
+
+fn open_tickets(live: &AppState) -> String {
+    format::counted(live.totals.waiting + live.totals.in_service, "open ticket")
+}
+
+fn drain_question(live: &AppState) -> Question {
+    Question {
+        title: "End the run?".to_owned(),
+        text: format!("arrivals stop, {} are served, then all stops", open_tickets(live)),
+        effects: vec![Effect::Submit(Action::Drain)],
+    }
+}
+
+fn stop_question(live: &AppState) -> Question {
+    Question {
+        title: "End the run at once?".to_owned(),
+        text: format!("{} are not served; they stay in the log", open_tickets(live)),
+        effects: vec![Effect::Submit(Action::StopNow)],
+    }
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::ui::testing;
-
-    fn press(ui: &mut UiState, app: &AppState, keys: &str) -> Vec<Effect> {
-        let mut effects = Vec::new();
-        for c in keys.chars() {
-            let key = match c {
-                '\n' => KeyEvent::from(KeyCode::Enter),
-                '\t' => KeyEvent::from(KeyCode::Tab),
-                '\u{1b}' => KeyEvent::from(KeyCode::Esc),
-                '\u{8}' => KeyEvent::from(KeyCode::Backspace),
-                '\u{3}' => KeyEvent::new(KeyCode::Char('c'), KeyModifiers::CONTROL),
-                '\u{1a}' => KeyEvent::new(KeyCode::Char('z'), KeyModifiers::CONTROL),
-                c => KeyEvent::from(KeyCode::Char(c)),
-            };
-            effects.extend(ui.key(key, app, Time(1)));
-        }
-        effects
-    }
-
-    fn check(keys: &str, effects: &[Effect]) {
-        let (mut ui, app) = (testing::ui(), testing::app());
-        assert_eq!(press(&mut ui, &app, keys), effects, "{keys:?}");
-    }
-
-    #[test]
-    fn keys_become_actions() {
-        check("p", &[Effect::Submit(Action::Pause)]);
-        check("+", &[Effect::Submit(Action::SetUsers(140))]);
-        check("-", &[Effect::Submit(Action::SetUsers(116))]);
-        check("]", &[Effect::Submit(Action::SetWorkers(5))]);
-        check("[", &[Effect::Submit(Action::SetWorkers(3))]);
-        check("u2000\n", &[Effect::Submit(Action::SetUsers(2000))]);
-        check("w12\u{8}\n", &[Effect::Submit(Action::SetWorkers(1))]);
-        check("iiii", &[]);
-        check("u\n", &[]);
-        check("u\u{1b}q", &[]);
-        check("\u{1a}", &[Effect::Suspend]);
-        check("e", &[Effect::Export]);
-    }
-
-    #[test]
-    fn a_prompt_refuses_what_is_out_of_range_and_steps_live() {
-        let (mut ui, app) = (testing::ui(), testing::app());
-        assert_eq!(press(&mut ui, &app, "w0\n"), []);
-        assert!(ui.toast.as_ref().unwrap().text.contains("1 to 1024"));
-        assert!(matches!(ui.overlay, Some(Overlay::Prompt(_))), "it stays open");
-        assert_eq!(press(&mut ui, &app, "+"), [Effect::Submit(Action::SetWorkers(5))]);
-        assert_eq!(press(&mut ui, &app, "99999999999").len(), 0);
-    }
-
-    #[test]
-    fn what_destroys_is_asked_first() {
-        check("K", &[]);
-        check("jjKy", &[Effect::Submit(Action::Kill(testing::app().processes[2].id))]);
-        check("Kn", &[]);
-        check("q", &[]);
-        check("qy", &[Effect::Submit(Action::Drain)]);
-        check("Qy", &[Effect::Submit(Action::StopNow)]);
-        let (mut ui, mut app) = (testing::ui(), testing::app());
-        (app.totals.waiting, app.totals.in_service) = (0, 0);
-        assert_eq!(press(&mut ui, &app, "q"), [Effect::Submit(Action::Drain)], "nothing to lose");
-    }
-
-    #[test]
-    fn an_interrupt_grows_stronger() {
-        check("\u{3}", &[]);
-        check("\u{3}\u{3}", &[Effect::Submit(Action::Drain)]);
-        let both = [Effect::Submit(Action::Drain), Effect::Submit(Action::StopNow)];
-        check("\u{3}\u{3}\u{3}", &both);
-        check("\u{3}n\u{3}", &[]);
-    }
-
-    #[test]
-    fn a_process_stays_selected_when_rows_move() {
-        let (mut ui, mut app) = (testing::ui(), testing::app());
-        press(&mut ui, &app, "jj");
-        let id = ui.selected(&app).unwrap().id;
-        app.processes.remove(0);
-        assert_eq!(ui.selected(&app).unwrap().id, id);
-        press(&mut ui, &app, "G");
-        assert_eq!(ui.selected_index(&app), Some(app.processes.len() - 1));
-        press(&mut ui, &app, "g");
-        assert_eq!(ui.selected_index(&app), Some(0));
-    }
-
-    #[test]
-    fn what_can_not_be_done_says_why() {
-        let (mut ui, mut app) = (testing::ui(), testing::app());
-        app.phase = Phase::Draining { open: 3 };
-        assert_eq!(press(&mut ui, &app, "p+u"), []);
-        assert_eq!(ui.toast.as_ref().unwrap().text, "the run is ending");
-        ui.tick(Time(1) + TOAST_TIME);
-        assert_eq!(ui.toast, None);
-    }
-
-    #[test]
-    fn the_time_of_the_latencies_goes_round() {
-        let (mut ui, app) = (testing::ui(), testing::app());
-        let seen: Vec<Option<usize>> = (0..4)
-            .map(|_| {
-                press(&mut ui, &app, "i");
-                ui.recent
-            })
-            .collect();
-        assert_eq!(seen, [Some(0), Some(1), Some(2), None]);
-    }
-
-    #[test]
-    fn tab_visits_every_panel() {
-        let (mut ui, app) = (testing::ui(), testing::app());
-        let mut seen = Vec::new();
-        for _ in Panel::ALL {
-            seen.push(ui.focus);
-            press(&mut ui, &app, "\t");
-        }
-        assert_eq!((seen.as_slice(), ui.focus), (&Panel::ALL[..], Panel::ALL[0]));
-    }
-}
+mod tests;

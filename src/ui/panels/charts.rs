@@ -12,8 +12,6 @@ use crate::ui::theme::Tone;
 use crate::ui::view::Scene;
 use crate::ui::widgets::columns::{self, nice_top};
 
-/// The time that a chart covers.
-const WINDOW: Duration = Duration::from_secs(60);
 /// Room for the numbers of the axis.
 const AXIS_WIDTH: u16 = 8;
 
@@ -64,7 +62,8 @@ fn draw(
         height: area.height.saturating_sub(1),
         ..area
     };
-    let values = resample(&scene.app.series, chart.width, value, join);
+    let window = scene.window();
+    let values = resample(&scene.app.series, window, chart.width, value, join);
     let highest = values.iter().flatten().fold(0.0_f64, |a, b| a.max(*b));
     let top = nice_top(highest);
     columns::draw(&values, top, theme.style(tone), theme.is_utf8, chart, buf);
@@ -87,9 +86,11 @@ fn draw_axes(scene: Scene<'_>, top: f64, area: Rect, chart: Rect, buf: &mut Buff
         return;
     }
     let y = area.bottom() - 1;
-    buf.set_stringn(chart.x, y, "-60s", usize::from(chart.width), style);
+    let ago = |span| format!("-{}", format::window(span));
+    let (whole, half) = (ago(scene.window()), ago(scene.window() / 2));
+    buf.set_stringn(chart.x, y, whole, usize::from(chart.width), style);
     if chart.width > 30 {
-        buf.set_string(chart.x + chart.width / 2 - 2, y, "-30s", style);
+        buf.set_string(chart.x + chart.width / 2 - 2, y, half, style);
     }
     if chart.width > 10 {
         buf.set_string(chart.right() - 3, y, "now", style);
@@ -100,12 +101,13 @@ fn draw_axes(scene: Scene<'_>, top: f64, area: Rect, chart: Rect, buf: &mut Buff
 /// picture moves on in whole columns and does not flicker.
 pub(crate) fn resample(
     series: &[Sample],
+    window: Duration,
     width: u16,
     value: impl Fn(&Sample) -> f64,
     join: fn(&[f64]) -> f64,
 ) -> Vec<Option<f64>> {
     let (Some(last), 1..) = (series.last(), width) else { return Vec::new() };
-    let step = (engine::clock::nanos(WINDOW) / u64::from(width)).max(1);
+    let step = (engine::clock::nanos(window) / u64::from(width)).max(1);
     let column = |sample: &Sample| sample.at.0 / step;
     let first_column = column(last).saturating_sub(u64::from(width) - 1);
     let mut columns = vec![Vec::new(); usize::from(width)];
@@ -140,6 +142,8 @@ mod tests {
     use super::*;
     use engine::clock::Time;
 
+    const MINUTE: Duration = Duration::from_secs(60);
+
     fn sample(ms: u64, served: f64) -> Sample {
         let at = Time(ms * 1_000_000);
         Sample { at, offered: served, served, waiting: 0, in_service: 0 }
@@ -149,11 +153,11 @@ mod tests {
     fn columns_are_fixed_spans_and_join_their_samples() {
         let series =
             [sample(3_000, 9.0), sample(60_000, 2.0), sample(60_250, 4.0), sample(65_000, 6.0)];
-        let values = resample(&series, 12, |sample| sample.served, mean);
+        let values = resample(&series, MINUTE, 12, |sample| sample.served, mean);
         assert_eq!(values.len(), 12);
         assert_eq!(values[0], None, "what is older than the window is not shown");
         assert_eq!((values[10], values[11]), (Some(3.0), Some(6.0)));
-        assert!(resample(&series, 0, |sample| sample.served, mean).is_empty());
-        assert!(resample(&[], 9, |sample| sample.served, max).is_empty());
+        assert!(resample(&series, MINUTE, 0, |sample| sample.served, mean).is_empty());
+        assert!(resample(&[], MINUTE, 9, |sample| sample.served, max).is_empty());
     }
 }

@@ -1,4 +1,4 @@
-//! The two lines at the top and the key bar at the bottom.
+//! The lines at the top and the key bar at the bottom.
 
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
@@ -6,26 +6,57 @@ use ratatui::layout::Rect;
 use super::draw_pieces;
 use crate::app::state::{AppState, Ending, Level, Phase};
 use crate::app::{format, recovery};
-use crate::ui::keymap::{self, REGISTRY};
+use crate::ui::bars;
+use crate::ui::model::WINDOWS;
 use crate::ui::theme::{Theme, Tone};
 use crate::ui::view::Scene;
 
-/// Draws state, run, population, seats, and beneath it what is lost and promised.
+/// Draws state, run, population and seats in one line, and the time at its right.
 pub(crate) fn draw(scene: Scene<'_>, area: Rect, buf: &mut Buffer) {
     let theme = scene.theme();
     let clock = scene.app.wall.to_string();
     let width = u16::try_from(clock.len()).unwrap_or(0);
-    let first = Rect { height: 1, ..area };
-    let left = Rect { width: first.width.saturating_sub(width + 2), ..first };
     if area.width < 80 {
-        draw_pieces(&short_pieces(scene), theme, first, buf);
-    } else {
-        draw_pieces(&state_pieces(scene), theme, left, buf);
-        let x = area.right() - width - 1;
-        buf.set_string(x, area.y, clock, theme.style(Tone::Quiet));
+        return draw_pieces(&short_pieces(scene), theme, area, buf);
     }
-    let second = Rect { y: area.y + 1, height: 1, ..area };
-    draw_pieces(&fact_pieces(scene), theme, second, buf);
+    let left = Rect { width: area.width.saturating_sub(width + 2), ..area };
+    draw_pieces(&state_pieces(scene), theme, left, buf);
+    let x = area.right() - width - 1;
+    buf.set_string(x, area.y, clock, theme.style(Tone::Quiet));
+}
+
+/// Draws the tabs, and at their right the time that charts cover and which moment is shown.
+pub(crate) fn draw_tabs(scene: Scene<'_>, area: Rect, buf: &mut Buffer) {
+    let theme = scene.theme();
+    let mut end = area.x;
+    for tab in bars::tabs(scene, area) {
+        let tone = if tab.screen == scene.ui.screen { Tone::Strong } else { Tone::Quiet };
+        let room = usize::from(tab.area.width);
+        buf.set_stringn(tab.area.x, area.y, &tab.text, room, theme.style(tone));
+        end = tab.area.right();
+    }
+    let window = format::window(WINDOWS[scene.ui.window]);
+    let (moment, tone) = moment(scene);
+    let full = vec![(format!("window {window}  "), Tone::Quiet), (moment.clone(), tone)];
+    for pieces in [full, vec![(moment, tone)]] {
+        let width: usize = pieces.iter().map(|(text, _)| text.chars().count()).sum();
+        let width = u16::try_from(width).unwrap_or(u16::MAX);
+        if end.saturating_add(width + 2) <= area.right() {
+            let x = area.right() - width - 1;
+            return draw_pieces(&pieces, theme, Rect { x, width, ..area }, buf);
+        }
+    }
+}
+
+/// Returns which moment is shown.
+fn moment(scene: Scene<'_>) -> (String, Tone) {
+    let theme = scene.theme();
+    match &scene.ui.frozen {
+        Some(frozen) => {
+            (format!("{} FROZEN at {}", theme.pick("‖", "="), frozen.wall), Tone::Warning)
+        }
+        None => (format!("{} LIVE", theme.pick("●", "*")), Tone::Good),
+    }
 }
 
 /// Returns the state's symbol and word, and how it should look.
@@ -59,7 +90,7 @@ fn ending_word(ending: &Ending) -> &'static str {
 }
 
 fn state_pieces(scene: Scene<'_>) -> Vec<(String, Tone)> {
-    let Scene { app, .. } = scene;
+    let app = scene.app;
     let theme = scene.theme();
     let (phase, tone) = phase_text(app, theme);
     let elapsed = format::stopwatch(app.elapsed);
@@ -71,7 +102,7 @@ fn state_pieces(scene: Scene<'_>) -> Vec<(String, Tone)> {
         Some(utilization) => format!(" {} busy", format::percent(utilization)),
         None => String::new(),
     };
-    vec![
+    let mut pieces = vec![
         (format!(" {phase} "), tone),
         (format!(" {clock} "), Tone::Strong),
         (" workers ".to_owned(), Tone::Quiet),
@@ -81,13 +112,19 @@ fn state_pieces(scene: Scene<'_>) -> Vec<(String, Tone)> {
         ("  seats ".to_owned(), Tone::Quiet),
         (format!("{}/{}", app.seats.busy, app.seats.staffed), Tone::Plain),
         (busy, Tone::Plain),
+    ];
+    pieces.extend(loss_pieces(app));
+    pieces.extend([
         ("  scenario ".to_owned(), Tone::Quiet),
         (app.run.scenario.clone(), Tone::Plain),
         ("  seed ".to_owned(), Tone::Quiet),
         (app.run.seed.to_string(), Tone::Plain),
         ("  run ".to_owned(), Tone::Quiet),
         (app.run.id.short(), Tone::Plain),
-    ]
+        ("  fsync ".to_owned(), Tone::Quiet),
+        (app.run.fsync.clone(), Tone::Plain),
+    ]);
+    pieces
 }
 
 /// Returns an actual number, and the wanted one where it differs.
@@ -102,7 +139,7 @@ pub(crate) fn level(level: Level, theme: Theme) -> String {
 
 /// Returns the state in few words, for a small terminal.
 fn short_pieces(scene: Scene<'_>) -> Vec<(String, Tone)> {
-    let Scene { app, .. } = scene;
+    let app = scene.app;
     let theme = scene.theme();
     let (phase, tone) = phase_text(app, theme);
     vec![
@@ -121,86 +158,63 @@ fn level_tone(level: Level) -> Tone {
     if level.actual == level.target { Tone::Strong } else { Tone::Warning }
 }
 
-fn fact_pieces(scene: Scene<'_>) -> Vec<(String, Tone)> {
-    let Scene { ui, app } = scene;
-    if let Some(toast) = &ui.toast {
-        let tone = super::store::severity_tone(toast.severity);
-        return vec![(format!(" {}", toast.text), tone)];
-    }
+/// Returns what must be read before anything else, if there is something.
+pub(crate) fn banner(scene: Scene<'_>) -> Option<(String, Tone)> {
+    let app = scene.app;
     if let Some(failure) = &app.failure {
-        return vec![(format!(" FAILED: {}", scene.shortened(failure)), Tone::Bad)];
+        return Some((format!(" FAILED: {}", scene.shortened(failure)), Tone::Bad));
     }
     if let Some(trouble) = &app.store.trouble {
         let intake = if app.store.is_blocked { "intake paused" } else { "little room left" };
         let trouble = scene.shortened(trouble);
-        return vec![(format!(" DISK, {intake}: {trouble}; goes on by itself"), Tone::Bad)];
+        return Some((format!(" DISK, {intake}: {trouble}; goes on by itself"), Tone::Bad));
     }
     if let Some(trouble) = &app.store.index_trouble {
         let trouble = scene.shortened(trouble);
         let text = format!(" INDEX behind, tickets go on: {trouble}; goes on by itself");
-        return vec![(text, Tone::Warning)];
+        return Some((text, Tone::Warning));
     }
-    if let Phase::Recovering(reading) = app.phase {
-        let mut pieces = vec![(format!(" {}", recovery::progress(reading)), Tone::Plain)];
-        pieces.extend(promise_pieces(app));
-        return pieces;
+    match app.phase {
+        Phase::Recovering(reading) => {
+            Some((format!(" {}", recovery::progress(reading)), Tone::Plain))
+        }
+        _ => None,
     }
+}
+
+/// Returns counts of what went wrong: only what is not zero.
+fn loss_pieces(app: &AppState) -> Vec<(String, Tone)> {
     let totals = &app.totals;
-    let mut pieces = vec![
-        (" served ".to_owned(), Tone::Quiet),
-        (format::count(totals.served), Tone::Plain),
-        ("  rejected ".to_owned(), Tone::Quiet),
-        (format::count(totals.rejected), bad_if(totals.rejected)),
-    ];
-    for (name, count) in [
+    let counts = [
+        ("  rejected ", totals.rejected),
         ("  redelivered ", totals.redelivered),
         ("  failed ", totals.failed),
         ("  dropped ", totals.dropped),
         ("  bad peers ", totals.bad_peers),
-        ("  recovered ", totals.recovered),
-    ] {
-        if count > 0 {
-            pieces.push((name.to_owned(), Tone::Quiet));
-            pieces.push((format::count(count), Tone::Warning));
-        }
+    ];
+    let lost = counts.into_iter().filter(|(_, count)| *count > 0);
+    lost.flat_map(|(name, count)| {
+        [(name.to_owned(), Tone::Quiet), (format::count(count), Tone::Warning)]
+    })
+    .collect()
+}
+
+/// Draws what must be read.
+pub(crate) fn draw_banner(scene: Scene<'_>, area: Rect, buf: &mut Buffer) {
+    if let Some(piece) = banner(scene) {
+        draw_pieces(&[piece], scene.theme(), area, buf);
     }
-    pieces.extend(promise_pieces(app));
-    pieces
-}
-
-/// Returns the policy and what it can lose.
-fn promise_pieces(app: &AppState) -> [(String, Tone); 3] {
-    [
-        ("  fsync ".to_owned(), Tone::Quiet),
-        (app.run.fsync.clone(), Tone::Plain),
-        (format!(": a power loss takes {}", app.run.power_loss_takes), Tone::Quiet),
-    ]
-}
-
-fn bad_if(count: u64) -> Tone {
-    if count > 0 { Tone::Warning } else { Tone::Plain }
 }
 
 /// Draws the keys that can be pressed now.
 pub(crate) fn draw_keys(scene: Scene<'_>, area: Rect, buf: &mut Buffer) {
     let theme = scene.theme();
-    let mut pieces = vec![(" ".to_owned(), Tone::Plain)];
-    let mut add = |key: String, word: &str, is_enabled: bool| {
-        let tone = if is_enabled { Tone::Accent } else { Tone::Quiet };
-        pieces.push((format!("{key} "), tone));
-        pieces.push((format!("{word}  "), if is_enabled { Tone::Plain } else { Tone::Quiet }));
-    };
-    if let Some(overlay) = &scene.ui.overlay {
-        for (key, word) in keymap::overlay_keys(overlay) {
-            add((*key).to_owned(), word, true);
-        }
-    } else {
-        for entry in REGISTRY.iter().filter(|entry| !entry.short.is_empty()) {
-            let reason = keymap::disabled_reason(entry.action, scene.ui, scene.app);
-            let is_paused = scene.app.phase == Phase::Paused;
-            let word = if entry.short == "pause" && is_paused { "resume" } else { entry.short };
-            add(entry.keys[0].name(), word, reason.is_none());
-        }
+    for word in bars::keys(scene, area) {
+        let tone = |tone| if word.is_enabled { tone } else { Tone::Quiet };
+        let pieces = [
+            (format!("{} ", word.key), tone(Tone::Accent)),
+            (word.word.to_owned(), tone(Tone::Plain)),
+        ];
+        draw_pieces(&pieces, theme, word.area, buf);
     }
-    draw_pieces(&pieces, theme, area, buf);
 }

@@ -1,29 +1,20 @@
 //! Percentiles of the latencies.
 
-use engine::perf::Interval;
-use ratatui::buffer::Buffer;
-use ratatui::layout::Rect;
-
-use super::draw_reason;
 use crate::app::format;
 use crate::app::state::{LatencyFigures, LatencyRow, RECENT_SPANS};
-use crate::ui::theme::Tone;
 use crate::ui::view::Scene;
-use crate::ui::widgets::table::{self, Cell, Column};
-
-const fn number(head: &'static str, rank: u8) -> Column {
-    Column { head, width: 7, is_word: false, rank }
-}
+use crate::ui::widgets::table::{Cell, Column, Row, Table};
+use engine::perf::Interval;
 
 const COLUMNS: [Column; 8] = [
-    Column { head: "latency", width: 8, is_word: true, rank: 0 },
-    number("n", 4),
-    Column { head: "mean", width: MEAN_WIDTH, is_word: false, rank: 3 },
-    number("p50", 0),
-    number("p90", 2),
-    number("p99", 0),
-    number("p99.9", 1),
-    number("max", 0),
+    Column::word("latency", 8, 0),
+    Column::number("n", 7, 4),
+    Column::number("mean", MEAN_WIDTH, 3),
+    Column::number("p50", 7, 0),
+    Column::number("p90", 7, 2),
+    Column::number("p99", 7, 0),
+    Column::number("p99.9", 7, 1),
+    Column::number("max", 7, 0),
 ];
 
 /// A panel that is this wide has room for all of the head.
@@ -57,25 +48,24 @@ pub(crate) fn title(scene: Scene<'_>, width: u16) -> String {
     }
 }
 
-/// Draws one row per latency.
-pub(crate) fn draw(scene: Scene<'_>, area: Rect, buf: &mut Buffer) {
-    let theme = scene.theme();
+/// Returns the rows; a row's key is the latency's name.
+pub(crate) fn table(scene: Scene<'_>) -> Table {
     let figures = |row: &LatencyRow| scene.ui.recent.map_or(row.run, |span| row.recent[span]);
     let found = |name: &&str| scene.app.latencies.iter().find(|row| row.name == *name);
-    let shown: Vec<&LatencyRow> = ORDER.iter().filter_map(found).collect();
+    let mut shown: Vec<&LatencyRow> = ORDER.iter().filter_map(found).collect();
     if shown.iter().all(|row| figures(row).count == 0) {
-        let reason = match scene.ui.recent {
-            None => "no ticket has been served since the warm-up",
-            Some(_) => "no ticket was served in this time",
-        };
-        return draw_reason(scene.reason(reason), theme, area, buf);
+        shown.clear();
     }
-    let rows: Vec<Vec<Cell>> = shown
-        .into_iter()
-        .take(usize::from(area.height.saturating_sub(1)))
-        .map(|row| cells(row.name, figures(row), interval(scene, row.name)))
-        .collect();
-    table::draw(&COLUMNS, &rows, None, theme, area, buf);
+    let row = |row: &LatencyRow| Row {
+        key: row.name.to_owned(),
+        cells: cells(row.name, figures(row), interval(scene, row.name)),
+    };
+    let empty = match scene.ui.recent {
+        None => "no ticket has been served since the warm-up",
+        Some(_) => "no ticket was served in this time",
+    };
+    let rows = shown.into_iter().map(row).collect();
+    Table { columns: &COLUMNS, rows, empty: scene.reason(empty).into() }
 }
 
 /// Returns how sure the mean of a latency of the run is, if that is known.
@@ -89,21 +79,20 @@ fn interval(scene: Scene<'_>, name: &str) -> Option<Interval> {
     interval.filter(|interval| scene.ui.recent.is_none() && interval.is_valid())
 }
 
-fn cells(name: &str, figures: LatencyFigures, interval: Option<Interval>) -> Vec<Cell> {
-    let mut cells = vec![Cell::plain(name), Cell::plain(compact(figures.count))];
-    match (figures.spread, interval) {
-        (Some(s), interval) => {
-            let sure =
-                interval.map(|interval| format::mean(interval.mean_ns, interval.half_width_ns));
-            // Who is surer than three digits needs no hint.
-            let sure = sure.filter(|text| text.chars().count() <= usize::from(MEAN_WIDTH));
-            cells.push(Cell::plain(sure.unwrap_or_else(|| format::duration(s.mean))));
-            cells.extend(
-                [s.p50, s.p90, s.p99, s.p999, s.max].map(format::duration).map(Cell::plain),
-            );
-        }
-        (None, _) => cells.extend([(); 6].map(|()| Cell::new(format::ABSENT, Tone::Quiet))),
-    }
+fn cells(name: &'static str, figures: LatencyFigures, interval: Option<Interval>) -> Vec<Cell> {
+    #[expect(clippy::cast_precision_loss, reason = "an order of rows")]
+    let count = Cell::plain(compact(figures.count)).by(figures.count as f64);
+    let mut cells = vec![Cell::plain(name), count];
+    let Some(spread) = figures.spread else {
+        cells.extend([(); 6].map(|()| Cell::absent()));
+        return cells;
+    };
+    let sure = interval.map(|interval| format::mean(interval.mean_ns, interval.half_width_ns));
+    // Who is surer than three digits needs no hint.
+    let sure = sure.filter(|text| text.chars().count() <= usize::from(MEAN_WIDTH));
+    let mean = sure.unwrap_or_else(|| format::duration(spread.mean));
+    cells.push(Cell::plain(mean).by(spread.mean.as_secs_f64()));
+    cells.extend([spread.p50, spread.p90, spread.p99, spread.p999, spread.max].map(Cell::span));
     cells
 }
 

@@ -65,7 +65,7 @@ fn chart(
         width: row.width.saturating_sub(LABEL_WIDTH + 1),
         ..row
     };
-    let values = resample(&scene.app.series, area.width, value, join);
+    let values = resample(&scene.app.series, scene.window(), area.width, value, join);
     let highest = values.iter().flatten().fold(0.0_f64, |a, b| a.max(*b));
     let top = columns::nice_top(highest);
     columns::draw(&values, top, theme.style(tone), theme.is_utf8, area, buf);

@@ -1,5 +1,8 @@
-//! The parts of the screen, each drawn from a snapshot.
+//! The parts of the screen, each made from a snapshot: a table, a text or a picture.
+//!
+//! To add a panel: a variant of [`Panel`], its place in `layout`, and a line in each match here.
 
+pub(crate) mod alerts;
 pub(crate) mod charts;
 pub(crate) mod header;
 pub(crate) mod latency;
@@ -13,8 +16,109 @@ pub(crate) mod store;
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 
+use super::layout::Panel;
 use super::theme::{Theme, Tone};
-use super::widgets::table::visible;
+use super::view::Scene;
+use super::widgets::table::{Table, visible};
+use crate::app::state::{AppState, Phase};
+
+/// A line of pieces, each with its meaning.
+pub(crate) type Pieces = Vec<(String, Tone)>;
+
+/// What a panel shows.
+#[derive(Clone, Debug)]
+pub(crate) enum Content {
+    /// Rows that can be selected, sorted and filtered.
+    Table(Table),
+    /// Lines that can be scrolled.
+    Text(Vec<Pieces>),
+    /// Whatever the panel paints itself.
+    Picture,
+}
+
+/// Returns a panel's head.
+pub(crate) fn title(panel: Panel, scene: Scene<'_>, width: u16) -> String {
+    match panel {
+        Panel::Processes => processes::title(scene.app),
+        Panel::Services => "Services".to_owned(),
+        Panel::Latency => latency::title(scene, width),
+        Panel::Logs => "Logs".to_owned(),
+        Panel::Store => "Log on disk".to_owned(),
+        Panel::Alerts => alerts::title(scene),
+        Panel::Throughput => charts::throughput_title(scene),
+        Panel::Queue => charts::queue_title(scene),
+    }
+}
+
+/// Returns what a panel of some width shows.
+pub(crate) fn content(panel: Panel, scene: Scene<'_>, width: u16) -> Content {
+    match panel {
+        Panel::Processes => Content::Table(processes::table(scene.app)),
+        Panel::Services => Content::Table(services::table(scene.app)),
+        Panel::Latency => Content::Table(latency::table(scene)),
+        Panel::Store => Content::Text(store::lines(scene, width)),
+        Panel::Alerts => Content::Text(alerts::lines(scene)),
+        Panel::Logs | Panel::Throughput | Panel::Queue => Content::Picture,
+    }
+}
+
+/// Paints a panel that is a picture.
+pub(crate) fn paint(panel: Panel, scene: Scene<'_>, area: Rect, buf: &mut Buffer) {
+    match panel {
+        Panel::Logs => logs::draw(scene, area, buf),
+        Panel::Throughput => charts::draw_throughput(scene, area, buf),
+        Panel::Queue => charts::draw_queue(scene, area, buf),
+        _ => {}
+    }
+}
+
+/// Returns all that is known about a row, as names and values; `None` if its cells are all.
+pub(crate) fn detail(
+    _panel: Panel,
+    _scene: Scene<'_>,
+    _key: &str,
+) -> Option<Vec<(String, String)>> {
+    None
+}
+
+/// Says why a panel has nothing to show.
+pub(crate) fn reason(app: &AppState, otherwise: &'static str) -> &'static str {
+    match app.phase {
+        Phase::Starting => "processes are being started",
+        Phase::Recovering(None) => "checking the index",
+        Phase::Recovering(Some(_)) => "reading an earlier run's log",
+        _ => otherwise,
+    }
+}
+
+/// Returns lines as plain text.
+pub(crate) fn plain(lines: &[Pieces]) -> String {
+    let line = |pieces: &Pieces| {
+        let text: String = pieces.iter().map(|(text, _)| text.as_str()).collect();
+        format!("{}\n", text.trim_end())
+    };
+    lines.iter().map(line).collect()
+}
+
+/// Draws a text, from the line that a person has scrolled to.
+pub(crate) fn draw_text(
+    lines: &[Pieces],
+    scroll: usize,
+    theme: Theme,
+    area: Rect,
+    buf: &mut Buffer,
+) {
+    let first = scroll.min(lines.len().saturating_sub(usize::from(area.height)));
+    for (y, pieces) in (area.y..area.bottom()).zip(&lines[first..]) {
+        draw_cut(pieces.clone(), theme, Rect { y, height: 1, ..area }, buf);
+    }
+    let below = lines.len() - first;
+    if below > usize::from(area.height) && area.width > 12 {
+        let text = format!(" {} more ", below - usize::from(area.height));
+        let x = area.right().saturating_sub(u16::try_from(text.len()).unwrap_or(0));
+        buf.set_string(x, area.bottom() - 1, text, theme.style(Tone::Quiet));
+    }
+}
 
 /// A line of pieces, each with its meaning; what does not fit is left out piece by piece.
 pub(crate) fn draw_pieces(pieces: &[(String, Tone)], theme: Theme, area: Rect, buf: &mut Buffer) {
@@ -33,6 +137,22 @@ pub(crate) fn draw_pieces(pieces: &[(String, Tone)], theme: Theme, area: Rect, b
         buf.set_stringn(x, area.y, visible(text, room), room, theme.style(*tone));
         x = x.saturating_add(u16::try_from(width).unwrap_or(u16::MAX));
     }
+}
+
+/// Draws pieces like [`draw_pieces`], but the last one that fits in part is cut short.
+pub(crate) fn draw_cut(mut pieces: Pieces, theme: Theme, area: Rect, buf: &mut Buffer) {
+    let mut room = usize::from(area.width);
+    let mut kept = 0;
+    for (text, _) in &mut pieces {
+        if room == 0 {
+            break;
+        }
+        *text = visible(text, room);
+        room -= text.chars().count();
+        kept += 1;
+    }
+    pieces.truncate(kept);
+    draw_pieces(&pieces, theme, area, buf);
 }
 
 /// One line that says why there is nothing else.

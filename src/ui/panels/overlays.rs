@@ -1,143 +1,299 @@
-//! What lies over the screen: help, prompt, question.
+//! What lies over the screen: help and palette, prompt, question, menu, detail, toasts.
 
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 
-use super::draw_pieces;
-use crate::app::action::ProcessId;
-use crate::app::format;
-use crate::app::state::AppState;
-use crate::ui::keymap::{Entry, Group, Key, REGISTRY};
+use super::{Pieces, draw_cut, draw_pieces, draw_text};
+use crate::ui::model::{Detail, Find, Menu, Overlay, Prompt, Question};
+use crate::ui::registry::{Entry, Group};
 use crate::ui::theme::Tone;
-use crate::ui::update::{Overlay, Prompt, Question};
 use crate::ui::view::{Scene, bordered};
+use crate::ui::widgets::table::{clear, visible};
 
-/// Draws the overlay, if there is one.
+/// Room for a command's keys, and for its name.
+const KEYS_WIDTH: usize = 11;
+const ID_WIDTH: usize = 18;
+
+/// Draws the toasts, and the overlay if there is one.
 pub(crate) fn draw(scene: Scene<'_>, area: Rect, buf: &mut Buffer) {
-    match &scene.ui.overlay {
-        None => {}
-        Some(Overlay::Help { scroll }) => draw_help(scene, *scroll, area, buf),
-        Some(Overlay::Prompt(prompt)) => draw_prompt(scene, prompt, area, buf),
-        Some(Overlay::Confirm(question)) => draw_question(scene, *question, area, buf),
+    draw_toasts(scene, area, buf);
+    let Some(overlay) = &scene.ui.overlay else { return };
+    let window = self::area(overlay, area);
+    clear(window, buf);
+    let inner = bordered(scene.theme(), Tone::Accent, &title(overlay), window, buf);
+    match overlay {
+        Overlay::Find(find) => draw_find(scene, find, inner, buf),
+        Overlay::Prompt(prompt) => draw_prompt(scene, prompt, inner, buf),
+        Overlay::Confirm(question) => draw_question(scene, question, inner, buf),
+        Overlay::Menu(menu) => draw_menu(scene, menu, inner, buf),
+        Overlay::Detail(detail) => draw_detail(scene, detail, inner, buf),
     }
 }
 
-/// Clears a box in the middle of the screen, draws its border and returns what is inside.
-fn window(scene: Scene<'_>, title: &str, size: (u16, u16), area: Rect, buf: &mut Buffer) -> Rect {
-    let (width, height) = (size.0.min(area.width), size.1.min(area.height));
-    let window = Rect {
+fn title(overlay: &Overlay) -> String {
+    match overlay {
+        Overlay::Find(find) if find.is_help => "Help".to_owned(),
+        Overlay::Find(_) => "Do what?".to_owned(),
+        Overlay::Prompt(prompt) => prompt.ask.title().to_owned(),
+        Overlay::Confirm(question) => question.title.clone(),
+        Overlay::Menu(menu) => menu.title.clone(),
+        Overlay::Detail(detail) => detail.title.clone(),
+    }
+}
+
+/// Returns where an overlay lies on a screen.
+pub(crate) fn area(overlay: &Overlay, area: Rect) -> Rect {
+    let len = |lines: usize| u16::try_from(lines).unwrap_or(u16::MAX);
+    let longest = |texts: &mut dyn Iterator<Item = usize>| len(texts.max().unwrap_or(0));
+    let (width, height) = match overlay {
+        Overlay::Find(_) => (84, area.height.saturating_sub(4).max(6)),
+        Overlay::Prompt(_) => (60, 5),
+        Overlay::Confirm(question) => {
+            (66, 4 + len(wrap(&question.text, usize::from(66.min(area.width)).max(4) - 4).len()))
+        }
+        Overlay::Menu(menu) => {
+            let line = |choice: &crate::ui::model::Choice| {
+                choice.label.chars().count() + choice.note.chars().count()
+            };
+            (12 + longest(&mut menu.choices.iter().map(line)).max(20), len(menu.choices.len()) + 2)
+        }
+        Overlay::Detail(detail) => {
+            let width = 8 + longest(
+                &mut detail
+                    .lines
+                    .iter()
+                    .map(|(name, value)| name.chars().count().max(14) + value.chars().count()),
+            );
+            (width.max(48), len(detail.lines.len()) + 2)
+        }
+    };
+    let (width, height) = (width.min(area.width), height.min(area.height));
+    Rect {
         x: area.x + (area.width - width) / 2,
         y: area.y + (area.height - height) / 2,
         width,
         height,
-    };
-    for position in window.positions() {
-        if let Some(cell) = buf.cell_mut(position) {
-            cell.reset();
+    }
+}
+
+/// Returns the line of an overlay under the mouse, counted as the overlay counts its lines.
+pub(crate) fn line_at(overlay: &Overlay, area: Rect, y: u16) -> Option<usize> {
+    let y = usize::from(y.checked_sub(area.y + 1)?);
+    let height = usize::from(area.height.saturating_sub(2));
+    match overlay {
+        Overlay::Menu(menu) => (y < menu.choices.len()).then_some(y),
+        Overlay::Find(find) => {
+            let lines = find_lines(find);
+            let first = first_line(&lines, find.selected, height.saturating_sub(1));
+            match lines.get(first + y.checked_sub(1)?)? {
+                FindLine::Command(at) => Some(*at),
+                FindLine::Group(_) | FindLine::Gap => None,
+            }
         }
-    }
-    bordered(scene.theme(), Tone::Accent, title, window, buf)
-}
-
-fn draw_help(scene: Scene<'_>, scroll: u16, area: Rect, buf: &mut Buffer) {
-    let lines = help_lines();
-    let height = u16::try_from(lines.len()).unwrap_or(u16::MAX).saturating_add(2);
-    let inner = window(scene, "Help", (78, height), area, buf);
-    let rows = usize::from(inner.height);
-    let most = lines.len().saturating_sub(rows);
-    let first = usize::from(scroll).min(most);
-    for (y, pieces) in (inner.y..inner.bottom()).zip(&lines[first..]) {
-        draw_pieces(pieces, scene.theme(), Rect { y, height: 1, ..inner }, buf);
-    }
-    if first < most && inner.width > 20 {
-        let text = " more below: j ";
-        let x = inner.right() - u16::try_from(text.len()).unwrap_or(0);
-        buf.set_string(x, inner.bottom(), text, scene.theme().style(Tone::Accent));
+        _ => None,
     }
 }
 
-/// Returns the help, made from the registry.
-fn help_lines() -> Vec<Vec<(String, Tone)>> {
+/// A line of the help or the palette.
+enum FindLine {
+    Group(&'static str),
+    Gap,
+    /// A command, by its place among those that fit.
+    Command(usize),
+}
+
+fn find_lines(find: &Find) -> Vec<FindLine> {
+    let rows = find.rows();
+    let by_groups = find.is_help && find.input.value().trim().is_empty();
     let mut lines = Vec::new();
-    for (group, title) in Group::ALL {
-        if !lines.is_empty() {
-            lines.push(Vec::new());
+    let mut last: Option<Group> = None;
+    for (at, found) in rows.iter().enumerate() {
+        if by_groups && last != Some(found.entry.group) {
+            if last.is_some() {
+                lines.push(FindLine::Gap);
+            }
+            lines.push(FindLine::Group(found.entry.group.name()));
+            last = Some(found.entry.group);
         }
-        lines.push(vec![(format!(" {title}"), Tone::Accent)]);
-        lines.extend(REGISTRY.iter().filter(|entry| entry.group == group).map(help_line));
+        lines.push(FindLine::Command(at));
     }
     lines
 }
 
-fn help_line(entry: &Entry) -> Vec<(String, Tone)> {
-    let keys: Vec<String> = entry.keys.iter().copied().map(Key::name).collect();
-    vec![(format!("  {:<13}", keys.join(" ")), Tone::Strong), (entry.doc.to_owned(), Tone::Plain)]
+/// Returns the first line that is shown, so that the selected command is.
+fn first_line(lines: &[FindLine], selected: usize, height: usize) -> usize {
+    let is_it = |line: &FindLine| matches!(line, FindLine::Command(at) if *at == selected);
+    let at = lines.iter().position(is_it).unwrap_or(0);
+    (at + 2).saturating_sub(height).min(lines.len().saturating_sub(height))
+}
+
+fn draw_find(scene: Scene<'_>, find: &Find, area: Rect, buf: &mut Buffer) {
+    let theme = scene.theme();
+    let typed = find.input.value();
+    let first = if find.is_typing {
+        vec![(" > ".to_owned(), Tone::Quiet), (format!("{typed}_"), Tone::Accent)]
+    } else {
+        vec![(" / searches, Enter does the selected line".to_owned(), Tone::Quiet)]
+    };
+    draw_pieces(&first, theme, Rect { height: 1.min(area.height), ..area }, buf);
+    let body =
+        Rect { y: area.y + 1.min(area.height), height: area.height.saturating_sub(1), ..area };
+    let (rows, lines) = (find.rows(), find_lines(find));
+    if lines.is_empty() {
+        super::draw_reason(" nothing is called that", theme, body, buf);
+    }
+    let top = first_line(&lines, find.selected, usize::from(body.height));
+    for (y, line) in (body.y..body.bottom()).zip(lines.iter().skip(top)) {
+        let row = Rect { y, height: 1, ..body };
+        match line {
+            FindLine::Gap => {}
+            FindLine::Group(name) => {
+                draw_pieces(&[(format!(" {name}"), Tone::Accent)], theme, row, buf);
+            }
+            FindLine::Command(at) => {
+                let found = &rows[*at];
+                let pieces =
+                    command_line(scene, found.entry, found.argument.as_deref(), body.width);
+                draw_cut(pieces, theme, row, buf);
+                if *at == find.selected {
+                    buf.set_style(row, theme.style(Tone::Selected));
+                }
+            }
+        }
+    }
+    let below = lines.len().saturating_sub(top + usize::from(body.height));
+    if below > 0 && area.width > 20 {
+        let text = format!(" {below} more below ");
+        let x = area.right() - u16::try_from(text.len()).unwrap_or(0);
+        buf.set_string(x, area.bottom(), text, theme.style(Tone::Accent));
+    }
+}
+
+fn command_line(scene: Scene<'_>, entry: &Entry, argument: Option<&str>, width: u16) -> Pieces {
+    let keys = scene.ui.keymap.keys_text(entry.command);
+    let reason = scene.ui.disabled_reason(entry.command, scene.live, scene.app);
+    let tone = if reason.is_some() { Tone::Quiet } else { Tone::Plain };
+    let mut pieces = vec![(format!(" {keys:<KEYS_WIDTH$} "), Tone::Strong)];
+    if width >= 80 {
+        let id = match argument {
+            Some(argument) => format!("{} {argument}", entry.id),
+            None => entry.id.to_owned(),
+        };
+        pieces.push((format!("{id:<ID_WIDTH$} "), tone));
+    }
+    pieces.push((reason.map_or(entry.doc, |reason| reason).to_owned(), tone));
+    if !entry.argument.is_empty() && argument.is_none() {
+        pieces.push((format!("  {}", entry.argument), Tone::Quiet));
+    }
+    pieces
 }
 
 fn draw_prompt(scene: Scene<'_>, prompt: &Prompt, area: Rect, buf: &mut Buffer) {
-    let name = prompt.what.name();
-    let (low, high) = prompt.what.bounds();
-    let title = format!("How many {name}?");
-    let inner = window(scene, &title, (46, 5), area, buf);
-    let target = prompt.what.target(scene.app);
+    let (now, range) = prompt.ask.hint(scene.live);
+    let last = match &prompt.error {
+        Some(error) => (format!(" {error}"), Tone::Bad),
+        None => (format!(" {range}"), Tone::Quiet),
+    };
+    let value = prompt.input.value();
+    let room = usize::from(area.width).saturating_sub(4);
+    let skipped = value.chars().count().saturating_sub(room);
+    let value: String = value.chars().skip(skipped).collect();
     let lines = [
-        vec![
-            (" wanted now ".to_owned(), Tone::Quiet),
-            (format::count(u64::from(target)), Tone::Strong),
-            (format!("   from {low} to {}", format::count(u64::from(high))), Tone::Quiet),
-        ],
-        vec![
-            (" new        ".to_owned(), Tone::Quiet),
-            (format!("{}_", prompt.input.value()), Tone::Accent),
-        ],
-        vec![(" Enter sets it, + and - step at once".to_owned(), Tone::Quiet)],
+        vec![(format!(" {now}"), Tone::Quiet)],
+        vec![(" > ".to_owned(), Tone::Quiet), (format!("{value}_"), Tone::Accent)],
+        vec![last],
     ];
-    for (y, pieces) in (inner.y..inner.bottom()).zip(&lines) {
-        draw_pieces(pieces, scene.theme(), Rect { y, height: 1, ..inner }, buf);
-    }
+    draw_text(&lines, 0, scene.theme(), area, buf);
 }
 
-fn draw_question(scene: Scene<'_>, question: Question, area: Rect, buf: &mut Buffer) {
-    let (title, what) = question_text(question, scene.app);
-    let inner = window(scene, &title, (66, 5), area, buf);
-    let lines = [
-        vec![(format!(" {what}"), Tone::Plain)],
-        Vec::new(),
-        vec![
-            (" y".to_owned(), Tone::Accent),
-            (" yes   ".to_owned(), Tone::Plain),
-            ("n".to_owned(), Tone::Accent),
-            (" no".to_owned(), Tone::Plain),
-        ],
-    ];
-    for (y, pieces) in (inner.y..inner.bottom()).zip(&lines) {
-        draw_pieces(pieces, scene.theme(), Rect { y, height: 1, ..inner }, buf);
-    }
+fn draw_question(scene: Scene<'_>, question: &Question, area: Rect, buf: &mut Buffer) {
+    let mut lines: Vec<Pieces> = wrap(&question.text, usize::from(area.width).saturating_sub(2))
+        .into_iter()
+        .map(|line| vec![(format!(" {line}"), Tone::Plain)])
+        .collect();
+    lines.push(Vec::new());
+    lines.push(vec![
+        (" y".to_owned(), Tone::Accent),
+        (" yes   ".to_owned(), Tone::Plain),
+        ("n".to_owned(), Tone::Accent),
+        (" no".to_owned(), Tone::Plain),
+    ]);
+    draw_text(&lines, 0, scene.theme(), area, buf);
 }
 
-/// Returns what is asked, and what a yes does.
-fn question_text(question: Question, app: &AppState) -> (String, String) {
-    let open = format::count(app.totals.waiting + app.totals.in_service);
-    match question {
-        Question::Kill(process) => {
-            let effect = match process {
-                ProcessId::Director => "the director does not kill itself",
-                ProcessId::Issuer => "users and workers wait until a new one has read the log",
-                ProcessId::Worker(_) => {
-                    "its tickets are handed out again; a new one takes its place"
-                }
-                ProcessId::UsersManager => "all users end with it and come back with a new one",
-                ProcessId::User(_) => "its users come back in a new process",
-            };
-            (format!("Kill {process}?"), effect.to_owned())
+fn draw_menu(scene: Scene<'_>, menu: &Menu, area: Rect, buf: &mut Buffer) {
+    let theme = scene.theme();
+    let width = menu.choices.iter().map(|choice| choice.label.chars().count()).max().unwrap_or(0);
+    let top = (menu.selected + 1).saturating_sub(usize::from(area.height));
+    for (y, (at, choice)) in (area.y..area.bottom()).zip(menu.choices.iter().enumerate().skip(top))
+    {
+        let row = Rect { y, height: 1, ..area };
+        let pieces = [
+            (format!(" {} ", choice.key), Tone::Accent),
+            (format!(" {:<width$}  ", choice.label), Tone::Plain),
+            (choice.note.clone(), Tone::Quiet),
+        ];
+        draw_pieces(&pieces, theme, row, buf);
+        if at == menu.selected {
+            buf.set_style(row, theme.style(Tone::Selected));
         }
-        Question::Drain => (
-            "End the run?".to_owned(),
-            format!("arrivals stop, {open} open tickets are served, then all stops"),
-        ),
-        Question::StopNow => (
-            "End the run at once?".to_owned(),
-            format!("{open} open tickets are not served; they stay in the log"),
-        ),
+    }
+}
+
+fn draw_detail(scene: Scene<'_>, detail: &Detail, area: Rect, buf: &mut Buffer) {
+    let width = detail.lines.iter().map(|(name, _)| name.chars().count()).max().unwrap_or(0);
+    let line = |(name, value): &(String, String)| {
+        vec![(format!(" {name:<width$}  "), Tone::Quiet), (value.clone(), Tone::Plain)]
+    };
+    let lines: Vec<Pieces> = detail.lines.iter().map(line).collect();
+    draw_text(&lines, detail.scroll, scene.theme(), area, buf);
+}
+
+/// Draws what happened last, above the key bar, the newest at the bottom.
+fn draw_toasts(scene: Scene<'_>, area: Rect, buf: &mut Buffer) {
+    let bottom = area.bottom().saturating_sub(1);
+    for (above, toast) in (1..).zip(scene.ui.toasts.iter().rev()) {
+        let Some(y) = bottom.checked_sub(above).filter(|y| *y > area.y) else { return };
+        let text = visible(&format!(" {} ", toast.text), usize::from(area.width));
+        let width = u16::try_from(text.chars().count()).unwrap_or(area.width);
+        let box_area = Rect { x: area.right() - width, y, width, height: 1 };
+        clear(box_area, buf);
+        let tone = match super::alerts::severity_tone(toast.severity) {
+            Tone::Plain => Tone::Accent,
+            tone => tone,
+        };
+        let style = scene.theme().style(tone);
+        buf.set_string(box_area.x, y, text, style);
+        buf.set_style(box_area, scene.theme().style(Tone::Selected));
+    }
+}
+
+/// Breaks a text into lines of at most `width` characters, between words where that is possible.
+pub(crate) fn wrap(text: &str, width: usize) -> Vec<String> {
+    let mut lines = vec![String::new()];
+    for word in text.split(' ') {
+        let last = lines.last_mut().expect("there is always a line");
+        let fits = last.chars().count() + 1 + word.chars().count() <= width;
+        if last.is_empty() {
+            last.push_str(word);
+        } else if fits {
+            last.push(' ');
+            last.push_str(word);
+        } else {
+            lines.push(word.to_owned());
+        }
+    }
+    lines
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lines_are_broken_between_words() {
+        assert_eq!(wrap("one two three", 7), ["one two", "three"]);
+        assert_eq!(wrap("one", 1), ["one"]);
+        assert_eq!(wrap("", 9), [""]);
     }
 }

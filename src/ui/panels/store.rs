@@ -1,13 +1,10 @@
-//! The log on the disk, and what people should know.
+//! The log on the disk.
 
-use ratatui::buffer::Buffer;
-use ratatui::layout::Rect;
-
-use super::{draw_pieces, draw_reason};
-use crate::app::state::{Phase, RunFacts, Severity, StoreRow};
+use super::Pieces;
+use crate::app::state::{Phase, RunFacts, StoreRow};
 use crate::app::{format, recovery};
 use crate::ui::theme::Tone;
-use crate::ui::view::{Scene, bordered};
+use crate::ui::view::Scene;
 use crate::ui::widgets::table::visible;
 
 /// Cells for the names of lines.
@@ -63,24 +60,22 @@ impl Line {
     }
 }
 
-/// Draws the log as a whole, what this issuer did to it, and what a power loss would take; what
+/// Returns the log as a whole, what this issuer did to it, and what a power loss would take; what
 /// is out of the ordinary comes first.
-pub(crate) fn draw(scene: Scene<'_>, area: Rect, buf: &mut Buffer) {
-    let theme = scene.theme();
+pub(crate) fn lines(scene: Scene<'_>, width: u16) -> Vec<Pieces> {
     let app = scene.app;
     if let Phase::Recovering(reading) = app.phase {
-        return draw_reason(&recovery::progress(reading), theme, area, buf);
+        return vec![vec![(recovery::progress(reading), Tone::Quiet)]];
     }
     if app.store.segments == 0 {
-        return draw_reason(scene.reason("the log is not open yet"), theme, area, buf);
+        return vec![vec![(scene.reason("the log is not open yet").to_owned(), Tone::Quiet)]];
     }
-    let width = usize::from(area.width).saturating_sub(NAME_WIDTH);
+    let width = usize::from(width).saturating_sub(NAME_WIDTH);
     let lines = troubles(scene, width).into_iter().chain(figures(&app.store, &app.run, width));
-    for (y, line) in (area.y..area.bottom()).zip(lines) {
-        let name = format!("{:<NAME_WIDTH$}", line.name);
-        let pieces = [(name, Tone::Quiet), (line.fit(width), line.tone)];
-        draw_pieces(&pieces, theme, Rect { y, height: 1, ..area }, buf);
-    }
+    let pieces = |line: Line| {
+        vec![(format!("{:<NAME_WIDTH$}", line.name), Tone::Quiet), (line.fit(width), line.tone)]
+    };
+    lines.map(pieces).collect()
 }
 
 /// Returns lines about what is out of the ordinary.
@@ -195,33 +190,4 @@ fn lmdb(store: &StoreRow) -> Vec<String> {
         behind,
         format::counted(index.checkpoints, "checkpoint"),
     ]
-}
-
-/// Draws the newest notices, the last at the top.
-pub(crate) fn draw_notices(scene: Scene<'_>, area: Rect, buf: &mut Buffer) {
-    let theme = scene.theme();
-    if area.is_empty() {
-        return;
-    }
-    let inner = bordered(theme, Tone::Quiet, "Notices", area, buf);
-    if inner.is_empty() {
-        return;
-    }
-    if scene.app.notices.is_empty() {
-        return draw_reason("nothing out of the ordinary has happened", theme, inner, buf);
-    }
-    for (y, notice) in (inner.y..inner.bottom()).zip(scene.app.notices.iter().rev()) {
-        let text = format!("{}  {}", notice.wall, notice.text);
-        let text = visible(&text, usize::from(inner.width));
-        buf.set_string(inner.x, y, text, theme.style(severity_tone(notice.severity)));
-    }
-}
-
-/// Returns how a severity looks.
-pub(crate) fn severity_tone(severity: Severity) -> Tone {
-    match severity {
-        Severity::Info => Tone::Plain,
-        Severity::Warning => Tone::Warning,
-        Severity::Error => Tone::Bad,
-    }
 }

@@ -1,4 +1,12 @@
-//! A table whose columns give way: the least important ones go when the room is small.
+//! A table that can be sorted, filtered, marked and walked through; its columns give way: the least
+//! important ones go when the room is small.
+//!
+//! A [`Table`] is made from a snapshot each time; how a person arranged it is an [`Arrangement`],
+//! which names rows by their keys, so a row stays selected when rows move.
+
+use std::borrow::Cow;
+use std::cmp::Ordering;
+use std::collections::BTreeSet;
 
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
@@ -6,7 +14,7 @@ use ratatui::layout::Rect;
 use crate::ui::theme::{Theme, Tone};
 
 /// One column.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Column {
     /// Its head.
     pub(crate) head: &'static str,
@@ -18,29 +26,164 @@ pub(crate) struct Column {
     pub(crate) rank: u8,
 }
 
+impl Column {
+    /// Returns a column of words.
+    pub(crate) const fn word(head: &'static str, width: u16, rank: u8) -> Self {
+        Self { head, width, is_word: true, rank }
+    }
+
+    /// Returns a column of numbers.
+    pub(crate) const fn number(head: &'static str, width: u16, rank: u8) -> Self {
+        Self { head, width, is_word: false, rank }
+    }
+}
+
 /// One cell.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Cell {
-    pub(crate) text: String,
+    pub(crate) text: Cow<'static, str>,
     pub(crate) tone: Tone,
+    /// What it is sorted by; `None` sorts by its text, and what is absent comes last.
+    pub(crate) order: Option<f64>,
 }
 
 impl Cell {
-    pub(crate) fn new(text: impl Into<String>, tone: Tone) -> Self {
-        Self { text: text.into(), tone }
+    pub(crate) fn new(text: impl Into<Cow<'static, str>>, tone: Tone) -> Self {
+        Self { text: text.into(), tone, order: None }
     }
 
-    pub(crate) fn plain(text: impl Into<String>) -> Self {
+    pub(crate) fn plain(text: impl Into<Cow<'static, str>>) -> Self {
         Self::new(text, Tone::Plain)
+    }
+
+    /// Returns a cell for what is not known.
+    pub(crate) fn absent() -> Self {
+        Self::new(crate::app::format::ABSENT, Tone::Quiet)
+    }
+
+    /// Sorts it by a number.
+    pub(crate) fn by(self, order: f64) -> Self {
+        Self { order: Some(order), ..self }
+    }
+
+    /// Returns a count.
+    #[expect(clippy::cast_precision_loss, reason = "an order of rows")]
+    pub(crate) fn count(number: u64) -> Self {
+        Self::plain(crate::app::format::count(number)).by(number as f64)
+    }
+
+    /// Returns a span.
+    pub(crate) fn span(span: std::time::Duration) -> Self {
+        Self::plain(crate::app::format::duration(span)).by(span.as_secs_f64())
+    }
+
+    /// Returns bytes.
+    #[expect(clippy::cast_precision_loss, reason = "an order of rows")]
+    pub(crate) fn bytes(bytes: u64) -> Self {
+        Self::plain(crate::app::format::bytes(bytes)).by(bytes as f64)
+    }
+
+    /// Returns a rate.
+    pub(crate) fn rate(per_second: f64) -> Self {
+        Self::plain(crate::app::format::rate(per_second)).by(per_second)
+    }
+
+    /// Gives it a meaning.
+    pub(crate) fn tone(self, tone: Tone) -> Self {
+        Self { tone, ..self }
     }
 }
 
-/// Draws heads and as many rows as fit; with a selected row, so that it is in sight. The last
-/// column takes the room that is left.
+/// One row.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Row {
+    /// Its name, which no other row of the table has and which it keeps.
+    pub(crate) key: String,
+    /// One cell per column.
+    pub(crate) cells: Vec<Cell>,
+}
+
+/// A table of this moment.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Table {
+    pub(crate) columns: &'static [Column],
+    pub(crate) rows: Vec<Row>,
+    /// Why there are no rows, if there are none.
+    pub(crate) empty: Cow<'static, str>,
+}
+
+/// How a person arranged a table.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Arrangement {
+    /// The column that it is sorted by, and whether from the greatest down.
+    pub(crate) sort: Option<(usize, bool)>,
+    /// Only rows with this text are shown; upper and lower case are the same.
+    pub(crate) filter: String,
+    /// The key of the selected row.
+    pub(crate) selected: Option<String>,
+    /// The keys of marked rows.
+    pub(crate) marked: BTreeSet<String>,
+}
+
+impl Arrangement {
+    /// Returns the rows that are shown, in order.
+    pub(crate) fn shown<'a>(&self, table: &'a Table) -> Vec<&'a Row> {
+        let wanted = self.filter.to_lowercase();
+        let fits = |row: &&Row| {
+            wanted.is_empty()
+                || row.cells.iter().any(|cell| cell.text.to_lowercase().contains(&wanted))
+        };
+        let mut rows: Vec<&Row> = table.rows.iter().filter(fits).collect();
+        if let Some((column, is_down)) = self.sort.filter(|(at, _)| *at < table.columns.len()) {
+            rows.sort_by(|a, b| compare(&a.cells[column], &b.cells[column], is_down));
+        }
+        rows
+    }
+
+    /// Returns the place of the selected row among those shown; by default the first.
+    pub(crate) fn selected(&self, shown: &[&Row]) -> Option<usize> {
+        let found = shown.iter().position(|row| Some(&row.key) == self.selected.as_ref());
+        found.or((!shown.is_empty()).then_some(0))
+    }
+
+    /// Selects another of the rows shown.
+    pub(crate) fn select(&mut self, shown: &[&Row], to: impl FnOnce(usize) -> usize) {
+        if let (Some(at), Some(last)) = (self.selected(shown), shown.len().checked_sub(1)) {
+            self.selected = Some(shown[to(at).min(last)].key.clone());
+        }
+    }
+
+    /// Sorts by a column: numbers from the greatest down first, and the other way the second time.
+    pub(crate) fn sort_by(&mut self, columns: &[Column], column: usize) {
+        self.sort = match (self.sort, columns.get(column)) {
+            (_, None) => self.sort,
+            (Some((at, is_down)), _) if at == column => Some((column, !is_down)),
+            (_, Some(found)) => Some((column, !found.is_word)),
+        };
+    }
+}
+
+/// Compares two cells; what is not known comes last in either direction.
+fn compare(a: &Cell, b: &Cell, is_down: bool) -> Ordering {
+    let is_absent = |cell: &Cell| cell.text == crate::app::format::ABSENT;
+    let rising = match (a.order, b.order) {
+        (Some(a), Some(b)) => a.total_cmp(&b),
+        _ => match (is_absent(a), is_absent(b)) {
+            (true, true) => return Ordering::Equal,
+            (true, false) => return Ordering::Greater,
+            (false, true) => return Ordering::Less,
+            (false, false) => a.text.cmp(&b.text),
+        },
+    };
+    if is_down { rising.reverse() } else { rising }
+}
+
+/// Draws heads and as many rows as fit, the selected one in sight. The last column takes the room
+/// that is left. `is_focused` tells whether a selected row is to be seen.
 pub(crate) fn draw(
-    columns: &[Column],
-    rows: &[Vec<Cell>],
-    selected: Option<usize>,
+    table: &Table,
+    arrangement: &Arrangement,
+    is_focused: bool,
     theme: Theme,
     area: Rect,
     buf: &mut Buffer,
@@ -48,30 +191,77 @@ pub(crate) fn draw(
     if area.is_empty() {
         return;
     }
-    let shown = choose(columns, area.width);
-    let heads: Vec<Cell> = columns.iter().map(|c| Cell::new(c.head, Tone::Quiet)).collect();
-    draw_row(columns, &shown, &heads, theme, Rect { height: 1, ..area }, buf);
+    let rows = arrangement.shown(table);
+    if rows.is_empty() {
+        let text = match table.rows.len() {
+            0 => table.empty.clone(),
+            hidden => format!("no row has {:?} ({hidden} hidden)", arrangement.filter).into(),
+        };
+        let text = visible(&text, usize::from(area.width));
+        buf.set_string(area.x, area.y, text, theme.style(Tone::Quiet));
+        return;
+    }
+    let shown = choose(table.columns, area.width);
+    draw_heads(table.columns, arrangement.sort, &shown, theme, area, buf);
     let height = usize::from(area.height - 1);
-    let first = first_row(rows.len(), selected, height);
+    let selected = arrangement.selected(&rows).filter(|_| is_focused);
+    let first = first_row(rows.len(), arrangement.selected(&rows), height);
     for (y, (index, row)) in (1..).zip(rows.iter().enumerate().skip(first).take(height)) {
         let line = Rect { y: area.y + y, height: 1, ..area };
-        draw_row(columns, &shown, row, theme, line, buf);
+        draw_row(table.columns, &shown, &row.cells, theme, line, buf);
+        if arrangement.marked.contains(&row.key) {
+            let mark = theme.pick("●", "*");
+            let x = line.right() - 1;
+            buf.set_string(x, line.y, mark, theme.style(Tone::Accent));
+        }
         if selected == Some(index) {
             buf.set_style(line, theme.style(Tone::Selected));
         }
     }
-    let hidden = rows.len().saturating_sub(first + height);
-    if hidden > 0 && height > 1 {
-        let last = Rect { y: area.bottom() - 1, height: 1, ..area };
-        for position in last.positions() {
-            if let Some(cell) = buf.cell_mut(position) {
-                cell.reset();
-            }
-        }
-        // The row that it hides is counted too.
-        let text = visible(&format!("  {} more below", hidden + 1), usize::from(area.width));
-        buf.set_string(last.x, last.y, text, theme.style(Tone::Quiet));
+    draw_rest(rows.len().saturating_sub(first + height), theme, area, buf);
+}
+
+/// Says how many rows there are below the last one, whose place it takes.
+fn draw_rest(hidden: usize, theme: Theme, area: Rect, buf: &mut Buffer) {
+    if hidden == 0 || area.height <= 2 {
+        return;
     }
+    let last = Rect { y: area.bottom() - 1, height: 1, ..area };
+    clear(last, buf);
+    // The row that it hides is counted too.
+    let text = visible(&format!("  {} more below", hidden + 1), usize::from(area.width));
+    buf.set_string(last.x, last.y, text, theme.style(Tone::Quiet));
+}
+
+/// Makes a part of the screen empty.
+pub(crate) fn clear(area: Rect, buf: &mut Buffer) {
+    for position in area.positions() {
+        if let Some(cell) = buf.cell_mut(position) {
+            cell.reset();
+        }
+    }
+}
+
+/// Returns the row of the table at a height of its area, counted among the rows shown; used for the
+/// mouse. The first line has the heads.
+pub(crate) fn row_at(rows: usize, selected: Option<usize>, area: Rect, y: u16) -> Option<usize> {
+    let line = y.checked_sub(area.y + 1)?;
+    let height = usize::from(area.height.checked_sub(1)?);
+    let index = first_row(rows, selected, height) + usize::from(line);
+    (usize::from(line) < height && index < rows).then_some(index)
+}
+
+/// Returns the column whose head stands at a place; used for the mouse.
+pub(crate) fn column_at(columns: &[Column], area: Rect, x: u16) -> Option<usize> {
+    let mut left = area.x;
+    for index in choose(columns, area.width) {
+        let right = left.saturating_add(columns[index].width);
+        if (left..=right).contains(&x) {
+            return Some(index);
+        }
+        left = right + 1;
+    }
+    None
 }
 
 /// Returns the first row that is shown, so that the selected one is.
@@ -95,6 +285,26 @@ fn choose(columns: &[Column], width: u16) -> Vec<usize> {
             _ => return shown,
         }
     }
+}
+
+fn draw_heads(
+    columns: &[Column],
+    sort: Option<(usize, bool)>,
+    shown: &[usize],
+    theme: Theme,
+    area: Rect,
+    buf: &mut Buffer,
+) {
+    let head = |(index, column): (usize, &Column)| match sort {
+        Some((at, is_down)) if at == index => {
+            let arrow = if is_down { theme.pick("▼", "v") } else { theme.pick("▲", "^") };
+            let room = usize::from(column.width).saturating_sub(1);
+            Cell::new(format!("{}{arrow}", visible(column.head, room)), Tone::Accent)
+        }
+        _ => Cell::new(column.head, Tone::Quiet),
+    };
+    let heads: Vec<Cell> = columns.iter().enumerate().map(head).collect();
+    draw_row(columns, shown, &heads, theme, Rect { height: 1, ..area }, buf);
 }
 
 fn draw_row(
@@ -139,21 +349,77 @@ pub(crate) fn visible(text: &str, width: usize) -> String {
 mod tests {
     use super::*;
 
+    const COLUMNS: [Column; 2] = [Column::word("name", 5, 0), Column::number("size", 5, 0)];
+
+    fn table() -> Table {
+        let row = |key: &str, size: Option<u64>| Row {
+            key: key.to_owned(),
+            cells: vec![Cell::plain(key.to_owned()), size.map_or_else(Cell::absent, Cell::count)],
+        };
+        let rows = vec![
+            row("beta", Some(9)),
+            row("Alpha", Some(100)),
+            row("gamma", None),
+            row("delta", Some(20)),
+        ];
+        Table { columns: &COLUMNS, rows, empty: "nothing".into() }
+    }
+
+    fn keys(arrangement: &Arrangement) -> Vec<String> {
+        arrangement.shown(&table()).iter().map(|row| row.key.clone()).collect()
+    }
+
     #[test]
-    fn the_selected_row_is_in_sight() {
+    fn numbers_are_sorted_as_numbers_and_what_is_unknown_comes_last() {
+        let mut arrangement = Arrangement::default();
+        assert_eq!(keys(&arrangement), ["beta", "Alpha", "gamma", "delta"]);
+        arrangement.sort_by(&COLUMNS, 1);
+        assert_eq!(keys(&arrangement), ["Alpha", "delta", "beta", "gamma"], "greatest first");
+        arrangement.sort_by(&COLUMNS, 1);
+        assert_eq!(keys(&arrangement), ["beta", "delta", "Alpha", "gamma"]);
+        arrangement.sort_by(&COLUMNS, 0);
+        assert_eq!(arrangement.sort, Some((0, false)), "words rise first");
+        arrangement.sort_by(&COLUMNS, 7);
+        assert_eq!(arrangement.sort, Some((0, false)), "there is no such column");
+    }
+
+    #[test]
+    fn a_filter_hides_rows_and_a_selected_row_stays_selected() {
+        let mut arrangement = Arrangement { filter: "ALPHA".to_owned(), ..Arrangement::default() };
+        assert_eq!(keys(&arrangement), ["Alpha"]);
+        arrangement.filter = "ta".to_owned();
+        let table = table();
+        let shown = arrangement.shown(&table);
+        arrangement.select(&shown, |at| at + 1);
+        assert_eq!(arrangement.selected.as_deref(), Some("delta"));
+        arrangement.filter.clear();
+        let shown = arrangement.shown(&table);
+        assert_eq!(arrangement.selected(&shown), Some(3));
+        arrangement.select(&shown, |_| usize::MAX);
+        assert_eq!(arrangement.selected.as_deref(), Some("delta"));
+    }
+
+    #[test]
+    fn the_selected_row_is_in_sight_and_found_by_the_mouse() {
         for selected in 0..50 {
             for height in 1..12 {
                 let first = first_row(50, Some(selected), height);
                 assert!(first <= selected && selected < first + height, "{selected} in {height}");
+                let area = Rect::new(0, 4, 9, u16::try_from(height).unwrap() + 1);
+                let y = 5 + u16::try_from(selected - first).unwrap();
+                assert_eq!(row_at(50, Some(selected), area, y), Some(selected));
             }
         }
         assert_eq!(first_row(3, Some(2), 10), 0);
+        assert_eq!(row_at(3, None, Rect::new(0, 0, 9, 10), 0), None, "the heads");
+        assert_eq!(row_at(3, None, Rect::new(0, 0, 9, 10), 4), None, "below the last row");
+        assert_eq!(column_at(&COLUMNS, Rect::new(2, 0, 11, 3), 8), Some(1));
+        assert_eq!(column_at(&COLUMNS, Rect::new(2, 0, 11, 3), 1), None);
     }
 
     #[test]
     fn the_least_important_columns_go_first() {
-        let column = |width, rank| Column { head: "", width, is_word: true, rank };
-        let columns = [column(5, 0), column(5, 2), column(5, 1)];
+        let columns = [Column::word("", 5, 0), Column::word("", 5, 2), Column::word("", 5, 1)];
         assert_eq!(choose(&columns, 17), [0, 1, 2]);
         assert_eq!(choose(&columns, 16), [0, 2]);
         assert_eq!(choose(&columns, 1), [0]);

@@ -1,0 +1,305 @@
+//! What the dashboard remembers: plain data, changed by `update` and `overlays`, drawn by `view`.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use engine::clock::{Time, WallTime};
+use ratatui::layout::Rect;
+use tui_input::Input;
+
+use super::ask::Ask;
+use super::layout::{Areas, Panel, View, areas};
+use super::registry::{Command, Keymap, Screen};
+use super::theme::Theme;
+use super::widgets::table::Arrangement;
+use crate::app::action::{Action, ProcessId};
+use crate::app::state::{AppState, ProcessRow, Severity};
+
+/// How long a toast stays.
+pub(crate) const TOAST_TIME: Duration = Duration::from_secs(4);
+/// Toasts that are shown at once.
+const TOASTS_MAX: usize = 3;
+/// Settings that can be taken back.
+const UNDOS_MAX: usize = 16;
+/// The spans that charts can cover.
+pub(crate) const WINDOWS: [Duration; 5] = [
+    Duration::from_secs(60),
+    Duration::from_secs(300),
+    Duration::from_secs(900),
+    Duration::from_secs(3_600),
+    Duration::from_secs(21_600),
+];
+
+/// What the dashboard remembers.
+#[derive(Clone, Debug)]
+pub(crate) struct UiState {
+    pub(crate) theme: Theme,
+    pub(crate) keymap: Keymap,
+    /// The size of the terminal.
+    pub(crate) area: Rect,
+    pub(crate) screen: Screen,
+    /// The focused panel of each screen.
+    focus: [Panel; 8],
+    pub(crate) is_zoomed: bool,
+    /// The span of the charts, by its place in [`WINDOWS`].
+    pub(crate) window: usize,
+    /// The span of the latencies that are shown, by its place in
+    /// [`crate::app::state::RECENT_SPANS`]; `None` is the measured window.
+    pub(crate) recent: Option<usize>,
+    /// What is shown while the display is frozen.
+    pub(crate) frozen: Option<Arc<AppState>>,
+    pub(crate) overlay: Option<Overlay>,
+    /// Newest last.
+    pub(crate) toasts: Vec<Toast>,
+    /// How tables are arranged.
+    pub(crate) arrangements: BTreeMap<Panel, Arrangement>,
+    /// The first line of texts that are shown.
+    pub(crate) scrolls: BTreeMap<Panel, usize>,
+    /// Alerts up to this moment have been taken note of.
+    pub(crate) acknowledged: WallTime,
+    /// Whether the terminal tells us of the mouse.
+    pub(crate) has_mouse: bool,
+    /// Where the last export went, if a person chose it.
+    pub(super) export_dir: Option<PathBuf>,
+    /// Newest last.
+    pub(super) undos: Vec<Undo>,
+    /// Presses of Ctrl-C in a row.
+    pub(super) interrupts: u8,
+}
+
+/// How to take a setting back.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Undo {
+    pub(crate) effect: Effect,
+}
+
+impl Undo {
+    pub(crate) fn of(effect: Effect) -> Self {
+        Self { effect }
+    }
+}
+
+/// Something over the screen that takes keys.
+#[derive(Clone, Debug)]
+pub(crate) enum Overlay {
+    /// The registry: all of it by groups, or what fits a text best.
+    Find(Find),
+    /// A text that is being typed.
+    Prompt(Prompt),
+    /// Something that needs a yes.
+    Confirm(Question),
+    /// One of several.
+    Menu(Menu),
+    /// All that is known about something.
+    Detail(Detail),
+}
+
+/// A look into the registry.
+#[derive(Clone, Debug)]
+pub(crate) struct Find {
+    /// What was typed: words, or a command and its argument.
+    pub(crate) input: Input,
+    /// Whether letters are typed into it; otherwise they move and choose.
+    pub(crate) is_typing: bool,
+    /// The help shows the groups; the palette shows the best first.
+    pub(crate) is_help: bool,
+    /// The selected line.
+    pub(crate) selected: usize,
+}
+
+/// A text that is being typed.
+#[derive(Clone, Debug)]
+pub(crate) struct Prompt {
+    pub(crate) ask: Ask,
+    pub(crate) input: Input,
+    /// What was wrong with the last answer.
+    pub(crate) error: Option<String>,
+}
+
+/// Something that needs a yes.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Question {
+    pub(crate) title: String,
+    /// What a yes does.
+    pub(crate) text: String,
+    pub(crate) effects: Vec<Effect>,
+}
+
+/// One of several.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Menu {
+    pub(crate) title: String,
+    pub(crate) choices: Vec<Choice>,
+    pub(crate) selected: usize,
+}
+
+/// A line of a menu.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Choice {
+    /// The letter that chooses it.
+    pub(crate) key: char,
+    pub(crate) label: String,
+    /// What it means.
+    pub(crate) note: String,
+    /// The command, and what follows its name.
+    pub(crate) command: Command,
+    pub(crate) argument: String,
+}
+
+/// All that is known about something.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Detail {
+    pub(crate) title: String,
+    /// Names and values; a line without a name goes on from the one before.
+    pub(crate) lines: Vec<(String, String)>,
+    pub(crate) scroll: usize,
+}
+
+/// A short word about what happened.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Toast {
+    pub(crate) text: String,
+    pub(crate) severity: Severity,
+    pub(crate) until: Time,
+}
+
+/// What the loop must do.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) enum Effect {
+    Submit(Action),
+    /// Write the snapshot to a new folder, in this directory or the usual one.
+    Export(Option<PathBuf>),
+    /// Look for a ticket in the log.
+    FindTicket(u64),
+    /// Put a text on the terminal's clipboard.
+    Copy(String),
+    /// Have the terminal tell of the mouse, or not.
+    Mouse(bool),
+    Repaint,
+    Suspend,
+}
+
+/// The office now, and as it is shown: not the same while the display is frozen.
+#[derive(Clone, Copy)]
+pub(crate) struct Sight<'a> {
+    /// What is so now: what commands act on.
+    pub(crate) live: &'a Arc<AppState>,
+    /// What a person sees: what rows are selected from.
+    pub(crate) shown: &'a Arc<AppState>,
+}
+
+impl UiState {
+    /// Returns the state of a dashboard that was just opened.
+    pub(crate) fn new(theme: Theme, keymap: Keymap) -> Self {
+        Self {
+            theme,
+            keymap,
+            area: Rect::new(0, 0, 80, 24),
+            screen: Screen::Dash,
+            focus: Screen::ALL.map(|screen| screen.panels()[0]),
+            is_zoomed: false,
+            window: 0,
+            recent: None,
+            frozen: None,
+            overlay: None,
+            toasts: Vec::new(),
+            arrangements: BTreeMap::new(),
+            scrolls: BTreeMap::new(),
+            acknowledged: WallTime::default(),
+            has_mouse: true,
+            export_dir: None,
+            undos: Vec::new(),
+            interrupts: 0,
+        }
+    }
+
+    /// Returns what is shown: the frozen moment, or the present.
+    pub(crate) fn shown<'a>(&'a self, live: &'a Arc<AppState>) -> &'a Arc<AppState> {
+        self.frozen.as_ref().unwrap_or(live)
+    }
+
+    /// Returns the focused panel.
+    pub(crate) fn focus(&self) -> Panel {
+        self.focus[self.screen.index()]
+    }
+
+    /// Focuses a panel of the present screen.
+    pub(crate) fn set_focus(&mut self, panel: Panel) {
+        if self.screen.panels().contains(&panel) {
+            self.focus[self.screen.index()] = panel;
+        }
+    }
+
+    /// Focuses the panel that is so many steps further.
+    pub(super) fn focus_by(&mut self, steps: isize) {
+        let panels = self.screen.panels();
+        let at = panels.iter().position(|panel| *panel == self.focus()).unwrap_or(0);
+        self.set_focus(
+            panels[at.wrapping_add_signed(steps + panels.len().cast_signed()) % panels.len()],
+        );
+    }
+
+    /// Returns where everything stands.
+    pub(crate) fn areas(&self, has_banner: bool) -> Areas {
+        let (screen, focus, is_zoomed) = (self.screen, self.focus(), self.is_zoomed);
+        areas(self.area, View { screen, focus, is_zoomed, has_banner })
+    }
+
+    /// Returns how a panel's table is arranged.
+    pub(crate) fn arrangement(&self, panel: Panel) -> Arrangement {
+        self.arrangements.get(&panel).cloned().unwrap_or_default()
+    }
+
+    /// Returns the selected process, by default the first.
+    pub(crate) fn process<'a>(&self, shown: &'a AppState) -> Option<&'a ProcessRow> {
+        let table = super::panels::processes::table(shown);
+        let arrangement = self.arrangement(Panel::Processes);
+        let rows = arrangement.shown(&table);
+        let key = &rows.get(arrangement.selected(&rows)?)?.key;
+        shown.processes.iter().find(|row| row.id.to_string() == *key)
+    }
+
+    /// Returns the marked processes, or else the selected one.
+    pub(crate) fn processes(&self, shown: &AppState) -> Vec<ProcessId> {
+        let arrangement = self.arrangement(Panel::Processes);
+        let is_marked = |row: &&ProcessRow| arrangement.marked.contains(&row.id.to_string());
+        let marked: Vec<ProcessId> =
+            shown.processes.iter().filter(is_marked).map(|row| row.id).collect();
+        if marked.is_empty() {
+            self.process(shown).map(|row| row.id).into_iter().collect()
+        } else {
+            marked
+        }
+    }
+
+    /// Says something for a while.
+    pub(crate) fn say(&mut self, severity: Severity, text: impl Into<String>, now: Time) {
+        let toast = Toast { text: text.into(), severity, until: now + TOAST_TIME };
+        self.toasts.retain(|other| other.text != toast.text);
+        if self.toasts.len() == TOASTS_MAX {
+            self.toasts.remove(0);
+        }
+        self.toasts.push(toast);
+    }
+
+    /// Lets go of what has been shown for long enough; returns whether that changed anything.
+    pub(crate) fn tick(&mut self, now: Time) -> bool {
+        let before = self.toasts.len();
+        self.toasts.retain(|toast| toast.until > now);
+        self.toasts.len() != before
+    }
+
+    /// When [`Self::tick`] changes something.
+    pub(crate) fn deadline(&self) -> Time {
+        self.toasts.iter().map(|toast| toast.until).min().unwrap_or(Time::NEVER)
+    }
+
+    pub(super) fn push_undo(&mut self, undo: Undo) {
+        if self.undos.len() == UNDOS_MAX {
+            self.undos.remove(0);
+        }
+        self.undos.push(undo);
+    }
+}

@@ -1,0 +1,275 @@
+//! What keys do while something lies over the screen: pure, like `update`.
+
+use crossterm::event::KeyCode;
+use engine::clock::Time;
+use tui_input::InputRequest;
+
+use super::find::{Found, find};
+use super::key::Key;
+use super::model::{Choice, Detail, Effect, Find, Menu, Overlay, Prompt, Question, Sight, UiState};
+use super::registry::Command;
+use super::widgets::table::Column;
+
+/// Characters that a prompt takes.
+const INPUT_CHARS_MAX: usize = 200;
+
+impl UiState {
+    pub(super) fn overlay_key(
+        &mut self,
+        overlay: Overlay,
+        key: Key,
+        sight: Sight<'_>,
+        now: Time,
+    ) -> Vec<Effect> {
+        match overlay {
+            Overlay::Find(find) => self.find_key(find, key, sight, now),
+            Overlay::Prompt(prompt) => self.prompt_key(prompt, key, sight),
+            Overlay::Confirm(question) => self.confirm_key(question, key),
+            Overlay::Menu(menu) => self.menu_key(menu, key, sight, now),
+            Overlay::Detail(detail) => self.detail_key(detail, key),
+        }
+    }
+
+    fn find_key(&mut self, mut find: Find, key: Key, sight: Sight<'_>, now: Time) -> Vec<Effect> {
+        if key == Key::Named(KeyCode::Enter) {
+            return self.run_found(&find, sight, now);
+        }
+        let rows = find.rows().len();
+        let command = self.keymap.command(key, false);
+        match (key, command) {
+            (Key::Named(KeyCode::Esc), _) if find.is_help && find.is_typing => {
+                find.is_typing = false;
+                find.input.reset();
+            }
+            (Key::Named(KeyCode::Esc), _) => return Vec::new(),
+            (Key::Named(KeyCode::Up), _) | (Key::Ctrl('k'), _) => {
+                find.selected = find.selected.saturating_sub(1);
+            }
+            (Key::Named(KeyCode::Down), _) | (Key::Ctrl('j' | 'n'), _) => find.selected += 1,
+            (Key::Named(KeyCode::PageUp), _) => {
+                find.selected = find.selected.saturating_sub(usize::from(self.area.height / 2));
+            }
+            (Key::Named(KeyCode::PageDown), _) => {
+                find.selected += usize::from(self.area.height / 2);
+            }
+            (Key::Named(KeyCode::Tab), _) => complete(&mut find),
+            _ if find.is_typing => {
+                if edit(&mut find.input, key) {
+                    find.selected = 0;
+                }
+            }
+            (_, Some(Command::Up)) => find.selected = find.selected.saturating_sub(1),
+            (_, Some(Command::Down)) => find.selected += 1,
+            (_, Some(Command::First)) => find.selected = 0,
+            (_, Some(Command::Last)) => find.selected = rows,
+            (_, Some(Command::HalfPageUp)) => {
+                find.selected = find.selected.saturating_sub(usize::from(self.area.height / 3));
+            }
+            (_, Some(Command::HalfPageDown)) => {
+                find.selected += usize::from(self.area.height / 3);
+            }
+            (_, Some(Command::Filter)) => find.is_typing = true,
+            (_, Some(Command::Help | Command::Quit)) => return Vec::new(),
+            (_, Some(Command::Palette)) => {
+                find.is_help = false;
+                find.is_typing = true;
+            }
+            _ => {}
+        }
+        find.selected = find.selected.min(find.rows().len().saturating_sub(1));
+        self.overlay = Some(Overlay::Find(find));
+        Vec::new()
+    }
+
+    /// Carries out the selected line.
+    pub(super) fn run_found(&mut self, find: &Find, sight: Sight<'_>, now: Time) -> Vec<Effect> {
+        let rows = find.rows();
+        match rows.get(find.selected) {
+            Some(Found { entry, argument }) => {
+                self.act(entry.command, argument.as_deref(), sight, now)
+            }
+            None => {
+                self.overlay = Some(Overlay::Find(find.clone()));
+                Vec::new()
+            }
+        }
+    }
+
+    fn prompt_key(&mut self, mut prompt: Prompt, key: Key, sight: Sight<'_>) -> Vec<Effect> {
+        let mut effects = Vec::new();
+        match key {
+            Key::Named(KeyCode::Esc) => return effects,
+            Key::Named(KeyCode::Enter)
+                if prompt.input.value().is_empty() && prompt.needs_text() =>
+            {
+                return effects;
+            }
+            Key::Named(KeyCode::Enter) => match prompt.ask.read(prompt.input.value(), sight.live) {
+                Ok(answer) => return self.take(answer),
+                Err(error) => prompt.error = Some(error),
+            },
+            Key::Char(sign @ ('+' | '-' | '=')) if prompt.input.value().is_empty() => {
+                match prompt.ask.step(sign != '-', sight.live) {
+                    Some(answer) => effects = self.take(answer),
+                    None => drop(edit(&mut prompt.input, key)),
+                }
+            }
+            _ => {
+                if edit(&mut prompt.input, key) {
+                    prompt.error = None;
+                }
+            }
+        }
+        if prompt.is_live()
+            && let Ok(answer) = prompt.ask.read(prompt.input.value(), sight.live)
+        {
+            effects.extend(self.take(answer));
+        }
+        self.overlay = Some(Overlay::Prompt(prompt));
+        effects
+    }
+
+    fn confirm_key(&mut self, question: Question, key: Key) -> Vec<Effect> {
+        match key {
+            Key::Char('y' | 'Y') | Key::Named(KeyCode::Enter) => question.effects,
+            Key::Char('n' | 'N' | 'q') | Key::Named(KeyCode::Esc) => Vec::new(),
+            _ => self.confirm(question),
+        }
+    }
+
+    fn menu_key(&mut self, mut menu: Menu, key: Key, sight: Sight<'_>, now: Time) -> Vec<Effect> {
+        let last = menu.choices.len().saturating_sub(1);
+        let by_letter = match key {
+            Key::Char(char) => menu.choices.iter().position(|choice| choice.key == char),
+            Key::Named(KeyCode::Enter) => Some(menu.selected),
+            _ => None,
+        };
+        if let Some(at) = by_letter {
+            return self.choose(&menu, at, sight, now);
+        }
+        match (key, self.keymap.command(key, false)) {
+            (Key::Named(KeyCode::Esc), _) | (_, Some(Command::Quit)) => return Vec::new(),
+            (_, Some(Command::Up)) => menu.selected = menu.selected.saturating_sub(1),
+            (_, Some(Command::Down)) => menu.selected = (menu.selected + 1).min(last),
+            (_, Some(Command::First)) => menu.selected = 0,
+            (_, Some(Command::Last)) => menu.selected = last,
+            _ => {}
+        }
+        self.overlay = Some(Overlay::Menu(menu));
+        Vec::new()
+    }
+
+    /// Carries out a line of a menu.
+    pub(super) fn choose(
+        &mut self,
+        menu: &Menu,
+        at: usize,
+        sight: Sight<'_>,
+        now: Time,
+    ) -> Vec<Effect> {
+        let Some(Choice { command, argument, .. }) = menu.choices.get(at) else {
+            return Vec::new();
+        };
+        let argument = (!argument.is_empty()).then_some(argument.as_str());
+        self.act(*command, argument, sight, now)
+    }
+
+    fn detail_key(&mut self, mut detail: Detail, key: Key) -> Vec<Effect> {
+        let page = usize::from(self.area.height / 2);
+        match (key, self.keymap.command(key, false)) {
+            (Key::Named(KeyCode::Esc | KeyCode::Enter), _)
+            | (_, Some(Command::Quit | Command::Back)) => return Vec::new(),
+            (_, Some(Command::Up)) => detail.scroll = detail.scroll.saturating_sub(1),
+            (_, Some(Command::Down)) => detail.scroll += 1,
+            (_, Some(Command::PageUp | Command::HalfPageUp)) => {
+                detail.scroll = detail.scroll.saturating_sub(page);
+            }
+            (_, Some(Command::PageDown | Command::HalfPageDown)) => detail.scroll += page,
+            (_, Some(Command::First)) => detail.scroll = 0,
+            (_, Some(Command::Last)) => detail.scroll = usize::MAX,
+            (_, Some(Command::Copy)) => {
+                let text = detail.text();
+                self.overlay = Some(Overlay::Detail(detail));
+                return vec![Effect::Copy(text)];
+            }
+            _ => {}
+        }
+        detail.scroll = detail.scroll.min(detail.lines.len().saturating_sub(1));
+        self.overlay = Some(Overlay::Detail(detail));
+        Vec::new()
+    }
+}
+
+impl Find {
+    /// Returns the lines that fit what was typed.
+    pub(crate) fn rows(&self) -> Vec<Found> {
+        find(self.input.value())
+    }
+}
+
+impl Prompt {
+    /// Returns whether an empty answer is none.
+    fn needs_text(&self) -> bool {
+        use super::ask::Ask;
+        !matches!(self.ask, Ask::ExportTo | Ask::Filter(_))
+    }
+
+    /// Returns whether what is typed acts at once.
+    fn is_live(&self) -> bool {
+        matches!(self.ask, super::ask::Ask::Filter(_))
+    }
+}
+
+impl Menu {
+    /// Returns a menu of the columns that rows can be sorted by.
+    pub(super) fn of_columns(columns: &[Column]) -> Self {
+        let letters = ('a'..='z').filter(|char| !matches!(char, 'j' | 'k' | 'q' | 'g'));
+        let choice = |(column, key): (&Column, char)| Choice {
+            key,
+            label: column.head.to_owned(),
+            note: String::new(),
+            command: Command::Sort,
+            argument: column.head.to_owned(),
+        };
+        let choices = columns.iter().zip(letters).map(choice).collect();
+        Self { title: "Sort by".to_owned(), choices, selected: 0 }
+    }
+}
+
+impl Detail {
+    fn text(&self) -> String {
+        let line = |(name, value): &(String, String)| format!("{name}\t{value}\n");
+        self.lines.iter().map(line).collect()
+    }
+}
+
+/// Writes the selected command's name, so that its argument can be typed.
+fn complete(find: &mut Find) {
+    let rows = find.rows();
+    if let Some(found) = rows.get(find.selected).filter(|found| found.argument.is_none()) {
+        let space = if found.entry.argument.is_empty() { "" } else { " " };
+        let text = format!("{}{space}", found.entry.id);
+        find.input = tui_input::Input::new(text);
+        find.is_typing = true;
+        find.selected = 0;
+    }
+}
+
+/// Edits a line as a key asks; returns whether the key meant something.
+fn edit(input: &mut tui_input::Input, key: Key) -> bool {
+    let request = match key {
+        Key::Char(_) if input.value().chars().count() >= INPUT_CHARS_MAX => return false,
+        Key::Char(char) if !char.is_control() => InputRequest::InsertChar(char),
+        Key::Named(KeyCode::Backspace) | Key::Ctrl('h') => InputRequest::DeletePrevChar,
+        Key::Named(KeyCode::Delete) => InputRequest::DeleteNextChar,
+        Key::Named(KeyCode::Left) | Key::Ctrl('b') => InputRequest::GoToPrevChar,
+        Key::Named(KeyCode::Right) | Key::Ctrl('f') => InputRequest::GoToNextChar,
+        Key::Named(KeyCode::Home) | Key::Ctrl('a') => InputRequest::GoToStart,
+        Key::Named(KeyCode::End) | Key::Ctrl('e') => InputRequest::GoToEnd,
+        Key::Ctrl('w') => InputRequest::DeletePrevWord,
+        Key::Ctrl('u') => InputRequest::DeleteLine,
+        _ => return false,
+    };
+    input.handle(request);
+    true
+}

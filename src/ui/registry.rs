@@ -1,0 +1,666 @@
+//! One registry of everything a person can do: keys, key bar, help, palette, menus, mouse and
+//! `postoffice-tui keys` all read it, and `update` carries it out.
+
+use std::collections::{BTreeMap, HashMap};
+
+use crossterm::event::KeyCode;
+
+use super::key::Key;
+
+/// Something that a person can do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Command {
+    Help,
+    Palette,
+    Quit,
+    QuitNow,
+    Interrupt,
+    Suspend,
+    Repaint,
+    Back,
+    PauseResume,
+    Users,
+    DrainUsers,
+    Workers,
+    Kill,
+    Undo,
+    Export,
+    ExportAgain,
+    FindTicket,
+    Screen(Screen),
+    NextPanel,
+    PreviousPanel,
+    Zoom,
+    Recent,
+    WindowShorter,
+    WindowLonger,
+    WindowDefault,
+    Freeze,
+    ScrubBack,
+    ScrubForward,
+    EventBack,
+    EventForward,
+    Oldest,
+    Live,
+    Acknowledge,
+    Theme,
+    Mouse,
+    Up,
+    Down,
+    HalfPageUp,
+    HalfPageDown,
+    PageUp,
+    PageDown,
+    First,
+    Last,
+    Open,
+    Mark,
+    Filter,
+    NextMatch,
+    PreviousMatch,
+    Sort,
+    SortReverse,
+    SortLeft,
+    SortRight,
+    Copy,
+}
+
+/// A page of the dashboard.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(crate) enum Screen {
+    Dash,
+    Procs,
+    Perf,
+    Store,
+    Net,
+    Sys,
+    Logs,
+    Conf,
+}
+
+impl Screen {
+    /// All screens, in the order of their keys.
+    pub(crate) const ALL: [Self; 8] = [
+        Self::Dash,
+        Self::Procs,
+        Self::Perf,
+        Self::Store,
+        Self::Net,
+        Self::Sys,
+        Self::Logs,
+        Self::Conf,
+    ];
+
+    /// Returns the word on its tab.
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::Dash => "Dash",
+            Self::Procs => "Procs",
+            Self::Perf => "Perf",
+            Self::Store => "Store",
+            Self::Net => "Net",
+            Self::Sys => "Sys",
+            Self::Logs => "Logs",
+            Self::Conf => "Conf",
+        }
+    }
+
+    /// Returns its place on the tabs, from zero.
+    pub(crate) fn index(self) -> usize {
+        self as usize
+    }
+}
+
+/// Where a command belongs in the help.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Group {
+    Run,
+    Office,
+    Time,
+    Screens,
+    Tables,
+    Program,
+}
+
+impl Group {
+    /// All groups, in the order of the help, with their titles.
+    pub(crate) const ALL: [(Self, &'static str); 6] = [
+        (Self::Run, "The run"),
+        (Self::Office, "The office"),
+        (Self::Time, "Time"),
+        (Self::Screens, "Screens and panels"),
+        (Self::Tables, "Rows and tables"),
+        (Self::Program, "The dashboard"),
+    ];
+
+    /// Returns the word that `keys` prints.
+    pub(crate) fn name(self) -> &'static str {
+        Self::ALL.iter().find(|(group, _)| *group == self).map_or("", |(_, title)| title)
+    }
+}
+
+/// What a command may do to the office.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Risk {
+    /// It changes only what is shown.
+    Look,
+    /// It changes the office.
+    Change,
+    /// It ends or kills something and is asked first.
+    Destroy,
+}
+
+impl Risk {
+    /// Returns the word that `keys` prints.
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::Look => "look",
+            Self::Change => "change",
+            Self::Destroy => "destroy",
+        }
+    }
+}
+
+/// One line of the registry.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Entry {
+    pub(crate) command: Command,
+    /// Its name in the palette, in preferences and in `keys`.
+    pub(crate) id: &'static str,
+    /// What it does, for people.
+    pub(crate) doc: &'static str,
+    /// The word in the key bar; empty if it is not shown there.
+    pub(crate) short: &'static str,
+    /// The keys, the first of which is shown in the key bar.
+    pub(crate) keys: &'static [Key],
+    pub(crate) group: Group,
+    #[allow(dead_code, reason = "printed by `keys`, which follows")]
+    pub(crate) risk: Risk,
+    /// What may follow its name in the palette; empty if nothing may.
+    pub(crate) argument: &'static str,
+    /// Whether its keys mean it only while the display is frozen; then they mean nothing else.
+    pub(crate) is_for_frozen: bool,
+}
+
+const fn entry(
+    command: Command,
+    id: &'static str,
+    keys: &'static [Key],
+    group: Group,
+    doc: &'static str,
+) -> Entry {
+    let (short, argument) = ("", "");
+    let risk = Risk::Look;
+    Entry { command, id, doc, short, keys, group, risk, argument, is_for_frozen: false }
+}
+
+impl Entry {
+    /// Shows it in the key bar.
+    const fn short(self, short: &'static str) -> Self {
+        Self { short, ..self }
+    }
+
+    const fn changes(self) -> Self {
+        Self { risk: Risk::Change, ..self }
+    }
+
+    const fn destroys(self) -> Self {
+        Self { risk: Risk::Destroy, ..self }
+    }
+
+    const fn takes(self, argument: &'static str) -> Self {
+        Self { argument, ..self }
+    }
+
+    const fn frozen(self) -> Self {
+        Self { is_for_frozen: true, ..self }
+    }
+}
+
+const fn char(char: char) -> Key {
+    Key::Char(char)
+}
+
+const fn named(code: KeyCode) -> Key {
+    Key::Named(code)
+}
+
+use Group::{Office, Program, Run, Screens, Tables, Time};
+
+/// Everything that a person can do, in the order of the key bar and the help.
+pub(crate) const REGISTRY: &[Entry] = &[
+    entry(Command::Help, "help", &[char('?'), named(KeyCode::F(1))], Program, "Show this help")
+        .short("help"),
+    entry(
+        Command::Palette,
+        "palette",
+        &[char(':'), Key::Ctrl('p')],
+        Program,
+        "Find anything by name and do it",
+    )
+    .short("palette"),
+    entry(
+        Command::PauseResume,
+        "pause",
+        &[char('p')],
+        Run,
+        "Freeze arrivals and dispatch, or let them go on",
+    )
+    .short("pause")
+    .changes(),
+    entry(Command::Users, "users", &[char('u')], Office, "How many users there should be")
+        .short("users")
+        .takes("N, +N or -N")
+        .changes(),
+    entry(
+        Command::DrainUsers,
+        "drain-users",
+        &[char('D')],
+        Office,
+        "Send all users home; the office stays open",
+    )
+    .changes(),
+    entry(Command::Workers, "workers", &[char('w')], Office, "How many workers there should be")
+        .short("workers")
+        .takes("N, +N or -N")
+        .changes(),
+    entry(
+        Command::Kill,
+        "kill",
+        &[char('K')],
+        Office,
+        "Kill the selected or marked processes; the office recovers",
+    )
+    .short("kill")
+    .destroys(),
+    entry(Command::Undo, "undo", &[Key::Ctrl('_')], Office, "Take the last setting back").changes(),
+    entry(
+        Command::Export,
+        "export",
+        &[char('e')],
+        Run,
+        "Write tables, charts and a report to a new folder",
+    )
+    .short("export")
+    .takes("DIRECTORY"),
+    entry(
+        Command::ExportAgain,
+        "export-again",
+        &[char('E')],
+        Run,
+        "Export to the directory of the last time",
+    ),
+    entry(Command::FindTicket, "ticket", &[char('T')], Run, "Show one ticket's whole history")
+        .takes("ID"),
+    entry(Command::Quit, "quit", &[char('q')], Run, "Stop arrivals, serve what is open, end")
+        .short("quit")
+        .destroys(),
+    entry(
+        Command::QuitNow,
+        "quit-now",
+        &[char('Q')],
+        Run,
+        "End the run at once; open tickets stay in the log",
+    )
+    .destroys(),
+    entry(
+        Command::Freeze,
+        "freeze",
+        &[char('f')],
+        Time,
+        "Freeze what is shown, or follow the run again",
+    )
+    .short("freeze"),
+    entry(
+        Command::ScrubBack,
+        "scrub-back",
+        &[named(KeyCode::Left), char('h')],
+        Time,
+        "One sample back in time; freezes",
+    ),
+    entry(
+        Command::ScrubForward,
+        "scrub-forward",
+        &[named(KeyCode::Right), char('l')],
+        Time,
+        "One sample forward in time",
+    ),
+    entry(
+        Command::EventBack,
+        "event-back",
+        &[char('[')],
+        Time,
+        "Back to the event before; freezes",
+    ),
+    entry(Command::EventForward, "event-forward", &[char(']')], Time, "Forward to the next event"),
+    entry(Command::Oldest, "oldest", &[named(KeyCode::Home)], Time, "To the oldest moment kept")
+        .frozen(),
+    entry(Command::Live, "live", &[named(KeyCode::End)], Time, "Back to the present").frozen(),
+    entry(
+        Command::WindowShorter,
+        "window-shorter",
+        &[char('-')],
+        Time,
+        "Charts over a shorter time",
+    ),
+    entry(
+        Command::WindowLonger,
+        "window-longer",
+        &[char('+'), char('=')],
+        Time,
+        "Charts over a longer time",
+    ),
+    entry(Command::WindowDefault, "window", &[char('0')], Time, "Charts over the usual time")
+        .takes("1m, 5m, 15m, 1h or 6h"),
+    entry(
+        Command::Recent,
+        "latency-span",
+        &[char('i')],
+        Time,
+        "Latencies of the run, or of the last 1, 10 or 60 s",
+    ),
+    entry(Command::Screen(Screen::Dash), "dash", &[char('1')], Screens, "The whole at a glance"),
+    entry(
+        Command::Screen(Screen::Procs),
+        "procs",
+        &[char('2')],
+        Screens,
+        "Processes, services and their queues",
+    ),
+    entry(
+        Command::Screen(Screen::Perf),
+        "perf",
+        &[char('3')],
+        Screens,
+        "Percentiles, histogram, heat map, comparison",
+    ),
+    entry(
+        Command::Screen(Screen::Store),
+        "store",
+        &[char('4')],
+        Screens,
+        "The log, its syncs and its index; one ticket's history",
+    ),
+    entry(
+        Command::Screen(Screen::Net),
+        "net",
+        &[char('5')],
+        Screens,
+        "Connections, frames, bytes, back-pressure",
+    ),
+    entry(
+        Command::Screen(Screen::Sys),
+        "sys",
+        &[char('6')],
+        Screens,
+        "The machine, and where it limits the run",
+    ),
+    entry(Command::Screen(Screen::Logs), "logs", &[char('7')], Screens, "What was logged"),
+    entry(
+        Command::Screen(Screen::Conf),
+        "conf",
+        &[char('8')],
+        Screens,
+        "The scenario in effect; change it here",
+    ),
+    entry(
+        Command::NextPanel,
+        "next-panel",
+        &[named(KeyCode::Tab)],
+        Screens,
+        "Focus the next panel",
+    )
+    .short("panel"),
+    entry(
+        Command::PreviousPanel,
+        "previous-panel",
+        &[named(KeyCode::BackTab)],
+        Screens,
+        "Focus the panel before",
+    ),
+    entry(
+        Command::Zoom,
+        "zoom",
+        &[char('z')],
+        Screens,
+        "Give the focused panel the whole screen, or back",
+    )
+    .short("zoom"),
+    entry(
+        Command::Acknowledge,
+        "acknowledge",
+        &[char('a')],
+        Screens,
+        "Take note of the alerts; they stop shouting",
+    ),
+    entry(Command::Up, "up", &[char('k'), named(KeyCode::Up)], Tables, "Up one row"),
+    entry(Command::Down, "down", &[char('j'), named(KeyCode::Down)], Tables, "Down one row"),
+    entry(Command::HalfPageUp, "half-page-up", &[Key::Ctrl('u')], Tables, "Up half a page"),
+    entry(Command::HalfPageDown, "half-page-down", &[Key::Ctrl('d')], Tables, "Down half a page"),
+    entry(Command::PageUp, "page-up", &[named(KeyCode::PageUp)], Tables, "Up a page"),
+    entry(Command::PageDown, "page-down", &[named(KeyCode::PageDown)], Tables, "Down a page"),
+    entry(Command::First, "first", &[char('g'), named(KeyCode::Home)], Tables, "To the first row"),
+    entry(Command::Last, "last", &[char('G'), named(KeyCode::End)], Tables, "To the last row"),
+    entry(
+        Command::Open,
+        "open",
+        &[named(KeyCode::Enter)],
+        Tables,
+        "All that is known about the selected row",
+    ),
+    entry(Command::Mark, "mark", &[char(' ')], Tables, "Mark the row, to act on several"),
+    entry(Command::Filter, "filter", &[char('/')], Tables, "Show only rows with some text")
+        .short("filter")
+        .takes("TEXT"),
+    entry(Command::NextMatch, "next-match", &[char('n')], Tables, "Select the next match"),
+    entry(
+        Command::PreviousMatch,
+        "previous-match",
+        &[char('N')],
+        Tables,
+        "Select the match before",
+    ),
+    entry(Command::Sort, "sort", &[char('s')], Tables, "Choose the column to sort by")
+        .takes("COLUMN"),
+    entry(Command::SortReverse, "sort-reverse", &[char('S')], Tables, "Sort the other way round"),
+    entry(Command::SortLeft, "sort-left", &[char('<')], Tables, "Sort by the column before"),
+    entry(Command::SortRight, "sort-right", &[char('>')], Tables, "Sort by the next column"),
+    entry(Command::Copy, "copy", &[char('y')], Tables, "Copy the row or panel to the clipboard"),
+    entry(Command::Theme, "theme", &[char('t')], Program, "Next theme").takes("NAME"),
+    entry(
+        Command::Mouse,
+        "mouse",
+        &[char('m')],
+        Program,
+        "Leave the mouse to the terminal, or take it back",
+    ),
+    entry(
+        Command::Back,
+        "back",
+        &[named(KeyCode::Esc)],
+        Program,
+        "Close what is open; never quits",
+    ),
+    entry(Command::Repaint, "repaint", &[Key::Ctrl('l')], Program, "Draw the whole screen again"),
+    entry(
+        Command::Suspend,
+        "suspend",
+        &[Key::Ctrl('z')],
+        Program,
+        "Back to the shell; the office goes on, fg returns",
+    ),
+    entry(
+        Command::Interrupt,
+        "interrupt",
+        &[Key::Ctrl('c')],
+        Program,
+        "Once like q; twice end without asking; thrice at once",
+    ),
+];
+
+/// Returns the line of a command.
+///
+/// # Panics
+/// If the registry lacks it, which a test rules out.
+pub(crate) fn entry_of(command: Command) -> &'static Entry {
+    let found = REGISTRY.iter().find(|entry| entry.command == command);
+    found.expect("every command is in the registry")
+}
+
+/// Returns the command of a name.
+pub(crate) fn by_id(id: &str) -> Option<&'static Entry> {
+    REGISTRY.iter().find(|entry| entry.id == id)
+}
+
+/// What each key does: the registry's keys, and what a person made of them.
+#[derive(Clone, Debug)]
+pub(crate) struct Keymap {
+    /// Keys that mean something always, and those that mean something while frozen.
+    live: HashMap<Key, Command>,
+    frozen: HashMap<Key, Command>,
+    /// The keys of each command that a person gave others.
+    changed: BTreeMap<Command, Vec<Key>>,
+}
+
+impl Default for Keymap {
+    fn default() -> Self {
+        Self::new(BTreeMap::new())
+    }
+}
+
+impl Keymap {
+    fn new(changed: BTreeMap<Command, Vec<Key>>) -> Self {
+        let mut map = Self { live: HashMap::new(), frozen: HashMap::new(), changed };
+        for entry in REGISTRY {
+            let place = if entry.is_for_frozen { &mut map.frozen } else { &mut map.live };
+            // What a person chose counts more than what a key usually means.
+            if !map.changed.contains_key(&entry.command) {
+                for key in entry.keys {
+                    place.insert(*key, entry.command);
+                }
+            }
+        }
+        for entry in REGISTRY {
+            let place = if entry.is_for_frozen { &mut map.frozen } else { &mut map.live };
+            for key in map.changed.get(&entry.command).into_iter().flatten() {
+                place.insert(*key, entry.command);
+            }
+        }
+        map
+    }
+
+    /// Reads lines such as `pause = p, Ctrl-s`: the keys that a command has instead of its usual
+    /// ones. Returns what could not be read, to be told; the rest holds.
+    pub(crate) fn read<'a>(
+        lines: impl IntoIterator<Item = (&'a str, &'a str)>,
+    ) -> (Self, Vec<String>) {
+        let (mut changed, mut problems) = (BTreeMap::new(), Vec::new());
+        let mut taken: HashMap<(bool, Key), &str> = HashMap::new();
+        for (id, keys) in lines {
+            let Some(entry) = by_id(id) else {
+                problems.push(format!("[keys] {id}: there is no such command; see: keys"));
+                continue;
+            };
+            let mut good = Vec::new();
+            for text in keys.split(',').map(str::trim).filter(|text| !text.is_empty()) {
+                let Some(key) = Key::parse(text) else {
+                    problems.push(format!("[keys] {id}: {text:?} is no key; like: p, Ctrl-s, F1"));
+                    continue;
+                };
+                match taken.insert((entry.is_for_frozen, key), id) {
+                    Some(other) if other != id => {
+                        problems.push(format!("[keys] {id}: {key} is given to {other} too"));
+                    }
+                    _ => good.push(key),
+                }
+            }
+            // A line of which nothing can be read changes nothing.
+            if keys.trim().is_empty() || !good.is_empty() {
+                changed.insert(entry.command, good);
+            }
+        }
+        // Without a way out nobody gets far.
+        if changed.get(&Command::Quit).is_some_and(Vec::is_empty) {
+            problems.push("[keys] quit: it needs a key".to_owned());
+            changed.remove(&Command::Quit);
+        }
+        (Self::new(changed), problems)
+    }
+
+    /// Returns what a key does while no overlay takes keys.
+    pub(crate) fn command(&self, key: Key, is_frozen: bool) -> Option<Command> {
+        let frozen = is_frozen.then(|| self.frozen.get(&key)).flatten();
+        frozen.or_else(|| self.live.get(&key)).copied()
+    }
+
+    /// Returns the keys of a command, the usual one first.
+    pub(crate) fn keys(&self, command: Command) -> Vec<Key> {
+        let entry = entry_of(command);
+        let keys = self.changed.get(&command).map_or(entry.keys, Vec::as_slice);
+        let place = if entry.is_for_frozen { &self.frozen } else { &self.live };
+        keys.iter().copied().filter(|key| place.get(key) == Some(&command)).collect()
+    }
+
+    /// Returns the keys of a command as people read them: `k Up`.
+    pub(crate) fn keys_text(&self, command: Command) -> String {
+        let keys: Vec<String> = self.keys(command).iter().map(Key::to_string).collect();
+        keys.join(" ")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashSet;
+
+    use super::*;
+
+    #[test]
+    fn every_command_is_documented_once_and_no_key_does_two_things() {
+        let (mut keys, mut ids) = (HashSet::new(), HashSet::new());
+        for entry in REGISTRY {
+            assert!(entry.doc.len() < 60, "the help has no room: {}", entry.doc);
+            assert!(!entry.doc.is_empty() && !entry.keys.is_empty(), "{:?}", entry.command);
+            assert!(ids.insert(entry.id), "{} is there twice", entry.id);
+            let is_kebab = |c: char| c.is_ascii_lowercase() || c == '-';
+            assert!(entry.id.chars().all(is_kebab), "{}", entry.id);
+            let same = |other: &&Entry| other.command == entry.command;
+            assert_eq!(REGISTRY.iter().filter(same).count(), 1, "{:?}", entry.command);
+            for key in entry.keys {
+                assert!(keys.insert((entry.is_for_frozen, *key)), "{key} is taken");
+                assert_eq!(Key::parse(&key.to_string()), Some(*key), "{key} can be written");
+            }
+        }
+    }
+
+    #[test]
+    fn frozen_keys_mean_something_else_only_while_frozen() {
+        let map = Keymap::default();
+        let end = named(KeyCode::End);
+        assert_eq!(map.command(end, false), Some(Command::Last));
+        assert_eq!(map.command(end, true), Some(Command::Live));
+        assert_eq!(map.command(char('p'), true), Some(Command::PauseResume));
+    }
+
+    #[test]
+    fn people_give_commands_other_keys() {
+        let (map, problems) = Keymap::read([("pause", "P, Ctrl-s"), ("zoom", "p")]);
+        assert_eq!(problems, Vec::<String>::new());
+        assert_eq!(map.command(char('P'), false), Some(Command::PauseResume));
+        assert_eq!(map.command(char('p'), false), Some(Command::Zoom));
+        assert_eq!(map.keys_text(Command::PauseResume), "P Ctrl-s");
+        // A key that was taken away is no longer shown as one of the old command.
+        let (map, _) = Keymap::read([("zoom", "q")]);
+        assert_eq!(map.keys(Command::Quit), []);
+        assert_eq!(map.command(Key::Ctrl('c'), false), Some(Command::Interrupt));
+    }
+
+    #[test]
+    fn what_can_not_be_read_is_told_and_the_rest_holds() {
+        let lines =
+            [("pause", "F99"), ("nothing", "x"), ("zoom", "y"), ("copy", "y"), ("quit", "")];
+        let (map, problems) = Keymap::read(lines);
+        assert_eq!(problems.len(), 4, "{problems:?}");
+        assert_eq!(map.command(char('y'), false), Some(Command::Zoom));
+        assert_eq!(map.command(char('q'), false), Some(Command::Quit));
+    }
+}

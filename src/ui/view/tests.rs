@@ -1,0 +1,240 @@
+//! Screens of fixed offices at fixed sizes.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use crossterm::event::{KeyCode, KeyEvent, KeyModifiers, MouseButton, MouseEvent, MouseEventKind};
+use proptest::prelude::*;
+
+use super::*;
+use crate::app::state::{Phase, Severity};
+use crate::ui::registry::Screen;
+use crate::ui::testing;
+use engine::clock::Time;
+use engine::config::scenario::FsyncPolicy;
+
+/// Returns a screen as text.
+fn screen(ui: &UiState, app: &AppState, width: u16, height: u16) -> String {
+    let mut ui = ui.clone();
+    ui.area = Rect::new(0, 0, width, height);
+    let mut buf = Buffer::empty(ui.area);
+    draw(Scene { ui: &ui, app, live: app }, &mut buf);
+    let rows = (0..height).map(|y| {
+        let row: String = (0..width).map(|x| buf[(x, y)].symbol().to_owned()).collect();
+        row.trim_end().to_owned()
+    });
+    rows.collect::<Vec<_>>().join("\n")
+}
+
+#[test]
+fn the_dashboard_at_every_size() {
+    let (ui, app) = (testing::ui(), testing::measured());
+    for (width, height) in [(160, 45), (120, 40), (80, 24), (50, 15), (20, 5), (10, 1)] {
+        insta::assert_snapshot!(format!("dash_{width}x{height}"), screen(&ui, &app, width, height));
+    }
+}
+
+#[test]
+fn latencies_of_a_shorter_time_and_a_gap_that_makes_them_doubtful() {
+    let (mut ui, mut app) = (testing::ui(), testing::measured());
+    let title = |ui: &UiState, app: &AppState| {
+        let screen = screen(ui, app, 120, 40);
+        let line = screen.lines().find(|line| line.contains("─ Latency")).unwrap_or_default();
+        line.rsplit("┌─ ").next().unwrap_or_default().trim_end_matches(['─', '┐', ' ']).to_owned()
+    };
+    assert_eq!(title(&ui, &app), "Latency of 6 000 tickets  Little's gap 0.4 %");
+    ui.recent = Some(1);
+    assert_eq!(title(&ui, &app), "Latency, last 10 s");
+    ui.recent = Some(2);
+    let empty = screen(&ui, &app, 120, 40);
+    assert!(empty.contains("no ticket was served in this time"), "{empty}");
+    ui.recent = None;
+    let figures = Arc::make_mut(&mut app.figures);
+    figures.all.little.as_mut().unwrap().gap = 0.031;
+    assert_eq!(title(&ui, &app), "Latency  INSTRUMENT OFF BY 3.1 %");
+}
+
+#[test]
+fn only_ascii_where_only_ascii_can_be_shown() {
+    let (mut ui, app) = (testing::ui(), testing::app());
+    ui.theme.is_utf8 = false;
+    for (width, height) in [(160, 45), (80, 24), (50, 15), (20, 5)] {
+        let screen = screen(&ui, &app, width, height);
+        let odd: String = screen.chars().filter(|c| !c.is_ascii()).collect();
+        assert_eq!(odd, "", "{width}x{height}");
+    }
+    insta::assert_snapshot!(screen(&ui, &app, 80, 24));
+}
+
+#[test]
+fn every_screen_at_every_size() {
+    let (mut ui, app) = (testing::ui(), testing::measured());
+    for screen in Screen::ALL.into_iter().filter(|screen| *screen != Screen::Dash) {
+        ui.screen = screen;
+        for (width, height) in [(160, 45), (80, 24), (50, 15)] {
+            let name = format!("{}_{width}x{height}", screen.name().to_lowercase());
+            insta::assert_snapshot!(name, self::screen(&ui, &app, width, height));
+        }
+    }
+}
+
+#[test]
+fn what_lies_over_the_dashboard() {
+    let app = Arc::new(testing::app());
+    let after = |keys: &str| {
+        let mut ui = testing::ui();
+        for char in keys.chars() {
+            let code = if char == '\n' { KeyCode::Enter } else { KeyCode::Char(char) };
+            ui.key(KeyEvent::from(code), &app, Time(0));
+        }
+        screen(&ui, &app, 80, 24)
+    };
+    for (name, keys) in [
+        ("confirm", "jjK"),
+        ("help", "?"),
+        ("palette", ":work"),
+        ("prompt", "u12x\n"),
+        ("sort_menu", "s"),
+        ("detail", "jj\n"),
+        ("filtered", "/worker\n "),
+        ("frozen", "f"),
+    ] {
+        insta::assert_snapshot!(name, after(keys));
+    }
+    let mut ui = testing::ui();
+    ui.say(Severity::Warning, "the run is ending", Time(0));
+    ui.say(Severity::Info, "users=140", Time(0));
+    ui.is_zoomed = true;
+    insta::assert_snapshot!("zoomed_with_toasts", screen(&ui, &app, 80, 24));
+}
+
+#[test]
+fn phases_are_told() {
+    let (ui, mut app) = (testing::ui(), testing::app());
+    app.phase = Phase::Draining { open: 37 };
+    insta::assert_snapshot!("draining", screen(&ui, &app, 80, 24));
+    app.store.trouble = Some(format!(
+        "cannot write {}/log/next.tmp: No space left on device (os error 28); \
+         check the disk's room and permissions",
+        app.run.data_dir
+    ));
+    (app.phase, app.store.is_blocked) = (Phase::Running, true);
+    insta::assert_snapshot!("disk_full", screen(&ui, &app, 80, 24));
+    let starting = testing::starting();
+    insta::assert_snapshot!("starting", screen(&ui, &starting, 80, 24));
+    let checking = AppState { phase: Phase::Recovering(None), ..starting };
+    insta::assert_snapshot!("checking_the_index", screen(&ui, &checking, 80, 24));
+}
+
+#[test]
+fn what_is_wrong_with_the_disk_stands_in_the_header_at_any_width() {
+    let (ui, mut app) = (testing::ui(), testing::app());
+    let error = |what: &str, why: &str| {
+        Some(format!("cannot {what} {}/log/next.tmp: {why} (os error 5)", app.run.data_dir))
+    };
+    let (full, broken) =
+        (error("write", "No space left on device"), error("sync", "Input/output error"));
+    let behind = error("write", "Disk quota exceeded");
+    let mut check = |line: &str, change: &dyn Fn(&mut AppState)| {
+        change(&mut app);
+        for width in [80, 120, 160] {
+            let screen = screen(&ui, &app, width, 40);
+            let banner = screen.lines().nth(2).unwrap_or_default();
+            assert!(banner.starts_with(line), "{width}: {banner}");
+        }
+    };
+    check(" INDEX behind, tickets go on: cannot write log/next.tmp: Disk quota ex", &|app| {
+        app.store.index_trouble.clone_from(&behind);
+    });
+    check(" DISK, little room left: cannot write log/next.tmp: No space left on device", &|app| {
+        app.store.trouble.clone_from(&full);
+    });
+    check(" DISK, intake paused: cannot write log/next.tmp: No space left on device", &|app| {
+        app.store.is_blocked = true;
+    });
+    check(" FAILED: cannot sync log/next.tmp: Input/output error (os error 5)", &|app| {
+        app.failure.clone_from(&broken);
+    });
+}
+
+#[test]
+fn a_hurt_log_is_told_on_its_screen() {
+    let mut ui = testing::ui();
+    ui.screen = Screen::Store;
+    let mut hurt = testing::app();
+    hurt.store.recovery = Some(testing::hurt());
+    hurt.store.index_trouble =
+        Some("cannot write index/data.mdb: No space left on device".to_owned());
+    hurt.failure = Some(format!(
+        "cannot sync {}/log/0000000000001000.seg: Input/output error (os error 5)",
+        hurt.run.data_dir
+    ));
+    for (width, height) in [(160, 45), (80, 24), (50, 15)] {
+        let name = format!("store_hurt_{width}x{height}");
+        insta::assert_snapshot!(name, screen(&ui, &hurt, width, height));
+    }
+}
+
+#[test]
+fn what_a_power_loss_takes_is_never_cut_short() {
+    for policy in [
+        FsyncPolicy::None,
+        FsyncPolicy::EachBatch,
+        FsyncPolicy::Every(8),
+        FsyncPolicy::Interval(Duration::from_millis(50)),
+    ] {
+        let (fsync, takes) = (format!("{policy:?}"), policy.power_loss_takes());
+        let (mut ui, mut app) = (testing::ui(), testing::app());
+        ui.set_focus(Panel::Store);
+        (app.run.fsync, app.run.power_loss_takes) = (fsync.clone(), takes);
+        for (width, height) in [(160, 45), (120, 40), (80, 24)] {
+            let screen = screen(&ui, &app, width, height);
+            let is_whole = |line: &str| line.contains("│power loss ") && line.contains(takes);
+            assert!(screen.lines().any(is_whole), "{fsync} at {width}x{height}:\n{screen}");
+        }
+    }
+}
+
+/// Something that a person does to a terminal.
+#[derive(Clone, Debug)]
+enum Deed {
+    Key(usize),
+    Mouse(u16, u16, u8),
+    Resize(u16, u16),
+}
+
+fn deeds() -> impl Strategy<Value = Vec<Deed>> {
+    let deed = prop_oneof![
+        8 => (0usize..200).prop_map(Deed::Key),
+        2 => (0u16..300, 0u16..100, 0u8..3).prop_map(|(x, y, what)| Deed::Mouse(x, y, what)),
+        1 => (0u16..300, 0u16..100).prop_map(|(width, height)| Deed::Resize(width, height)),
+    ];
+    prop::collection::vec(deed, 0..60)
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(96))]
+
+    #[test]
+    fn nothing_that_people_do_breaks_the_screen(deeds in deeds(), is_starting: bool) {
+        let app = Arc::new(if is_starting { testing::starting() } else { testing::measured() });
+        let mut ui = testing::ui();
+        for deed in deeds {
+            match deed {
+                Deed::Key(number) => drop(ui.key(testing::key(number), &app, Time(1))),
+                Deed::Mouse(column, row, what) => {
+                    let kind = match what {
+                        0 => MouseEventKind::ScrollDown,
+                        1 => MouseEventKind::ScrollUp,
+                        _ => MouseEventKind::Down(MouseButton::Left),
+                    };
+                    let modifiers = KeyModifiers::NONE;
+                    drop(ui.mouse(MouseEvent { kind, column, row, modifiers }, &app, Time(1)));
+                }
+                Deed::Resize(width, height) => ui.area = Rect::new(0, 0, width, height),
+            }
+            let mut buf = Buffer::empty(ui.area);
+            draw(Scene { ui: &ui, app: ui.shown(&app), live: &app }, &mut buf);
+        }
+    }
+}
