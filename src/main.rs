@@ -44,7 +44,8 @@ fn main() -> ExitCode {
 
 fn run(cli: &Cli) -> Result<ExitCode> {
     if let Some(command) = &cli.command {
-        return Ok(output::exit(commands::run(command)?).into());
+        let told = commands::Told { keys: ui::keys, manual: ui::manual };
+        return Ok(output::exit(commands::run(command, &told)?).into());
     }
     let args = &cli.run;
     let effective = match commands::scenario(&args.scenario, &args.overrides.overrides()) {

@@ -66,6 +66,28 @@ pub(crate) enum Command {
         #[command(flatten)]
         args: SampleArgs,
     },
+    /// Print every command of the dashboard with its keys
+    Keys {
+        /// As a table for people, as Markdown, or as JSON
+        #[arg(long, value_enum, default_value_t = KeysFormat::Table)]
+        format: KeysFormat,
+    },
+    /// Print completions for a shell
+    Completions {
+        /// The shell
+        #[arg(value_name = "SHELL")]
+        shell: clap_complete::Shell,
+    },
+    /// Print the manual page
+    Man,
+}
+
+/// How the commands of the dashboard are printed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum KeysFormat {
+    Table,
+    Md,
+    Json,
 }
 
 /// What to measure, and how.

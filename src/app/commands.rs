@@ -13,10 +13,10 @@ use engine::storage::salvage::Skipped;
 use engine::storage::{self, IndexOutcome, LogError};
 use serde_json::json;
 
-use super::cli::{Command, DataDirArg, RepairArgs, ScenarioCommand};
+use super::cli::{Command, DataDirArg, KeysFormat, RepairArgs, ScenarioCommand};
 use super::datadir::{DataDir, DataDirError};
 use super::exit::Exit;
-use super::{bench, ctl, format, log_commands, output, sysinfo};
+use super::{bench, ctl, format, log_commands, manual, output, sysinfo};
 
 /// What is wrong with a scenario, as people read it.
 #[derive(Debug, thiserror::Error)]
@@ -35,11 +35,19 @@ pub(crate) fn scenario(name: &str, overrides: &[Override]) -> Result<Effective, 
     Ok(config::parse(&config::load(name)?, overrides)?)
 }
 
+/// What only the dashboard knows, for commands that print it.
+pub(crate) struct Told {
+    /// Writes its commands and their keys.
+    pub(crate) keys: fn(KeysFormat) -> String,
+    /// Writes its part of the manual page.
+    pub(crate) manual: fn() -> String,
+}
+
 /// Runs a command and returns the exit code.
 ///
 /// # Errors
 /// What the command could not do.
-pub(crate) fn run(command: &Command) -> Result<Exit> {
+pub(crate) fn run(command: &Command, told: &Told) -> Result<Exit> {
     match command {
         Command::Scenario { command } => run_scenario(command),
         Command::Verify { args } => match data_dir_with_log(&args.data) {
@@ -55,6 +63,18 @@ pub(crate) fn run(command: &Command) -> Result<Exit> {
         Command::Sysinfo { args } => sysinfo::run(args),
         Command::Ctl { command, args } => ctl::run(command, args),
         Command::Sample { args } => ctl::sample(args),
+        Command::Keys { format } => {
+            output::say(&(told.keys)(*format));
+            Ok(Exit::Done)
+        }
+        Command::Completions { shell } => {
+            output::say(&manual::completions(*shell));
+            Ok(Exit::Done)
+        }
+        Command::Man => {
+            output::say(&manual::page(&(told.manual)())?);
+            Ok(Exit::Done)
+        }
     }
 }
 

@@ -36,6 +36,7 @@ pub(crate) mod headless;
 pub(crate) mod history;
 pub(crate) mod log_commands;
 pub(crate) mod logging;
+mod manual;
 mod metrics_server;
 pub(crate) mod output;
 mod procs;

@@ -27,6 +27,7 @@ mod bars;
 mod find;
 pub(crate) mod guard;
 mod key;
+mod keys;
 mod layout;
 mod model;
 mod mouse;
@@ -42,6 +43,7 @@ mod view;
 mod widgets;
 
 use crate::app::action::Action;
+use crate::app::cli::KeysFormat;
 use crate::app::exit::Exit;
 use crate::app::export::{self, ExportError};
 use crate::app::handle::Office;
@@ -79,6 +81,16 @@ enum Msg {
 /// Returns whether there is a terminal to draw on and to read keys from.
 pub(crate) fn is_terminal() -> bool {
     std::io::stdin().is_terminal() && std::io::stdout().is_terminal()
+}
+
+/// Returns every command with its keys, as `postoffice-tui keys` prints it.
+pub(crate) fn keys(format: KeysFormat) -> String {
+    keys::list(&Keymap::default(), format)
+}
+
+/// Returns the dashboard's part of the manual page.
+pub(crate) fn manual() -> String {
+    keys::manual()
 }
 
 /// Runs an office with a dashboard to its end and returns the exit code.
