@@ -45,11 +45,11 @@ mod widgets;
 use crate::app::action::Action;
 use crate::app::cli::KeysFormat;
 use crate::app::exit::Exit;
-use crate::app::export::{self, ExportError};
+use crate::app::export::{self, ExportError, Exporter};
 use crate::app::handle::Office;
 use crate::app::log_commands::{self, History};
 use crate::app::state::{Phase, Severity};
-use crate::app::{self, App, Wishes};
+use crate::app::{self, Wishes};
 use guard::Guard;
 use model::{Detail, Effect, Overlay, UiState};
 use registry::Keymap;
@@ -93,24 +93,53 @@ pub(crate) fn manual() -> String {
     keys::manual()
 }
 
+/// What a dashboard shows and steers.
+pub(crate) struct Stage<'a> {
+    /// Where snapshots come from and actions go to.
+    pub(crate) office: &'a Office,
+    /// What writes snapshots to files.
+    pub(crate) exporter: &'a Exporter,
+    /// Whether there will be no more snapshots.
+    pub(crate) has_ended: &'a dyn Fn() -> bool,
+    /// Whether the dashboard ends with the run; otherwise it stays until a person quits.
+    pub(crate) ends_with_run: bool,
+}
+
+/// The loop's mailbox; made before whatever tells it of signals.
+pub(crate) struct Mailbox {
+    sender: Sender<Msg>,
+    receiver: Receiver<Msg>,
+}
+
+impl Mailbox {
+    /// Returns an empty one.
+    pub(crate) fn new() -> Self {
+        let (sender, receiver) = channel();
+        Self { sender, receiver }
+    }
+
+    /// Returns what is to be told of every signal.
+    pub(crate) fn on_signal(&self) -> impl Fn(Signal) + Send + 'static {
+        let signals = self.sender.clone();
+        // A dashboard that has ended needs no signal.
+        move |signal| drop(signals.send(Msg::Signal(signal)))
+    }
+}
+
 /// Runs an office with a dashboard to its end and returns the exit code.
 ///
 /// # Errors
 /// If the office can't be started, or the terminal can't be used.
 pub(crate) fn run(effective: &Effective, wishes: Wishes) -> Result<Exit> {
-    let (sender, receiver) = channel();
-    let signals = sender.clone();
-    let app = app::start(effective, wishes, move |signal| {
-        // A dashboard that has ended needs no signal.
-        let _ = signals.send(Msg::Signal(signal));
-    })?;
-    terminal::leave_on_panic();
-    let guard = Guard::start();
-    let shown = catch_unwind(AssertUnwindSafe(|| show(&app, sender, &receiver)));
-    terminal::leave();
-    if let Ok(guard) = guard {
-        guard.dismiss();
-    }
+    let mailbox = Mailbox::new();
+    let app = app::start(effective, wishes, mailbox.on_signal())?;
+    let stage = Stage {
+        office: app.office(),
+        exporter: app.exporter(),
+        has_ended: &|| app.has_ended(),
+        ends_with_run: true,
+    };
+    let shown = perform(&stage, mailbox);
     if !matches!(shown, Ok(Ok(()))) {
         // The office ends in good order even if the dashboard does not.
         let _ = app.office().submit(Action::Drain);
@@ -128,29 +157,46 @@ pub(crate) fn run(effective: &Effective, wishes: Wishes) -> Result<Exit> {
     Ok(finished.exit())
 }
 
-/// Shows the office until it has ended or the terminal is gone.
-fn show(app: &App, sender: Sender<Msg>, receiver: &Receiver<Msg>) -> Result<()> {
+/// Shows something on the terminal until it ends, and gives the terminal back whatever happens. The
+/// outer result tells of a panic of the dashboard.
+pub(crate) fn perform(stage: &Stage<'_>, mailbox: Mailbox) -> std::thread::Result<Result<()>> {
+    terminal::leave_on_panic();
+    let guard = Guard::start();
+    let shown = catch_unwind(AssertUnwindSafe(|| show(stage, mailbox)));
+    terminal::leave();
+    if let Ok(guard) = guard {
+        guard.dismiss();
+    }
+    shown
+}
+
+/// Shows an office until it has ended or the terminal is gone.
+fn show(stage: &Stage<'_>, mailbox: Mailbox) -> Result<()> {
+    let Mailbox { sender, receiver } = mailbox;
     terminal::enter()?;
     let news = sender.clone();
-    app.office().on_snapshot(move || drop(news.send(Msg::Snapshot)));
+    stage.office.on_snapshot(move || drop(news.send(Msg::Snapshot)));
     let free = sender.clone();
     let writer = Writer::start(RawOut, move |is_alive| {
         let _ = free.send(if is_alive { Msg::Free } else { Msg::Gone });
     })?;
-    let exports = sender.clone();
+    let news = sender.clone();
     std::thread::Builder::new().name("keys".to_owned()).spawn(move || read_keys(&sender))?;
     let theme = Theme::from_env(|name| std::env::var(name).ok());
+    let ui = UiState::new(theme, Keymap::default());
+    let mut screen = Screen::new();
+    screen.mouse(ui.has_mouse);
     Dashboard {
-        app,
-        office: app.office(),
-        news: exports,
-        ui: UiState::new(theme, Keymap::default()),
-        screen: Screen::new(),
+        stage,
+        office: stage.office,
+        news,
+        ui,
+        screen,
         writer,
         drawn_at: Time::ZERO,
         is_dirty: true,
     }
-    .run(receiver)
+    .run(&receiver)
 }
 
 fn read_keys(sender: &Sender<Msg>) {
@@ -171,7 +217,7 @@ fn is_failpoint(name: &str) -> bool {
 
 /// A dashboard on a terminal.
 struct Dashboard<'a> {
-    app: &'a App,
+    stage: &'a Stage<'a>,
     office: &'a Office,
     news: Sender<Msg>,
     ui: UiState,
@@ -188,7 +234,7 @@ impl Dashboard<'_> {
             self.is_dirty |= self.ui.tick(now);
             self.draw(now);
             let has_ended = matches!(self.office.snapshot().phase, Phase::Stopped(_));
-            if has_ended || self.app.has_ended() {
+            if self.stage.ends_with_run && (has_ended || (self.stage.has_ended)()) {
                 return Ok(());
             }
             match receiver.recv_timeout(self.wait(now)) {
@@ -227,8 +273,10 @@ impl Dashboard<'_> {
             Msg::Searched(id, found) => self.show_ticket(id, found, now),
             Msg::Free => {}
             Msg::Gone => {
-                log::warn!("the terminal is gone; the run ends");
-                let _ = self.office.submit(Action::Drain);
+                if self.stage.ends_with_run {
+                    log::warn!("the terminal is gone; the run ends");
+                    let _ = self.office.submit(Action::Drain);
+                }
                 return Ok(false);
             }
             Msg::Terminal(Event::Key(key)) if key.kind != KeyEventKind::Release => {
@@ -252,11 +300,13 @@ impl Dashboard<'_> {
             Msg::Terminal(_) => {}
             Msg::Signal(Signal::Suspend) => self.suspend()?,
             Msg::Signal(Signal::Continue) => {
-                terminal::enter()?;
-                self.repaint();
+                self.enter_again()?;
             }
             Msg::Signal(Signal::Reload) if is_failpoint("dashboard-panic") => {
                 panic!("asked for by a failpoint");
+            }
+            Msg::Signal(Signal::Terminate { .. }) if !self.stage.ends_with_run => {
+                return Ok(false);
             }
             Msg::Signal(_) => self.is_dirty = true,
         }
@@ -284,7 +334,7 @@ impl Dashboard<'_> {
 
     /// Writes the newest snapshot to a new folder, on another thread.
     fn export(&mut self, dir: Option<PathBuf>, now: Time) {
-        let (exporter, news) = (self.app.exporter(), self.news.clone());
+        let (exporter, news) = (self.stage.exporter, self.news.clone());
         let done = move |exported| {
             // A dashboard that has ended needs no word.
             let _ = news.send(Msg::Exported(exported));
@@ -350,7 +400,12 @@ impl Dashboard<'_> {
     fn suspend(&mut self) -> Result<()> {
         terminal::leave();
         nix::sys::signal::raise(nix::sys::signal::SIGSTOP)?;
+        self.enter_again()
+    }
+
+    fn enter_again(&mut self) -> Result<()> {
         terminal::enter()?;
+        self.screen.mouse(self.ui.has_mouse);
         self.repaint();
         Ok(())
     }
