@@ -14,5 +14,6 @@ mod peers;
 mod storm;
 mod support;
 mod sysinfo;
+mod terminal;
 mod tidy;
 mod truth;

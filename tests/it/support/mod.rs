@@ -1,5 +1,7 @@
 //! Runs the real binary: a temporary data directory, a deadline, and no process left behind.
 
+pub(crate) mod terminal;
+
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 use std::sync::Arc;
