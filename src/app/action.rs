@@ -6,6 +6,7 @@ use std::fmt;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
+use engine::clock::Time;
 use engine::config::Assignment;
 use engine::ids::{ServiceId, UserProcessId, WorkerId};
 
@@ -66,6 +67,8 @@ pub(crate) enum Action {
     Restart(ProcessId),
     /// In a pause, office time goes on for exactly this long, at most [`engine::limits::STEP_MAX`].
     Step(Duration),
+    /// Looks at another moment of a replay.
+    Travel(Travel),
     /// Ends the run: arrivals stop, open tickets are served, then everything stops in order.
     Drain,
     /// Ends the run at once; open tickets stay in the log.
@@ -100,6 +103,7 @@ impl fmt::Display for Action {
             Self::Continue(process) => write!(f, "continue {process}"),
             Self::Restart(process) => write!(f, "restart {process}"),
             Self::Step(span) => write!(f, "step {}", format::duration(*span)),
+            Self::Travel(travel) => travel.fmt(f),
             Self::Drain => f.write_str("drain and quit"),
             Self::StopNow => f.write_str("quit at once"),
         }
@@ -116,6 +120,48 @@ pub(crate) enum ReloadMode {
     Apply,
     /// Only tell the difference.
     DryRun,
+}
+
+/// Where in time to look, in a replay.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Travel {
+    /// At a moment of the run.
+    To(Time),
+    /// Further on.
+    Forward(Duration),
+    /// Further back.
+    Back(Duration),
+    /// At the next thing that happened.
+    NextEvent,
+    /// At the one before.
+    PreviousEvent,
+    /// At the end; in a log that somebody writes, it is followed.
+    Live,
+    /// At the pace of the run times so many thousandths, at most [`SPEED_MAX`].
+    Speed(u32),
+    /// At the next run that the data directory holds.
+    NextRun,
+    /// At the run before.
+    PreviousRun,
+}
+
+/// A replay goes at most this many times as fast as the run, in thousandths.
+pub(crate) const SPEED_MAX: u32 = 1_000_000;
+
+impl fmt::Display for Travel {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::To(_) => f.write_str("another moment"),
+            Self::Forward(span) => write!(f, "{} on", format::duration(*span)),
+            Self::Back(span) => write!(f, "{} back", format::duration(*span)),
+            Self::NextEvent => f.write_str("the next event"),
+            Self::PreviousEvent => f.write_str("the event before"),
+            Self::Live => f.write_str("the end"),
+            Self::Speed(milli) => write!(f, "speed {}", format::speed(*milli)),
+            Self::NextRun => f.write_str("the next run"),
+            Self::PreviousRun => f.write_str("the run before"),
+        }
+    }
 }
 
 /// The number of a wish whose outcome somebody waits for.

@@ -79,6 +79,12 @@ pub(crate) fn rate(per_second: f64) -> String {
     }
 }
 
+/// Writes thousandths of the usual pace: `x4`, `x0.25`.
+pub(crate) fn speed(milli: u32) -> String {
+    let text = format!("x{}.{:03}", milli / 1000, milli % 1000);
+    text.trim_end_matches('0').trim_end_matches('.').to_owned()
+}
+
 /// Writes a ratio as percent: `71.3 %`.
 pub(crate) fn percent(ratio: f64) -> String {
     format!("{:.1} %", ratio * 100.0)
@@ -287,6 +293,9 @@ mod tests {
         check(rate(f64::NAN), "0");
         check(rate(3.214), "3.21");
         check(rate(48_210.4), "48 210");
+        check(speed(1000), "x1");
+        check(speed(250), "x0.25");
+        check(speed(60_000), "x60");
         check(bytes(93), "93 B");
         check(bytes(4200), "4.10 KiB");
         check(bytes(64 << 20), "64.0 MiB");

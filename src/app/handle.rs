@@ -12,6 +12,35 @@ use engine::clock::{Clock, SystemClock, Time};
 use super::action::Action;
 use super::state::{AppState, Phase, Source};
 
+/// What a front end may ask of the office that it shows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Access {
+    /// Everything: the director is its own.
+    Full,
+    /// What the control socket takes: it is attached to somebody else's office.
+    Control,
+    /// Nothing: it is attached and only looks.
+    ReadOnly,
+    /// Where in time to look: it replays what a log holds.
+    Replay,
+}
+
+impl Access {
+    /// Returns why an action can't be asked for; `None` if it can.
+    pub(crate) fn refuses(self, action: &Action) -> Option<Refused> {
+        let is_travel = matches!(action, Action::Travel(_));
+        match self {
+            Self::Full | Self::Control if is_travel => Some(Refused::Live),
+            Self::Full | Self::Control => None,
+            Self::ReadOnly => Some(Refused::ReadOnly),
+            Self::Replay => match action {
+                Action::Travel(_) | Action::Pause | Action::Resume | Action::Step(_) => None,
+                _ => Some(Refused::Past),
+            },
+        }
+    }
+}
+
 /// Actions that may wait for the director.
 const ACTIONS_MAX: usize = 64;
 
@@ -20,6 +49,7 @@ const ACTIONS_MAX: usize = 64;
 pub(crate) struct Office {
     /// Whose wishes are submitted here.
     who: Source,
+    access: Access,
     actions: SyncSender<Asked>,
     wake: Arc<dyn Fn() + Send + Sync>,
     slot: Arc<Slot>,
@@ -43,13 +73,26 @@ struct Slot {
 
 type Listener = Box<dyn Fn() + Send>;
 
-/// The director has too many unanswered actions.
-#[derive(Debug, PartialEq, Eq, thiserror::Error)]
-#[error("the director is busy; try again")]
-pub(crate) struct Busy;
+/// Why an action is not even asked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub(crate) enum Refused {
+    /// The director has too many unanswered actions.
+    #[error("the director is busy; try again")]
+    Busy,
+    /// This front end only looks.
+    #[error("this dashboard only looks; attach with --control to act")]
+    ReadOnly,
+    /// What is shown is over.
+    #[error("this is a replay: what is over can't be changed, only looked at")]
+    Past,
+    /// What is shown is now.
+    #[error("only a replay can travel in time; this office runs now")]
+    Live,
+}
 
 /// Connects a front end with a director. `wake` makes the director look at its actions. The front
-/// end is the dashboard until [`Office::of`] says otherwise.
+/// end is the dashboard until [`Office::of`] says otherwise, and may do all until [`Office::with`]
+/// does.
 pub(crate) fn office(first: AppState, wake: impl Fn() + Send + Sync + 'static) -> (Office, Desk) {
     let (sender, receiver) = sync_channel(ACTIONS_MAX);
     let slot = Arc::new(Slot {
@@ -58,8 +101,16 @@ pub(crate) fn office(first: AppState, wake: impl Fn() + Send + Sync + 'static) -
         listener: Mutex::new(None),
     });
     let (who, wake) = (Source::Key, Arc::new(wake));
-    let office = Office { who, actions: sender, wake, slot: Arc::clone(&slot) };
+    let access = Access::Full;
+    let office = Office { who, access, actions: sender, wake, slot: Arc::clone(&slot) };
     (office, Desk { actions: receiver, slot })
+}
+
+impl std::fmt::Debug for Office {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let (who, access) = (&self.who, &self.access);
+        f.debug_struct("Office").field("who", who).field("access", access).finish_non_exhaustive()
+    }
 }
 
 impl Office {
@@ -68,18 +119,31 @@ impl Office {
         Self { who, ..self.clone() }
     }
 
+    /// Returns the same office for a front end that may do other things.
+    pub(crate) fn with(&self, access: Access) -> Self {
+        Self { access, ..self.clone() }
+    }
+
+    /// Returns what may be asked for here.
+    pub(crate) fn access(&self) -> Access {
+        self.access
+    }
+
     /// Asks the director to act.
     ///
     /// # Errors
-    /// [`Busy`] if too many actions wait. A director that has ended takes none and says so in
-    /// the last snapshot, so that is no error.
-    pub(crate) fn submit(&self, action: Action) -> Result<(), Busy> {
+    /// [`Refused`] if the access does not allow it or too many actions wait. A director that has
+    /// ended takes none and says so in the last snapshot, so that is no error.
+    pub(crate) fn submit(&self, action: Action) -> Result<(), Refused> {
+        if let Some(refused) = self.access.refuses(&action) {
+            return Err(refused);
+        }
         match self.actions.try_send((self.who, action)) {
             Ok(()) => {
                 (self.wake)();
                 Ok(())
             }
-            Err(TrySendError::Full(_)) => Err(Busy),
+            Err(TrySendError::Full(_)) => Err(Refused::Busy),
             Err(TrySendError::Disconnected(_)) => Ok(()),
         }
     }
@@ -139,6 +203,7 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
+    use crate::app::action::Travel;
     use crate::app::testing;
 
     #[test]
@@ -151,6 +216,22 @@ mod tests {
         desk.publish(AppState { number: 7, ..testing::starting() });
         desk.publish(AppState { number: 8, phase: Phase::Paused, ..testing::app() });
         assert_eq!(waiting.join().unwrap().unwrap(), 8);
+    }
+
+    #[test]
+    fn what_may_be_asked_depends_on_how_one_looks() {
+        let (office, desk) = office(testing::app(), || {});
+        let travel = || Action::Travel(Travel::Live);
+        let try_both = |access| {
+            let office = office.with(access);
+            [office.submit(Action::Drain).err(), office.submit(travel()).err()]
+        };
+        assert_eq!(try_both(Access::Full), [None, Some(Refused::Live)]);
+        assert_eq!(try_both(Access::Control), [None, Some(Refused::Live)]);
+        assert_eq!(try_both(Access::ReadOnly), [Some(Refused::ReadOnly); 2]);
+        assert_eq!(try_both(Access::Replay), [Some(Refused::Past), None]);
+        let asked = std::iter::from_fn(|| desk.next_action()).map(|(_, action)| action);
+        assert_eq!(asked.collect::<Vec<_>>(), [Action::Drain, Action::Drain, travel()]);
     }
 
     #[test]

@@ -58,6 +58,7 @@ mod tables;
 #[cfg(test)]
 pub(crate) mod testing;
 mod update;
+pub(crate) mod viewer;
 
 use datadir::{DataDir, DataDirError};
 use director::{Director, Orders};

@@ -30,7 +30,7 @@ use super::staffing::seats_of;
 use super::state::{
     AppState, IndexRow, LatencyFigures, LatencyRow, Level, MetricRow, MetricValue, Notice, Phase,
     ProcessRow, ProcessState, Rates, Reading, RecoveryRow, RunFacts, Sample, Seats, ServiceRow,
-    Settings, Severity, Source, StoreRow, Totals,
+    Settings, Severity, Source, StoreRow, Totals, View,
 };
 use super::update::Run;
 
@@ -163,6 +163,7 @@ impl Album {
     /// Returns what a screen shows before the director has taken its first turn.
     pub(crate) fn blank(orders: &Orders) -> AppState {
         AppState {
+            view: View::Live,
             number: 0,
             wall: WallTime::now(),
             phase: Phase::Starting,
@@ -315,6 +316,7 @@ impl Album {
         };
         self.number += 1;
         AppState {
+            view: View::Live,
             number: self.number,
             wall,
             phase,

@@ -23,6 +23,8 @@ use super::slo::SloRow;
 /// A snapshot of the whole office.
 #[derive(Clone, Debug)]
 pub(crate) struct AppState {
+    /// From where the office is looked at.
+    pub(crate) view: View,
     /// Which snapshot of the run this is: they are numbered from one.
     pub(crate) number: u64,
     /// When the snapshot was taken, for people.
@@ -86,6 +88,52 @@ pub(crate) struct AppState {
     pub(crate) events_dropped: u64,
     /// What deviates from the ordinary now.
     pub(crate) settings: Settings,
+}
+
+/// From where an office is looked at.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) enum View {
+    /// From its own process, now.
+    #[default]
+    Live,
+    /// From another process.
+    Attached(Attached),
+    /// From its log.
+    Replay(Replay),
+}
+
+/// How an attached dashboard stands to the office.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Attached {
+    /// The office's director; `None` if only its socket is known.
+    pub(crate) pid: Option<u32>,
+    /// Whether it may act.
+    pub(crate) may_act: bool,
+    /// Snapshots that were left out because this end was slower than they came.
+    pub(crate) skipped: u64,
+    /// Why nothing comes any more: the office has ended, vanished, or speaks another version.
+    pub(crate) lost: Option<String>,
+}
+
+/// What part of a log is looked at.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Replay {
+    /// Which run of the data directory, from one, and how many it has.
+    pub(crate) number: usize,
+    pub(crate) runs: usize,
+    /// The first and the last moment that the log holds of the run.
+    pub(crate) from: Time,
+    pub(crate) until: Time,
+    /// The moment that is looked at.
+    pub(crate) at: Time,
+    /// Whether it moves on by itself.
+    pub(crate) is_playing: bool,
+    /// How fast, in thousandths of the run's own pace.
+    pub(crate) speed_milli: u32,
+    /// The log is being written and the newest moment is followed.
+    pub(crate) is_following: bool,
+    /// What the log does not hold of this run, and why.
+    pub(crate) gaps: Vec<String>,
 }
 
 /// What identifies a run and never changes while it lasts.

@@ -89,6 +89,7 @@ pub(crate) fn app() -> AppState {
         sojourn: Some(spread(p50 * 2)),
     };
     AppState {
+        view: View::Live,
         number: 3_044,
         wall: WallTime(43_491_000_000_000),
         phase: Phase::Running,
