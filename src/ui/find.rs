@@ -1,6 +1,6 @@
 //! What fits a text best among all commands, and what follows a command's name.
 
-use nucleo_matcher::pattern::{CaseMatching, Normalization, Pattern};
+use nucleo_matcher::pattern::{AtomKind, CaseMatching, Normalization, Pattern};
 use nucleo_matcher::{Config, Matcher, Utf32Str};
 
 use super::registry::{Entry, Group, REGISTRY, by_id};
@@ -27,16 +27,18 @@ pub(crate) fn find(text: &str) -> Vec<Found> {
         let argument = (!argument.trim().is_empty()).then(|| argument.trim().to_owned());
         return vec![Found { entry, argument }];
     }
-    let pattern = Pattern::parse(text, CaseMatching::Ignore, Normalization::Smart);
+    // Letters of a name may be left out; what is said about it must have the words.
+    let pattern = |kind| Pattern::new(text, CaseMatching::Ignore, Normalization::Smart, kind);
+    let (fuzzy, words) = (pattern(AtomKind::Fuzzy), pattern(AtomKind::Substring));
     let mut matcher = Matcher::new(Config::DEFAULT);
     let mut buf = Vec::new();
-    let mut score = |text: &str| pattern.score(Utf32Str::new(text, &mut buf), &mut matcher);
+    let mut score =
+        |pattern: &Pattern, text: &str| pattern.score(Utf32Str::new(text, &mut buf), &mut matcher);
     let mut found: Vec<(u32, &Entry)> = REGISTRY
         .iter()
         .filter_map(|entry| {
-            // The name counts more than what is said about it.
-            let name = score(entry.id).map(|score| score * 2);
-            Some((name.max(score(entry.doc))?, entry))
+            let name = score(&fuzzy, entry.id).map(|score| score * 2);
+            Some((name.max(score(&words, entry.doc))?, entry))
         })
         .collect();
     found.sort_by_key(|(score, entry)| (std::cmp::Reverse(*score), entry.id.len()));

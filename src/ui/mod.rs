@@ -13,7 +13,7 @@ use std::time::Duration;
 
 use color_eyre::eyre::Result;
 use crossterm::event::{Event, KeyEventKind};
-use engine::clock::{Clock, SystemClock, Time};
+use engine::clock::{Clock, SystemClock, Time, WallTime};
 use engine::config::Effective;
 use engine::ids::TicketId;
 use engine::storage::LogError;
@@ -29,11 +29,13 @@ pub(crate) mod guard;
 mod key;
 mod keys;
 mod layout;
+mod meter;
 mod model;
 mod mouse;
 mod overlays;
 mod panels;
 mod registry;
+mod shot;
 mod terminal;
 #[cfg(test)]
 mod testing;
@@ -49,7 +51,7 @@ use crate::app::export::{self, ExportError, Exporter};
 use crate::app::handle::Office;
 use crate::app::log_commands::{self, History};
 use crate::app::state::{Phase, Severity};
-use crate::app::{self, Wishes};
+use crate::app::{self, Wishes, format};
 use guard::Guard;
 use model::{Detail, Effect, Overlay, UiState};
 use registry::Keymap;
@@ -268,7 +270,12 @@ impl Dashboard<'_> {
     fn take(&mut self, msg: Msg) -> Result<bool> {
         let now = SystemClock.now();
         match msg {
-            Msg::Snapshot => self.is_dirty = true,
+            Msg::Snapshot => {
+                self.is_dirty = true;
+                if !self.writer.is_free() {
+                    self.ui.meter.skip();
+                }
+            }
             Msg::Exported(exported) => self.say_exported(&exported, now),
             Msg::Searched(id, found) => self.show_ticket(id, found, now),
             Msg::Free => {}
@@ -326,6 +333,7 @@ impl Dashboard<'_> {
             Effect::FindTicket(id) => self.find_ticket(id, now),
             Effect::Copy(text) => self.screen.copy(&text),
             Effect::Mouse(is_ours) => self.screen.mouse(is_ours),
+            Effect::SaveScreen => self.save_screen(now),
             Effect::Repaint => self.repaint(),
             Effect::Suspend => self.suspend()?,
         }
@@ -345,6 +353,21 @@ impl Dashboard<'_> {
             Ok(()) => self.ui.say(Severity::Info, "an export is being written", now),
             Err(busy) => self.ui.say(Severity::Warning, busy.to_string(), now),
         }
+    }
+
+    /// Writes the screen as it is, without what lies over it, to three files beside the exports.
+    fn save_screen(&mut self, now: Time) {
+        let live = self.office.snapshot();
+        let mut buf = Buffer::empty(self.ui.area);
+        view::draw(Scene { ui: &self.ui, app: self.ui.shown(&live), live: &live }, &mut buf);
+        let files = [
+            ("screen.txt", "the screen as text", shot::text(&buf)),
+            ("screen.ans", "the screen with its colours, for cat", shot::ansi(&buf)),
+            ("screen.svg", "the screen as a picture", shot::svg(&buf)),
+        ];
+        let name = format!("{}-screen", format::stamp(live.wall));
+        let written = self.stage.exporter.write_texts(&name, &files);
+        self.say_exported(&written, now);
     }
 
     fn say_exported(&mut self, exported: &Result<PathBuf, ExportError>, now: Time) {
@@ -422,9 +445,14 @@ impl Dashboard<'_> {
         let mut buf = Buffer::empty(self.ui.area);
         tui_logger::move_events();
         let live = self.office.snapshot();
+        let age = Duration::from_nanos(WallTime::now().0.saturating_sub(live.wall.0));
+        self.ui.meter.tick(now, age);
         let scene = Scene { ui: &self.ui, app: self.ui.shown(&live), live: &live };
         timed!(DASHBOARD_FRAME, view::draw(scene, &mut buf));
-        if let Some(frame) = self.screen.frame(buf) {
+        let frame = self.screen.frame(buf);
+        let took = SystemClock.now().since(now);
+        self.ui.meter.frame(took, frame.as_ref().map(Vec::len));
+        if let Some(frame) = frame {
             observe!(DASHBOARD_SEND, frame.len() as u64);
             if self.writer.write(frame) == Written::Busy {
                 self.repaint();

@@ -11,6 +11,7 @@ use tui_input::Input;
 
 use super::ask::Ask;
 use super::layout::{Areas, Panel, View, areas};
+use super::meter::Meter;
 use super::registry::{Command, Keymap, Screen};
 use super::theme::Theme;
 use super::widgets::table::Arrangement;
@@ -59,6 +60,10 @@ pub(crate) struct UiState {
     pub(crate) scrolls: BTreeMap<Panel, usize>,
     /// Alerts up to this moment have been taken note of.
     pub(crate) acknowledged: WallTime,
+    /// What the dashboard itself costs.
+    pub(crate) meter: Meter,
+    /// Whether that is shown in place of the key bar.
+    pub(crate) is_meter_shown: bool,
     /// Whether the terminal tells us of the mouse.
     pub(crate) has_mouse: bool,
     /// Where the last export went, if a person chose it.
@@ -177,6 +182,8 @@ pub(crate) enum Effect {
     Copy(String),
     /// Have the terminal tell of the mouse, or not.
     Mouse(bool),
+    /// Write the screen to files.
+    SaveScreen,
     Repaint,
     Suspend,
 }
@@ -208,6 +215,8 @@ impl UiState {
             arrangements: BTreeMap::new(),
             scrolls: BTreeMap::new(),
             acknowledged: WallTime::default(),
+            meter: Meter::default(),
+            is_meter_shown: false,
             has_mouse: true,
             export_dir: None,
             undos: Vec::new(),

@@ -71,6 +71,7 @@ impl UiState {
             Command::Suspend => vec![Effect::Suspend],
             Command::Repaint => vec![Effect::Repaint],
             Command::Copy => self.copy(sight, now),
+            Command::SaveScreen => vec![Effect::SaveScreen],
             Command::Mouse => {
                 self.has_mouse = !self.has_mouse;
                 vec![Effect::Mouse(self.has_mouse)]
@@ -91,6 +92,7 @@ impl UiState {
             Command::NextPanel => self.focus_by(1),
             Command::PreviousPanel => self.focus_by(-1),
             Command::Zoom => self.is_zoomed = !self.is_zoomed,
+            Command::Meter => self.is_meter_shown = !self.is_meter_shown,
             Command::Back => self.back(),
             Command::Recent => {
                 let next = self.recent.map_or(0, |span| span + 1);

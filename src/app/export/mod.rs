@@ -196,6 +196,24 @@ impl Exporter {
         Ok(())
     }
 
+    /// Writes some texts as the files of a new folder in the usual place, and returns the folder. It
+    /// is for little and waits for nobody.
+    ///
+    /// # Errors
+    /// [`ExportError::Busy`] if an export is being written; others if this can't be.
+    pub(crate) fn write_texts(
+        &self,
+        name: &str,
+        files: &[(&str, &str, String)],
+    ) -> Result<PathBuf, ExportError> {
+        let Ok(_pen) = self.0.pen.try_lock() else { return Err(ExportError::Busy) };
+        let mut draft = Draft::begin(&self.usual_place(), Arc::clone(&self.0.is_cut_short))?;
+        for (name, holds, text) in files {
+            draft.file(name, holds, |out| out.write_all(text.as_bytes()))?;
+        }
+        draft.publish(name)
+    }
+
     /// Ends exports that are being written, and all later ones, with [`ExportError::CutShort`].
     pub(crate) fn cut_short(&self) {
         self.0.is_cut_short.store(true, Ordering::Relaxed);

@@ -209,6 +209,10 @@ pub(crate) fn draw_banner(scene: Scene<'_>, area: Rect, buf: &mut Buffer) {
 /// Draws the keys that can be pressed now.
 pub(crate) fn draw_keys(scene: Scene<'_>, area: Rect, buf: &mut Buffer) {
     let theme = scene.theme();
+    if scene.ui.is_meter_shown && scene.ui.overlay.is_none() {
+        let text = format!(" dashboard: {}", scene.ui.meter.text());
+        return super::draw_cut(vec![(text, Tone::Quiet)], theme, area, buf);
+    }
     for word in bars::keys(scene, area) {
         let tone = |tone| if word.is_enabled { tone } else { Tone::Quiet };
         let pieces = [
