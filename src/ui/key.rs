@@ -38,7 +38,12 @@ impl Key {
     /// Returns the key of an event, if it is one that can mean something.
     pub(crate) fn of(event: KeyEvent) -> Option<Self> {
         let is_ctrl = event.modifiers.contains(KeyModifiers::CONTROL);
+        if event.modifiers.contains(KeyModifiers::ALT) {
+            return None;
+        }
         match event.code {
+            // Terminals send one byte for both.
+            KeyCode::Char('7' | '/') if is_ctrl => Some(Self::Ctrl('_')),
             KeyCode::Char(char) if is_ctrl => Some(Self::Ctrl(char.to_ascii_lowercase())),
             KeyCode::Char(char) => Some(Self::Char(char)),
             KeyCode::Tab if event.modifiers.contains(KeyModifiers::SHIFT) => {
@@ -109,6 +114,7 @@ mod tests {
         assert_eq!(event(z, KeyModifiers::NONE), Some(Key::Char('z')));
         assert_eq!(event(z, KeyModifiers::CONTROL), Some(Key::Ctrl('z')));
         assert_eq!(event(KeyCode::Char('Q'), KeyModifiers::SHIFT), Some(Key::Char('Q')));
+        assert_eq!(event(KeyCode::Char('7'), KeyModifiers::CONTROL), Some(Key::Ctrl('_')));
         let back = Some(Key::Named(KeyCode::BackTab));
         assert_eq!(event(KeyCode::Tab, KeyModifiers::SHIFT), back);
         assert_eq!(event(KeyCode::BackTab, KeyModifiers::SHIFT), back);

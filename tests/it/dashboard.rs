@@ -16,8 +16,12 @@ fn keys_steer_the_office_and_q_ends_it() {
     terminal.wait_for("▶ RUN");
     terminal.press("u200\r");
     terminal.wait_for("users 200 ");
-    terminal.press("]");
+    terminal.press("w+");
     terminal.wait_for("workers 5 ");
+    terminal.press("\r");
+    // The setting before that comes back.
+    terminal.press("\x1f");
+    terminal.wait_for("workers 4 ");
     terminal.press("?");
     terminal.wait_for("Freeze arrivals and dispatch");
     terminal.press("?jjK");

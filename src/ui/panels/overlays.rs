@@ -181,8 +181,10 @@ fn command_line(scene: Scene<'_>, entry: &Entry, argument: Option<&str>, width: 
         };
         pieces.push((format!("{id:<ID_WIDTH$} "), tone));
     }
-    pieces.push((reason.map_or(entry.doc, |reason| reason).to_owned(), tone));
-    if !entry.argument.is_empty() && argument.is_none() {
+    pieces.push((entry.doc.to_owned(), tone));
+    if let Some(reason) = reason {
+        pieces.push((format!("  ({reason})"), Tone::Warning));
+    } else if !entry.argument.is_empty() && argument.is_none() {
         pieces.push((format!("  {}", entry.argument), Tone::Quiet));
     }
     pieces
