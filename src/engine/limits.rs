@@ -11,6 +11,8 @@ use std::time::Duration;
 pub const LOADS_MAX: usize = 64;
 /// The most `[service.*]` sections.
 pub const SERVICES_MAX: usize = 64;
+/// Goals of a scenario.
+pub const GOALS_MAX: usize = 32;
 /// The most worker processes.
 pub const WORKERS_MAX: u16 = 1024;
 /// The most tickets served at once over all workers.

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::parse::{ConfigError, Origin};
-use super::scenario::{self, Load, LoadModel, OnOverrun, Scenario, Service};
+use super::scenario::{self, Load, LoadModel, OnOverrun, Scenario, Service, Slo};
 use super::schema::{Draft, DraftLoad, DraftService};
 use crate::limits;
 
@@ -21,6 +21,7 @@ impl Checks<'_> {
         let seats = self.seats();
         let services = self.services();
         let loads = self.loads();
+        let slos = self.slos(&services);
         let Draft { seed, duration, drain, explode, workers, .. } = self.draft;
         let Draft { scheduler, discipline, room, retry, max_processes, .. } = self.draft;
         let Draft { fsync, segment_bytes, retain_bytes, index_bytes, compression, .. } = self.draft;
@@ -28,6 +29,7 @@ impl Checks<'_> {
         let Draft { metrics_recording, .. } = self.draft;
         Scenario {
             run: scenario::Run { seed, duration, warmup, drain, explode_waiting: explode },
+            slos,
             office: scenario::Office { workers, seats, scheduler, discipline, room, retry },
             services,
             loads,
@@ -98,6 +100,27 @@ impl Checks<'_> {
             work: service.work,
         };
         services.into_iter().map(service).collect()
+    }
+
+    fn slos(&mut self, services: &[Service]) -> Vec<Slo> {
+        let slos = std::mem::take(&mut self.draft.slos);
+        let goals: usize = slos.iter().map(|slo| slo.goals.len()).sum();
+        if goals > limits::GOALS_MAX
+            && let Some(last) = slos.last()
+        {
+            let problem = format!("there are more than {} goals", limits::GOALS_MAX);
+            self.error("slo", &last.name, &problem);
+        }
+        for slo in &slos {
+            let named = slo.goals.iter().filter_map(|goal| goal.service.as_deref());
+            for name in named.filter(|name| services.iter().all(|known| known.name != *name)) {
+                let known: Vec<&str> = services.iter().map(|known| &known.name[..]).collect();
+                let known = known.join(", ");
+                let problem = format!("there is no service {name}; there are: {known}");
+                self.error("slo", &slo.name, &problem);
+            }
+        }
+        slos
     }
 
     fn loads(&mut self) -> Vec<Load> {

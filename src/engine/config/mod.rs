@@ -4,12 +4,17 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 mod check;
+pub mod diff;
+mod effective;
+pub mod goal;
 pub mod parse;
 pub mod scenario;
 pub mod schema;
 mod value;
 
-pub use parse::{Assignment, ConfigErrors, Effective, Override, OverrideKey, Source, parse};
+pub use diff::diff;
+pub use effective::{Effective, Row};
+pub use parse::{Assignment, ConfigErrors, Origin, Override, OverrideKey, Source, parse};
 pub use scenario::Scenario;
 pub use value::span;
 

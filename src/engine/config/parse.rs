@@ -8,8 +8,8 @@ use std::fmt;
 use ini::{Ini, ParseOption};
 
 use super::check::Checks;
-use super::scenario::Scenario;
-use super::schema::{Draft, DraftLoad, DraftService, FUTURE, KEYS, Key, kind_of};
+use super::effective::{Effective, entries};
+use super::schema::{ANY, Draft, DraftLoad, DraftService, FUTURE, KEYS, Key, kind_of};
 
 /// Mistakes that are shown; the rest is counted.
 const ERRORS_SHOWN: usize = 20;
@@ -17,6 +17,7 @@ const ERRORS_SHOWN: usize = 20;
 const QUOTED_CHARS: usize = 60;
 /// The longest name of a service or load.
 const NAME_CHARS_MAX: usize = 32;
+const PLAIN_NAME: &str = "a name has 1 to 32 of a-z, 0-9, _ and -";
 
 /// A file's name and text.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -47,6 +48,8 @@ pub enum OverrideKey {
     Named(String, String),
     /// The users of the first closed load, or of the first load.
     Users,
+    /// A goal in `[slo]`, under a name that nobody else uses.
+    Goal,
 }
 
 /// A wish that a key has another value.
@@ -96,6 +99,8 @@ pub enum Origin {
     },
     /// An option of the command line.
     Option(String),
+    /// Somebody while the office ran.
+    Live,
 }
 
 impl fmt::Display for Origin {
@@ -104,6 +109,7 @@ impl fmt::Display for Origin {
             Self::Default => f.write_str("default"),
             Self::Line { file, line } => write!(f, "{file}:{line}"),
             Self::Option(option) => f.write_str(option),
+            Self::Live => f.write_str("live"),
         }
     }
 }
@@ -141,27 +147,6 @@ impl fmt::Display for ConfigErrors {
 
 impl std::error::Error for ConfigErrors {}
 
-/// A scenario and where each of its values came from.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Effective {
-    /// The scenario's name for people.
-    pub title: String,
-    /// The typed values.
-    pub scenario: Scenario,
-    entries: Vec<Entry>,
-}
-
-/// One value of a scenario.
-#[derive(Clone, Debug, PartialEq, Eq)]
-struct Entry {
-    section: String,
-    key: &'static str,
-    /// `None` where the default is derived from other keys.
-    value: Option<String>,
-    default: &'static str,
-    origin: Origin,
-}
-
 /// Reads a scenario.
 ///
 /// # Errors
@@ -174,24 +159,30 @@ pub fn parse(source: &Source, overrides: &[Override]) -> Result<Effective, Confi
     for change in overrides {
         reading.read_override(change);
     }
-    reading.finish(source)
+    reading.finish(&source.title)
 }
 
 /// A value and where it stands.
 #[derive(Clone, Debug)]
-struct Given {
-    value: String,
-    origin: Origin,
+pub(super) struct Given {
+    pub(super) value: String,
+    pub(super) origin: Origin,
 }
 
+/// A scenario while it is put together.
 #[derive(Default)]
-struct Reading {
+pub(super) struct Reading {
     /// Sections in file order, each with its values by key.
-    sections: Vec<(String, BTreeMap<&'static str, Given>)>,
+    sections: Vec<(String, BTreeMap<String, Given>)>,
     errors: Vec<ConfigError>,
 }
 
 impl Reading {
+    /// Begins with what is known already.
+    pub(super) fn of(sections: Vec<(String, BTreeMap<String, Given>)>) -> Self {
+        Self { sections, errors: Vec::new() }
+    }
+
     fn read_lines(&mut self, source: &Source) {
         let mut section = None;
         for (number, line) in (1..).zip(source.text.lines()) {
@@ -233,10 +224,10 @@ impl Reading {
         let section = self.sections[at].0.clone();
         match find_key(&section, key) {
             Err(problem) => self.error(origin, problem),
-            Ok(found) => {
+            Ok(_) => {
                 let given = Given { value, origin: origin.clone() };
                 let is_file = matches!(origin, Origin::Line { .. });
-                if let Some(first) = self.sections[at].1.get(found.name)
+                if let Some(first) = self.sections[at].1.get(key)
                     && is_file
                 {
                     let problem = format!(
@@ -245,7 +236,7 @@ impl Reading {
                     );
                     return self.error(origin, problem);
                 }
-                self.sections[at].1.insert(found.name, given);
+                self.sections[at].1.insert(key.to_owned(), given);
             }
         }
     }
@@ -255,31 +246,55 @@ impl Reading {
         let (section, key) = match &change.key {
             OverrideKey::Named(section, key) => (section.clone(), key.clone()),
             OverrideKey::Users => (self.steered_load(), "users".to_owned()),
+            OverrideKey::Goal => ("slo".to_owned(), self.free_goal_name()),
         };
-        let is_named = section.contains('.');
-        let at = self.sections.iter().position(|(known, _)| *known == section);
-        let at = match at {
-            Some(at) => at,
-            None if is_named => {
-                let kind = kind_of(&section);
-                let known = self.sections.iter().map(|(name, _)| name.as_str());
-                let known: Vec<&str> = known.filter(|name| kind_of(name) == kind).collect();
-                let known = if known.is_empty() { "none" } else { &known.join(", ") };
-                let problem = format!("{section}: there is no such section; there are: {known}");
-                return self.error(&origin, problem);
+        if let Some(at) = self.find_section(&section, &origin) {
+            self.read_value(at, &key, change.value.clone(), &origin);
+        }
+    }
+
+    /// Gives a key another value, or none.
+    pub(super) fn assign(&mut self, assignment: &Assignment, origin: &Origin) {
+        let Assignment { section, key, value } = assignment;
+        let Some(at) = self.find_section(section, origin) else { return };
+        match (find_key(section, key), value) {
+            (Err(problem), _) => self.error(origin, problem),
+            (Ok(_), Some(value)) => {
+                let given = Given { value: value.clone(), origin: origin.clone() };
+                self.sections[at].1.insert(key.clone(), given);
             }
-            None => match self.open_section(&section, &origin) {
-                Some(Some(at)) => at,
-                _ => return,
-            },
-        };
-        self.read_value(at, &key, change.value.clone(), &origin);
+            (Ok(_), None) => {
+                self.sections[at].1.remove(key);
+            }
+        }
+    }
+
+    /// Returns the place of a section that an option or a person names. Named ones must be there.
+    fn find_section(&mut self, section: &str, origin: &Origin) -> Option<usize> {
+        let at = self.sections.iter().position(|(known, _)| known == section);
+        if at.is_none() && section.contains('.') {
+            let kind = kind_of(section);
+            let known = self.sections.iter().map(|(name, _)| name.as_str());
+            let known: Vec<&str> = known.filter(|name| kind_of(name) == kind).collect();
+            let known = if known.is_empty() { "none" } else { &known.join(", ") };
+            let problem = format!("{section}: there is no such section; there are: {known}");
+            self.error(origin, problem);
+            return None;
+        }
+        at.or_else(|| self.open_section(section, origin).flatten())
+    }
+
+    fn free_goal_name(&self) -> String {
+        let goals = self.sections.iter().find(|(name, _)| name == "slo");
+        let is_free = |name: &String| goals.is_none_or(|(_, goals)| !goals.contains_key(name));
+        let names = (1_u32..).map(|number| format!("goal{number}"));
+        names.into_iter().find(is_free).unwrap_or_default()
     }
 
     /// Returns the load whose users people mean when they say users.
     fn steered_load(&self) -> String {
         let mut loads = self.sections.iter().filter(|(name, _)| kind_of(name) == "load.*");
-        let is_closed = |values: &BTreeMap<&str, Given>| {
+        let is_closed = |values: &BTreeMap<String, Given>| {
             values.get("model").is_none_or(|given| given.value == "closed")
         };
         let first = loads.clone().next();
@@ -289,13 +304,15 @@ impl Reading {
             .map_or_else(String::new, |(name, _)| name.clone())
     }
 
-    fn finish(mut self, source: &Source) -> Result<Effective, ConfigErrors> {
+    /// Reads all values and looks at them together.
+    pub(super) fn finish(mut self, title: &str) -> Result<Effective, ConfigErrors> {
         let mut draft = Draft::default();
         let sections = std::mem::take(&mut self.sections);
         for (section, values) in &sections {
             let at = begin_section(&mut draft, section);
             for (key, given) in values {
                 let Ok(known) = find_key(section, key) else { continue };
+                let at = if known.name == ANY { draft.begin_goal(key) } else { at };
                 if let Err(expected) = (known.read)(&mut draft, at, &given.value) {
                     let found = quote(&given.value);
                     let problem = format!("{section}.{key}: {found} is not {expected}");
@@ -313,12 +330,12 @@ impl Reading {
         if !self.errors.is_empty() {
             self.errors.sort_by_key(|error| match error.origin {
                 Origin::Line { line, .. } => line,
-                Origin::Default | Origin::Option(_) => usize::MAX,
+                Origin::Default | Origin::Option(_) | Origin::Live => usize::MAX,
             });
             return Err(ConfigErrors(self.errors));
         }
         let entries = entries(&sections);
-        Ok(Effective { title: source.title.clone(), scenario, entries })
+        Ok(Effective { title: title.to_owned(), scenario, entries })
     }
 
     /// Adds what a scenario has that names no section of a kind.
@@ -328,7 +345,7 @@ impl Reading {
             return;
         }
         let given = |value: &str| Given { value: value.to_owned(), origin: Origin::Default };
-        let values = values.iter().map(|&(key, value)| (key, given(value)));
+        let values = values.iter().map(|&(key, value)| (key.to_owned(), given(value)));
         self.sections.push((section.to_owned(), values.collect()));
     }
 
@@ -390,13 +407,8 @@ fn check_section(section: &str) -> Result<(), String> {
         return Err(format!("[{}]: unknown section{hint}", quote(section)));
     }
     if let Some((_, name)) = section.split_once('.') {
-        let is_plain =
-            |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_' || c == '-';
-        if name.is_empty() || name.len() > NAME_CHARS_MAX || !name.chars().all(is_plain) {
-            return Err(format!(
-                "[{}]: a name has 1 to {NAME_CHARS_MAX} of a-z, 0-9, _ and -",
-                quote(section)
-            ));
+        if !is_plain(name) {
+            return Err(format!("[{}]: {PLAIN_NAME}", quote(section)));
         }
         if section == "service.all" {
             return Err("[service.all]: tables call the sum of all services so; \
@@ -407,10 +419,20 @@ fn check_section(section: &str) -> Result<(), String> {
     Ok(())
 }
 
-fn find_key(section: &str, name: &str) -> Result<&'static Key, String> {
+fn is_plain(name: &str) -> bool {
+    let is_plain = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_' || c == '-';
+    !name.is_empty() && name.len() <= NAME_CHARS_MAX && name.chars().all(is_plain)
+}
+
+/// Returns what the schema says of a key.
+pub(super) fn find_key(section: &str, name: &str) -> Result<&'static Key, String> {
     let kind = kind_of(section);
     if let Some(key) = KEYS.iter().find(|key| key.section == kind && key.name == name) {
         return Ok(key);
+    }
+    if let Some(key) = KEYS.iter().find(|key| key.section == kind && key.name == ANY) {
+        let named = is_plain(name).then_some(key);
+        return named.ok_or_else(|| format!("{section}.{}: {PLAIN_NAME}", quote(name)));
     }
     if is_future(&kind, name) {
         return Err(format!("{section}.{name}: the key is not built yet"));
@@ -447,59 +469,6 @@ fn quote(text: &str) -> String {
     quoted
 }
 
-/// Lists every key of every section of a scenario, in the schema's order.
-fn entries(sections: &[(String, BTreeMap<&'static str, Given>)]) -> Vec<Entry> {
-    let mut kinds: Vec<&str> = KEYS.iter().map(|key| key.section).collect();
-    kinds.dedup();
-    let mut entries = Vec::new();
-    for kind in kinds {
-        let of_kind = sections.iter().filter(|(name, _)| kind_of(name) == kind);
-        let mut names: Vec<&str> = of_kind.map(|(name, _)| name.as_str()).collect();
-        if names.is_empty() {
-            names.push(kind);
-        }
-        for section in names {
-            let values =
-                sections.iter().find(|(name, _)| name == section).map(|(_, values)| values);
-            for key in KEYS.iter().filter(|key| key.section == kind) {
-                let given = values.and_then(|values| values.get(key.name));
-                entries.push(Entry {
-                    section: section.to_owned(),
-                    key: key.name,
-                    value: given.map(|given| given.value.clone()),
-                    default: key.default,
-                    origin: given.map_or(Origin::Default, |given| given.origin.clone()),
-                });
-            }
-        }
-    }
-    entries
-}
-
-impl Effective {
-    /// Returns the whole scenario as a file that reads back the same, with the origin of each
-    /// value behind it. What nobody gave stands as a comment with its default.
-    pub fn to_ini(&self) -> String {
-        let mut text = String::new();
-        let mut section = "";
-        for entry in &self.entries {
-            if entry.section != section {
-                if !section.is_empty() {
-                    text.push('\n');
-                }
-                text.push_str(&format!("[{}]\n", entry.section));
-                section = &entry.section;
-            }
-            let Entry { key, value, default, origin, .. } = entry;
-            match value {
-                Some(value) => text.push_str(&format!("{key:<14}= {value:<24} ; {origin}\n")),
-                None => text.push_str(&format!("; {key:<12}= {default:<24} ; default\n")),
-            }
-        }
-        text
-    }
-}
-
 /// Returns every key with meaning, values, default and kind, for `scenario explain`.
 pub fn explain() -> String {
     let mut text = String::new();
@@ -509,7 +478,8 @@ pub fn explain() -> String {
             text.push_str(&format!("\n[{}]\n", key.section));
             section = key.section;
         }
-        let Key { name, meaning, range, default, change, .. } = key;
+        let Key { meaning, range, default, change, .. } = key;
+        let name = key.shown_name();
         text.push_str(&format!(
             "  {name:<14} {meaning}\n{:17}values: {range}; default: {default}; {}\n",
             "",

@@ -5,11 +5,15 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
+pub use super::goal::{Figure, Goal, Latency, Metric, Relation, Slo, Unit};
+
 /// The office, the load and the limits of one run.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Scenario {
     /// `[run]`
     pub run: Run,
+    /// `[slo]` by name.
+    pub slos: Vec<Slo>,
     /// `[office]`
     pub office: Office,
     /// `[service.*]` in file order; never empty.
@@ -231,6 +235,11 @@ pub enum FsyncPolicy {
 }
 
 impl FsyncPolicy {
+    /// Reads a policy as a scenario spells it; `None` if it is none.
+    pub fn read(text: &str) -> Option<Self> {
+        super::value::fsync(text).ok()
+    }
+
     /// Returns what a power loss takes, to stand behind these words. A killed process takes
     /// nothing under any policy.
     pub fn power_loss_takes(self) -> &'static str {
@@ -239,6 +248,18 @@ impl FsyncPolicy {
             Self::EachBatch => "nothing that was acknowledged",
             Self::Every(_) => "about that many records, and what came during a sync",
             Self::Interval(_) => "what came in that time and during a sync",
+        }
+    }
+}
+
+impl std::fmt::Display for FsyncPolicy {
+    /// Writes it as a scenario spells it.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::None => f.write_str("none"),
+            Self::EachBatch => f.write_str("each_batch"),
+            Self::Every(records) => write!(f, "every {records}"),
+            Self::Interval(span) => write!(f, "interval {span:?}"),
         }
     }
 }
@@ -275,6 +296,14 @@ pub struct Metrics {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_policy_is_written_as_it_is_read() {
+        for text in ["none", "each_batch", "every 8", "interval 50ms", "interval 1.5s"] {
+            assert_eq!(FsyncPolicy::read(text).unwrap().to_string(), text);
+        }
+        assert_eq!(FsyncPolicy::read("often"), None);
+    }
 
     #[test]
     fn the_readme_promises_the_same_of_each_policy() {

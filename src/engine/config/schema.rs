@@ -4,6 +4,7 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
+use super::goal::{self, Slo};
 use super::scenario::{
     Arrival, Compression, Discipline, Distribution, FsyncPolicy, OnOverrun, Retry, RetryPosition,
     Scheduler, Work,
@@ -15,7 +16,7 @@ use crate::limits;
 pub struct Key {
     /// The section; `service.*` and `load.*` stand for named ones.
     pub section: &'static str,
-    /// The name in the section.
+    /// The name in the section; `*` where people name it.
     pub name: &'static str,
     /// What a change does to a running office.
     pub change: Change,
@@ -27,6 +28,16 @@ pub struct Key {
     pub meaning: &'static str,
     /// Reads a value into the draft; the number is the section's among its kind.
     pub(super) read: fn(&mut Draft, usize, &str) -> Read<()>,
+}
+
+/// The name of a key whose names are free.
+pub(super) const ANY: &str = "*";
+
+impl Key {
+    /// Returns the name that explanations show.
+    pub fn shown_name(&self) -> &'static str {
+        if self.name == ANY { "NAME" } else { self.name }
+    }
 }
 
 /// What a change of a key does to a running office.
@@ -72,13 +83,14 @@ impl Change {
 }
 
 /// A scenario in the making: what the keys said, before they are looked at together.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub(super) struct Draft {
     pub(super) seed: Option<u64>,
     pub(super) duration: Option<Duration>,
     pub(super) warmup: Option<Duration>,
     pub(super) drain: Duration,
     pub(super) explode: Option<u32>,
+    pub(super) slos: Vec<Slo>,
     pub(super) workers: u16,
     pub(super) seats: Option<u32>,
     pub(super) scheduler: Scheduler,
@@ -99,7 +111,7 @@ pub(super) struct Draft {
     pub(super) metrics_recording: bool,
 }
 
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub(super) struct DraftService {
     pub(super) name: String,
     pub(super) share: Option<f64>,
@@ -107,7 +119,7 @@ pub(super) struct DraftService {
     pub(super) work: Work,
 }
 
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub(super) struct DraftLoad {
     pub(super) name: String,
     pub(super) is_open: bool,
@@ -147,6 +159,7 @@ impl Default for Draft {
             warmup: None,
             drain: Duration::from_secs(10),
             explode: None,
+            slos: Vec::new(),
             workers: 4,
             seats: None,
             scheduler: Scheduler::Central,
@@ -166,6 +179,14 @@ impl Default for Draft {
             metrics_listen: None,
             metrics_recording: true,
         }
+    }
+}
+
+impl Draft {
+    /// Makes ready for a goal and returns its number.
+    pub(super) fn begin_goal(&mut self, name: &str) -> usize {
+        self.slos.push(Slo { name: name.to_owned(), goals: Vec::new() });
+        self.slos.len() - 1
     }
 }
 
@@ -238,6 +259,15 @@ pub const KEYS: &[Key] = &[
         range: "never, or waiting > N",
         meaning: "ends the run as overloaded when more tickets wait",
         read: |draft, _, text| put(&mut draft.explode, value::explode(text)),
+    },
+    Key {
+        section: "slo",
+        name: ANY,
+        change: Change::Live,
+        default: "none",
+        range: "goals such as p99(wait) < 50ms, p95(sojourn, letters) < 80ms, reject = 0",
+        meaning: "what the run must reach, under any name; a goal that is missed is exit code 4",
+        read: |draft, at, text| put(&mut draft.slos[at].goals, goal::goals(text)),
     },
     Key {
         section: "office",
@@ -358,10 +388,10 @@ pub const KEYS: &[Key] = &[
         name: "users",
         change: Change::Live,
         default: "1",
-        range: "1 to 1000000 over all loads",
+        range: "0 to 1000000 over all loads",
         meaning: "users of the load; in an open load they take turns",
         read: |draft, at, text| {
-            put(&mut draft.loads[at].users, number(text, 1, u64::from(limits::USERS_MAX)))
+            put(&mut draft.loads[at].users, number(text, 0, u64::from(limits::USERS_MAX)))
         },
     },
     Key {
@@ -507,7 +537,6 @@ pub const KEYS: &[Key] = &[
 pub(super) const FUTURE: &[(&str, &str)] = &[
     ("run", "clock"),
     ("run", "stop_when"),
-    ("slo", ""),
     ("day", ""),
     ("office", "age"),
     ("office", "breaks"),

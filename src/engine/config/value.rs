@@ -133,7 +133,7 @@ pub(super) fn percent(text: &str) -> Read<f64> {
 }
 
 /// Reads a rate per second, such as `160/s`.
-fn per_second(text: &str) -> Read<f64> {
+pub(super) fn per_second(text: &str) -> Read<f64> {
     let expected = || "a rate above zero such as 160/s (units /s /min)".to_owned();
     let (number, unit) = split(text).ok_or_else(expected)?;
     let per_second = match unit {

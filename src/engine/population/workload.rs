@@ -152,6 +152,7 @@ pub(super) mod tests {
                 room: 10,
                 retry: Retry { attempts: 3, position: RetryPosition::Head },
             },
+            slos: Vec::new(),
             services: vec![service("parcels", 0.7), service("letters", 0.3)],
             loads: vec![
                 load("regulars", LoadModel::Closed { think: Distribution::Exp(0.2) }),

@@ -16,10 +16,11 @@ use super::event_loop::{Closed, Next, Refusal, Role};
 use super::links::{LinkId, Links};
 use crate::clock::{Clock, SystemClock, Time, sleep_until};
 use crate::config::Scenario;
+use crate::config::scenario::Storage;
 use crate::limits;
 use crate::net::frame::Frame;
 use crate::net::message::{
-    DirectorToIssuer, IssuerConfig, IssuerToDirector, LogReading, Recovering,
+    DirectorToIssuer, IssuerConfig, IssuerToDirector, LogReading, Recovering, ScenarioChange,
 };
 use crate::net::wire::Message;
 use crate::scheduler::issuer::Options;
@@ -120,8 +121,26 @@ impl IssuerRole {
                 }
             }
             DirectorToIssuer::Stop(_) => self.stop(now, links),
+            DirectorToIssuer::Scenario(change) => self.change(&change, now, links),
         }
         Ok(())
+    }
+
+    /// Takes over what can change without a restart.
+    fn change(&mut self, change: &ScenarioChange, now: Time, links: &mut Links) {
+        let storage = match super::configured(&change.scenario) {
+            Ok(scenario) => scenario.storage,
+            Err(error) => return self.fail(super::EXIT_USAGE, &error.to_string(), links),
+        };
+        match &mut self.state {
+            State::Idle => {}
+            // The log is told when it is open.
+            State::Opening(opening) => opening.scenario.storage = storage,
+            State::Serving(serving) => {
+                let Storage { fsync, retain_bytes, .. } = storage;
+                serving.ledger.log.set_policy(fsync, retain_bytes, now);
+            }
+        }
     }
 
     fn configure(&mut self, config: IssuerConfig, now: Time, links: &mut Links) {
@@ -176,6 +195,9 @@ impl IssuerRole {
                     return;
                 };
                 let Opening { config, scenario, began, .. } = *opening;
+                let mut opened = opened;
+                let Storage { fsync, retain_bytes, .. } = scenario.storage;
+                opened.log.set_policy(fsync, retain_bytes, now);
                 let serving = Serving::new(config, &scenario, opened, began, now);
                 self.state = State::Serving(Box::new(serving));
             }

@@ -21,6 +21,10 @@ pub struct CommitPlan {
     next: Option<(Lsn, Unsynced)>,
     /// A sync up to here is wanted whatever the policy says.
     forced: Lsn,
+    /// The policy before the last change.
+    before: Option<FsyncPolicy>,
+    /// Acknowledged under an earlier policy: a stricter one does not take it back.
+    promised: Lsn,
     unsynced: Unsynced,
 }
 
@@ -42,7 +46,35 @@ impl CommitPlan {
             syncing: None,
             next: None,
             forced: end,
+            before: None,
+            promised: end,
             unsynced: Unsynced::default(),
+        }
+    }
+
+    /// Changes the policy. What may have been acknowledged stays so, and is synced now, so that
+    /// what a power loss takes is soon what the new policy says of all of it
+    /// ([`Self::policy_in_force`]). What waits for a sync under the old policy waits on, unless
+    /// the new one needs none.
+    pub fn set_policy(&mut self, policy: FsyncPolicy) {
+        if policy != self.policy {
+            self.before = Some(self.policy_in_force());
+            self.promised = self.acknowledged();
+            self.policy = policy;
+            self.force();
+        }
+    }
+
+    /// Returns the policy whose promise holds for all that was acknowledged: after a change to a
+    /// stricter one the old one, until what was acknowledged under it is on the disk.
+    pub fn policy_in_force(&self) -> FsyncPolicy {
+        match self.before {
+            Some(before)
+                if self.synced < self.promised && looseness(before) > looseness(self.policy) =>
+            {
+                before
+            }
+            _ => self.policy,
         }
     }
 
@@ -111,7 +143,7 @@ impl CommitPlan {
     /// Returns up to where users may be told.
     pub fn acknowledged(&self) -> Lsn {
         match self.policy {
-            FsyncPolicy::EachBatch => self.synced,
+            FsyncPolicy::EachBatch => self.synced.max(self.promised),
             FsyncPolicy::None | FsyncPolicy::Every(_) | FsyncPolicy::Interval(_) => self.written,
         }
     }
@@ -132,6 +164,16 @@ impl CommitPlan {
             (FsyncPolicy::Interval(span), Some(since)) if self.next.is_none() => since + span,
             _ => Time::NEVER,
         }
+    }
+}
+
+/// Orders policies by what a power loss takes.
+fn looseness(policy: FsyncPolicy) -> (u8, u128) {
+    match policy {
+        FsyncPolicy::EachBatch => (0, 0),
+        FsyncPolicy::Every(records) => (1, records.into()),
+        FsyncPolicy::Interval(span) => (1, span.as_nanos()),
+        FsyncPolicy::None => (2, 0),
     }
 }
 
@@ -214,6 +256,58 @@ mod tests {
         plan.synced_to(Lsn(20));
         plan.wrote(Lsn(30), 1, ms(3));
         assert_eq!(plan.wants_sync(ms(3)), None);
+    }
+
+    #[test]
+    fn a_stricter_policy_takes_nothing_back_and_holds_once_all_is_synced() {
+        let interval = FsyncPolicy::Interval(Duration::from_secs(1));
+        let mut plan = CommitPlan::new(interval, Lsn(0));
+        plan.wrote(Lsn(10), 1, ms(1));
+        assert_eq!((plan.acknowledged(), plan.wants_sync(ms(1))), (Lsn(10), None));
+        plan.set_policy(FsyncPolicy::EachBatch);
+        assert_eq!(plan.acknowledged(), Lsn(10), "it was told already");
+        assert_eq!(plan.policy_in_force(), interval, "a power loss would take it");
+        plan.handed_out(plan.wants_sync(ms(2)).unwrap());
+        plan.wrote(Lsn(20), 1, ms(3));
+        assert_eq!(plan.acknowledged(), Lsn(10), "what comes now waits for its sync");
+        plan.synced_to(Lsn(10));
+        assert_eq!(plan.policy_in_force(), FsyncPolicy::EachBatch);
+        plan.handed_out(plan.wants_sync(ms(4)).unwrap());
+        plan.synced_to(Lsn(20));
+        assert_eq!(plan.acknowledged(), Lsn(20));
+    }
+
+    #[test]
+    fn a_laxer_policy_releases_what_waits_for_a_sync() {
+        let mut plan = CommitPlan::new(FsyncPolicy::EachBatch, Lsn(0));
+        plan.wrote(Lsn(10), 1, ms(1));
+        plan.handed_out(plan.wants_sync(ms(1)).unwrap());
+        plan.wrote(Lsn(20), 1, ms(2));
+        assert_eq!(plan.acknowledged(), Lsn(0));
+        plan.set_policy(FsyncPolicy::None);
+        assert_eq!(plan.acknowledged(), Lsn(20));
+        assert_eq!(plan.policy_in_force(), FsyncPolicy::None, "nothing was promised beyond it");
+        plan.synced_to(Lsn(10));
+        assert_eq!((plan.acknowledged(), plan.synced()), (Lsn(20), Lsn(10)));
+    }
+
+    #[test]
+    fn policies_that_change_quickly_never_promise_too_much() {
+        let mut plan = CommitPlan::new(FsyncPolicy::None, Lsn(0));
+        plan.wrote(Lsn(10), 1, ms(1));
+        for policy in [FsyncPolicy::EachBatch, FsyncPolicy::Every(5), FsyncPolicy::EachBatch] {
+            plan.set_policy(policy);
+            assert_eq!(plan.policy_in_force(), FsyncPolicy::None, "nothing is synced yet");
+        }
+        plan.set_policy(FsyncPolicy::None);
+        plan.wrote(Lsn(20), 1, ms(1));
+        plan.set_policy(FsyncPolicy::EachBatch);
+        plan.handed_out(Lsn(10));
+        plan.synced_to(Lsn(10));
+        assert_eq!(plan.policy_in_force(), FsyncPolicy::None, "the second one is not synced");
+        plan.handed_out(plan.wants_sync(ms(2)).unwrap());
+        plan.synced_to(Lsn(20));
+        assert_eq!(plan.policy_in_force(), FsyncPolicy::EachBatch);
     }
 
     #[test]

@@ -29,6 +29,8 @@ pub(super) struct Advance {
     pub(super) state: Vec<u8>,
     /// The oldest key whose record the owner still needs.
     pub(super) needed: Option<Key>,
+    /// Segments are kept up to this many bytes; `None` keeps all.
+    pub(super) retain: Option<u64>,
     /// Whether the log ends here in order.
     pub(super) is_clean: bool,
 }
@@ -70,8 +72,6 @@ pub(super) struct Indexer {
     pub(super) lmdb: Arc<Lmdb>,
     pub(super) checkpoint: Checkpoint,
     pub(super) files: Files,
-    /// Segments are kept up to this many bytes.
-    pub(super) retain: Option<u64>,
     /// How sealed segments are packed.
     pub(super) compression: Compression,
 }
@@ -102,7 +102,7 @@ impl Indexer {
     /// Brings LMDB forward. If there is much to learn, it is told in several transactions, of which
     /// the last moves the checkpoint.
     fn advance(&mut self, advance: Advance) -> Result<Advanced, LogError> {
-        let Advance { to, prev_crc, state, needed, is_clean } = advance;
+        let Advance { to, prev_crc, state, needed, retain, is_clean } = advance;
         let Self { lmdb, checkpoint, files, .. } = self;
         let from = (checkpoint.indexed, checkpoint.prev_crc);
         let mut rows = Vec::new();
@@ -128,7 +128,7 @@ impl Indexer {
         };
         lmdb.add(&mut rows, &mut moved)?;
         self.checkpoint = moved;
-        let retired = self.retire(needed)?;
+        let retired = self.retire(needed, retain)?;
         Ok(Advanced {
             indexed: to,
             rows: self.checkpoint.rows,
@@ -139,8 +139,8 @@ impl Indexer {
     }
 
     /// Lets go of the oldest segments, beyond what is to be kept; returns how many.
-    fn retire(&mut self, needed: Option<Key>) -> Result<u64, LogError> {
-        let Some(retain) = self.retain else {
+    fn retire(&mut self, needed: Option<Key>, retain: Option<u64>) -> Result<u64, LogError> {
+        let Some(retain) = retain else {
             return Ok(0);
         };
         let segments = self.files.segments()?;

@@ -70,10 +70,14 @@ pub struct LogOptions {
 impl LogOptions {
     /// Returns how segments get their room.
     pub(super) fn room(&self) -> Room {
-        match self.policy {
-            FsyncPolicy::None | FsyncPolicy::Interval(_) => Room::Reserved,
-            FsyncPolicy::EachBatch | FsyncPolicy::Every(_) => Room::Written,
-        }
+        room_for(self.policy)
+    }
+}
+
+fn room_for(policy: FsyncPolicy) -> Room {
+    match policy {
+        FsyncPolicy::None | FsyncPolicy::Interval(_) => Room::Reserved,
+        FsyncPolicy::EachBatch | FsyncPolicy::Every(_) => Room::Written,
     }
 }
 
@@ -158,7 +162,9 @@ pub struct Logstore {
     is_failed: bool,
     stats: LogStats,
     syncer: Helper<SyncJob, Result<Synced, LogError>>,
-    maker: Helper<(), Result<Prepared, LogError>>,
+    maker: Helper<Room, Result<Prepared, LogError>>,
+    /// How the next segments get their room.
+    room: Room,
     next: NextSegment,
     /// Why the last attempt to make a segment failed, until one succeeds.
     trouble: Option<String>,
@@ -214,9 +220,9 @@ impl Logstore {
         let sync_files = files.clone();
         let syncer = Helper::start("log-sync", hands, syncing::worker(sync_files))?;
         let (make_files, bytes, room) = (files.clone(), options.segment_bytes, options.room());
-        let prepare = move |()| make_files.prepare(bytes, room);
+        let prepare = move |room| make_files.prepare(bytes, room);
         let mut maker = Helper::start("log-prepare", hands, prepare)?;
-        maker.give(());
+        maker.give(room);
         let segments = files.segments()?.len() as u64;
         let mut log = Self {
             files,
@@ -235,6 +241,7 @@ impl Logstore {
             stats: LogStats { segments, ..LogStats::default() },
             syncer,
             maker,
+            room,
             next: NextSegment::Preparing,
             trouble: None,
             is_blocked: false,
@@ -247,6 +254,20 @@ impl Logstore {
             log.checkpoints = Some(log.follow(indexer, &options, hands)?);
         }
         Ok(log)
+    }
+
+    /// Changes when the log is synced, and how much of it is kept, from now on. Segments that are
+    /// made already keep the room that they have.
+    pub fn set_policy(&mut self, policy: FsyncPolicy, retain_bytes: Option<u64>, now: Time) {
+        self.plan.set_policy(policy);
+        self.room = room_for(policy);
+        self.set_retain(retain_bytes);
+        self.start_sync(now);
+    }
+
+    /// Returns the policy whose promise holds for all that was acknowledged.
+    pub fn policy_in_force(&self) -> FsyncPolicy {
+        self.plan.policy_in_force()
     }
 
     /// Adds a record, whose value is what `put_value` appends, to what the next commit writes.
@@ -443,7 +464,7 @@ impl Logstore {
         let first = self.active.lsn(self.active.end);
         let header = new_header(self.log_id, first, self.prev_crc);
         self.files.begin(&*prepared, first, &header.encode())?;
-        self.maker.give(());
+        self.maker.give(self.room);
         let room = prepared.bytes().map_err(self.files.failed(IoOp::Read, ""))?;
         let end = SEGMENT_HEADER_BYTES as u64;
         let next = Active { file: Arc::clone(&prepared), first, salt: header.salt, end, room };
@@ -464,7 +485,7 @@ impl Logstore {
         if let NextSegment::Failed { retry_at } = self.next
             && retry_at <= now
         {
-            self.maker.give(());
+            self.maker.give(self.room);
             self.next = NextSegment::Preparing;
         }
         if !matches!(self.next, NextSegment::Preparing) {
@@ -573,7 +594,8 @@ impl Logstore {
         (stats.unsynced_bytes, stats.unindexed_bytes) = (0, 0);
         if let Some(checkpoints) = checkpoints {
             let OwnerState { bytes: state, needed } = owner;
-            let last = Advance { to: end, prev_crc, state, needed, is_clean: true };
+            let retain = checkpoints.retain;
+            let last = Advance { to: end, prev_crc, state, needed, retain, is_clean: true };
             checkpoints.finish(last, &mut stats)?;
         }
         Ok(stats)
@@ -582,7 +604,7 @@ impl Logstore {
     /// Waits for a segment, trying once more to make it.
     fn last_segment(&mut self) -> Result<Prepared, LogError> {
         if matches!(self.next, NextSegment::Failed { .. }) {
-            self.maker.give(());
+            self.maker.give(self.room);
         }
         self.maker.wait().unwrap_or(Err(LogError::ReadOnly))
     }

@@ -310,7 +310,6 @@ impl Opening {
             lmdb: Arc::new(lmdb),
             checkpoint,
             files: files.clone(),
-            retain: options.retain_bytes,
             compression: options.compression,
         });
         let parts = logstore::Parts {

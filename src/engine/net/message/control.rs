@@ -322,6 +322,9 @@ wire_struct! {
         pub syncs: u64,
         /// Bytes written and not known to be on the disk.
         pub unsynced_bytes: u64,
+        /// When it is synced, as the scenario spells it: the policy whose promise holds for all
+        /// that was acknowledged.
+        pub fsync: String,
         /// The index.
         pub index: IndexTotals,
         /// Why the next segment can't be made, if it can't.
@@ -384,6 +387,15 @@ wire_struct! {
     }
 }
 
+wire_struct! {
+    /// A scenario that differs in keys which a running process can take.
+    #[derive(Clone, Debug, PartialEq, Eq)]
+    pub struct ScenarioChange {
+        /// The effective scenario as INI text.
+        pub scenario: String,
+    }
+}
+
 messages! {
     /// The director's words to the issuer.
     pub enum DirectorToIssuer {
@@ -393,6 +405,8 @@ messages! {
         2 => Timeline(Timeline),
         /// Take no more requests, finish the log and end.
         3 => Stop(Signal),
+        /// Sync and keep the log as this says from now on.
+        4 => Scenario(ScenarioChange),
     }
 }
 

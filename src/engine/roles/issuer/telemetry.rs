@@ -46,6 +46,7 @@ pub(super) fn totals(serving: &Serving, now: Time) -> IssuerTotals {
     let position = stats.position(now);
     let log = &serving.ledger.log;
     let mut store = StoreTotals {
+        fsync: serving.ledger.log.policy_in_force().to_string(),
         trouble: log.trouble().map(str::to_owned),
         index_trouble: log.index_trouble().map(str::to_owned),
         is_blocked: log.is_blocked(),

@@ -47,7 +47,7 @@ pub(super) struct Checkpoints {
     state_bytes: u64,
     bytes_min: u64,
     segment_bytes: u64,
-    retain: Option<u64>,
+    pub(super) retain: Option<u64>,
     /// Whether LMDB has a state; without one it can't be opened warm.
     has_state: bool,
     /// Why the last one failed, until one succeeds.
@@ -122,6 +122,13 @@ impl Logstore {
             trouble: None,
             helper: Helper::start("log-index", hands, move |job| indexer.work(job))?,
         })
+    }
+
+    /// Changes how many bytes of log are kept, from the next checkpoint on.
+    pub(super) fn set_retain(&mut self, retain: Option<u64>) {
+        if let Some(made) = &mut self.checkpoints {
+            made.retain = retain;
+        }
     }
 
     /// Returns the latest acknowledged record of a key.
@@ -202,6 +209,7 @@ impl Logstore {
             prev_crc,
             state: owner.bytes,
             needed: owner.needed,
+            retain: made.retain,
             is_clean: false,
         });
         self.sync_now(now);
