@@ -35,9 +35,9 @@ fn strangers_are_refused_and_the_office_goes_on() {
     });
     for (bytes, code) in [
         (&[0, 9, 1, 0, 0, 0, 0, 0][..], ErrorCode::Version),
-        (&[0, 3, 1, 0, 255, 255, 255, 255], ErrorCode::Oversized),
-        (&[0, 3, 1, 7, 0, 0, 0, 0], ErrorCode::Malformed),
-        (&[0, 3, 1, 0, 0, 0, 0, 2, 1, 2], ErrorCode::Malformed),
+        (&[0, 4, 1, 0, 255, 255, 255, 255], ErrorCode::Oversized),
+        (&[0, 4, 1, 7, 0, 0, 0, 0], ErrorCode::Malformed),
+        (&[0, 4, 1, 0, 0, 0, 0, 2, 1, 2], ErrorCode::Malformed),
         (&ask, ErrorCode::Malformed),
         (&wrong_secret, ErrorCode::BadToken),
         (b"", ErrorCode::HelloExpected),

@@ -67,15 +67,19 @@ pub fn list() -> impl Iterator<Item = (&'static str, &'static str)> {
     })
 }
 
+/// Returns whether [`load`] takes a name for that of a built-in scenario.
+pub fn is_built_in(name: &str) -> bool {
+    EMBEDDED.iter().any(|(known, _)| *known == name)
+}
+
 /// Returns a scenario file, or a built-in one by its name.
 ///
 /// # Errors
 /// [`LoadError`] if there is neither, or the file can't be read.
 pub fn load(name: &str) -> Result<Source, LoadError> {
-    let embedded = EMBEDDED.iter().find(|(known, _)| *known == name);
     let looks_like_path = name.contains('/') || Path::new(name).extension().is_some();
-    match embedded {
-        Some((name, text)) if !looks_like_path => Ok(Source {
+    match EMBEDDED.iter().find(|(known, _)| *known == name) {
+        Some((name, text)) => Ok(Source {
             name: format!("{name}.ini"),
             title: (*name).to_owned(),
             text: (*text).to_owned(),

@@ -153,10 +153,10 @@ mod tests {
     fn a_bad_header_is_refused_without_its_payload() {
         let check = |header: [u8; 8], error| assert_eq!(decode(&header, 64), Err(error));
         check([0, 1, 1, 0, 0, 0, 0, 0], FrameError::Version { found: 1 });
-        check([0, 3, 1, 4, 0, 0, 0, 0], FrameError::Flags { found: 4 });
-        check([0, 3, 1, 0, 0, 0, 0, 65], FrameError::TooLong { found: 65, most: 64 });
+        check([0, 4, 1, 4, 0, 0, 0, 0], FrameError::Flags { found: 4 });
+        check([0, 4, 1, 0, 0, 0, 0, 65], FrameError::TooLong { found: 65, most: 64 });
         let most = FrameError::TooLong { found: u32::MAX, most: 64 };
-        check([0, 3, 1, 0, 255, 255, 255, 255], most);
+        check([0, 4, 1, 0, 255, 255, 255, 255], most);
     }
 
     #[test]
