@@ -17,3 +17,4 @@ mod sysinfo;
 mod terminal;
 mod tidy;
 mod truth;
+mod typing;
