@@ -14,8 +14,9 @@ use engine::ids::RunId;
 use engine::limits;
 use engine::net::frame::Frame;
 use engine::net::message::{
-    Carry, DirectorToIssuer, DirectorToManager, DirectorToWorker, IssuerConfig, IssuerToDirector,
-    IssuerTotals, ManagerToDirector, Secret, Signal, UsersConfig, WorkerConfig, WorkerToDirector,
+    Carry, Curbs, DirectorToIssuer, DirectorToManager, DirectorToWorker, IssuerConfig,
+    IssuerToDirector, IssuerTotals, ManagerToDirector, Secret, Signal, UsersConfig, WorkerConfig,
+    WorkerToDirector,
 };
 use engine::net::wire::Message;
 use engine::roles::event_loop::{Closed, Next, Refusal, Role};
@@ -23,7 +24,7 @@ use engine::roles::links::{LinkId, Links};
 use engine::roles::staff::{Event as StaffEvent, Kind, Staff};
 use engine::supervisor::child::Input;
 use engine::supervisor::pace::Pace;
-use engine::supervisor::report::Phase as ChildPhase;
+use engine::supervisor::report::{Phase as ChildPhase, Transition};
 use engine::supervisor::restart::Policy;
 use engine::supervisor::signals::Signal as OsSignal;
 use engine::supervisor::spawn::{Spawner, Stderr};
@@ -36,10 +37,11 @@ use super::handle::Desk;
 use super::results::Results;
 use super::snapshot::Album;
 use super::staffing::seats_of;
-use super::state::{Ending, Settings, Severity, Source};
+use super::state::{Ending, Phase, Severity, Source};
 use super::update::{Effect, Event, Rules, Run};
 
 mod acts;
+mod news;
 
 /// What a run needs beside its scenario.
 #[derive(Clone, Debug)]
@@ -82,7 +84,11 @@ pub(crate) struct Director {
     album: Album,
     wanted_users: Vec<u32>,
     wanted_workers: u16,
+    /// What people hold back or slow down.
+    curbs: Curbs,
     has_started_users: bool,
+    /// What was last told of where the run stands.
+    told_phase: Phase,
     publish_at: Time,
     terminations: u32,
 }
@@ -120,7 +126,9 @@ impl Director {
             album: Album::new(&orders),
             wanted_users: scenario.loads.iter().map(|load| load.users).collect(),
             wanted_workers: scenario.office.workers,
+            curbs: Curbs::default(),
             has_started_users: false,
+            told_phase: Phase::Starting,
             publish_at: Time::ZERO,
             terminations: 0,
             orders,
@@ -256,7 +264,15 @@ impl Director {
             ManagerToDirector::Latencies(latencies) => {
                 self.results.take_user_latencies(&latencies)?;
             }
-            ManagerToDirector::Population(population) => self.results.population = population,
+            ManagerToDirector::Population(population) => {
+                let before = self.user_lives();
+                self.results.population = population;
+                if !self.run.is_ending() {
+                    for news in news::of_users(&before, &self.user_lives()) {
+                        self.album.tell(news, now);
+                    }
+                }
+            }
         }
         Ok(())
     }
@@ -277,6 +293,7 @@ impl Director {
                     run: self.orders.run,
                     timeline: self.run.timeline().clone(),
                     carry,
+                    curbs: self.curbs.clone(),
                 };
                 self.issuer.send(ONLY, &DirectorToIssuer::Configure(config), links);
             }
@@ -285,7 +302,7 @@ impl Director {
                 self.issuer.send(ONLY, &stop, links);
             }
             StaffEvent::Changed(_, transition) => {
-                self.on_change(ProcessId::Issuer, transition.to, &transition.to_string(), now);
+                self.on_change(ProcessId::Issuer, &transition, now);
             }
             StaffEvent::Failure(_, exit, reason) => self.on_failure(exit, reason, now),
         }
@@ -310,7 +327,7 @@ impl Director {
             }
             StaffEvent::Changed(slot, transition) => {
                 let worker = ProcessId::Worker(engine::ids::WorkerId(slot));
-                self.on_change(worker, transition.to, &transition.to_string(), now);
+                self.on_change(worker, &transition, now);
             }
             StaffEvent::Failure(_, exit, reason) => self.on_failure(exit, reason, now),
         }
@@ -339,29 +356,33 @@ impl Director {
             }
             StaffEvent::Changed(_, transition) => {
                 let manager = ProcessId::UsersManager;
-                self.on_change(manager, transition.to, &transition.to_string(), now);
+                self.on_change(manager, &transition, now);
             }
             StaffEvent::Failure(_, exit, reason) => self.on_failure(exit, reason, now),
         }
     }
 
     /// A process changed: people see a death, and the end of a role is the end of the run.
-    fn on_change(&mut self, process: ProcessId, to: ChildPhase, what: &str, now: Time) {
+    fn on_change(&mut self, process: ProcessId, transition: &Transition, now: Time) {
         self.publish_at = now;
         if self.run.is_ending() {
             return;
         }
-        match to {
-            ChildPhase::Failed => {
-                let reason = format!("{process} was given up: {what}");
-                self.on_failure(Exit::Failed.code(), reason, now);
-            }
-            ChildPhase::Backoff | ChildPhase::Suspect => {
-                let (severity, who) = (Severity::Warning, Source::Supervisor);
-                let (label, text) = (what.to_owned(), format!("{process}: {what}"));
-                self.warn(News { severity, who, label, text }, now);
-            }
-            _ => {}
+        if transition.to == ChildPhase::Failed {
+            let reason = format!("{process} was given up: {transition}");
+            return self.on_failure(Exit::Failed.code(), reason, now);
+        }
+        let staff = match process {
+            ProcessId::Issuer => &self.issuer,
+            ProcessId::Worker(_) => &self.workers,
+            _ => &self.manager,
+        };
+        let child = staff.view().child(process.number().unwrap_or(ONLY));
+        let is_again = child.is_some_and(|child| child.restarts() > 0);
+        match news::of_transition(process, transition, is_again) {
+            Some(news) if news.severity > Severity::Info => self.album.warn(news, now),
+            Some(news) => self.album.tell(news, now),
+            None => {}
         }
     }
 
@@ -426,7 +447,11 @@ impl Director {
                 self.issuer.send(ONLY, &to_issuer, links);
                 self.manager.send(ONLY, &to_manager, links);
             }
-            Effect::StepOver => {}
+            Effect::StepOver => {
+                let (severity, who) = (Severity::Info, Source::Office);
+                let text = "the office stands still again: the step is over".to_owned();
+                self.album.tell(News { severity, who, label: "step over".to_owned(), text }, now);
+            }
             Effect::StopUsers => self.manager.fleet().stop_all(limits::USERS_LEAVE_WITHIN, now),
             Effect::DrainWorkers => {
                 self.workers.fleet().stop_all(limits::WORKERS_LEAVE_WITHIN, now);
@@ -446,6 +471,26 @@ impl Director {
         }
     }
 
+    /// Tells people when the doors open and when the end begins, whoever has brought it about.
+    fn tell_phase(&mut self, now: Time, links: &mut Links) {
+        let phase = self.run.phase();
+        let before = std::mem::replace(&mut self.told_phase, phase);
+        let (label, text) = match (&before, &self.told_phase) {
+            (Phase::Starting, Phase::Running) => ("open", "the doors are open".to_owned()),
+            (Phase::Starting | Phase::Running | Phase::Paused, Phase::Draining { .. }) => {
+                self.lift_all(now, links);
+                let why = match self.run.ending() {
+                    Some(Ending::Interrupted { signal }) => format!(" by signal {signal}"),
+                    _ => String::new(),
+                };
+                ("end", format!("the end has begun{why}: open tickets are served"))
+            }
+            _ => return,
+        };
+        let (severity, who, label) = (Severity::Info, Source::Office, label.to_owned());
+        self.album.tell(News { severity, who, label, text }, now);
+    }
+
     fn publish(&mut self, now: Time) {
         let staffs = [&self.issuer, &self.workers, &self.manager];
         let wanted = (self.wanted_workers, self.wanted_users.iter().sum());
@@ -458,7 +503,7 @@ impl Director {
                 &self.results,
                 staffs,
                 wanted,
-                Settings::default()
+                self.settings()
             )
         );
         self.desk.publish(state);
@@ -511,6 +556,7 @@ impl Role for Director {
             self.carry_out(effect, now, links);
             self.publish_at = now;
         }
+        self.tell_phase(now, links);
         self.supervise(now, links);
         let has_ended = self.run.ended().is_some();
         if self.publish_at <= now || has_ended {

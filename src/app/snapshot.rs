@@ -321,7 +321,9 @@ impl Album {
             wall,
             phase,
             run: self.facts.clone(),
-            pauses: run.timeline().pauses.clone(),
+            pauses: (run.timeline().pauses.iter().copied())
+                .filter(|&(from, _)| from <= now)
+                .collect(),
             opened_at: Some(run.timeline().opened_at).filter(|&opened| opened != Time::NEVER),
             elapsed: run.timeline().office_time(now),
             workers: Level {
@@ -340,7 +342,14 @@ impl Album {
             figures: Arc::clone(&self.figures),
             latencies: self.latencies.clone(),
             services: self.service_rows(results),
-            processes: self.process_rows(results, [issuer, workers, manager], run.is_ending()),
+            processes: {
+                let staffs = [issuer, workers, manager];
+                let mut rows = self.process_rows(results, staffs, run.is_ending());
+                for row in rows.iter_mut().filter(|row| settings.frozen.contains(&row.id)) {
+                    "stands still (frozen)".clone_into(&mut row.note);
+                }
+                rows
+            },
             store: self.store_row(results),
             metrics: Arc::clone(&self.metrics),
             metrics_dropped: results.metrics.dropped(),

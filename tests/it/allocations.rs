@@ -19,7 +19,7 @@ use engine::limits;
 use engine::net::connection::Connection;
 use engine::net::frame::Frame;
 use engine::net::message::{
-    Ask, Attach, Carry, DirectorToIssuer, DirectorToWorker, IssuerConfig, IssuerToDirector,
+    Ask, Attach, Carry, Curbs, DirectorToIssuer, DirectorToWorker, IssuerConfig, IssuerToDirector,
     IssuerToUser, Join, PeerRole, Signal, UserToIssuer, WorkerConfig, WorkerToDirector,
 };
 use engine::net::wire::Message;
@@ -201,6 +201,7 @@ fn start_issuer(dir: &Path) -> Running {
         run: RunId(1),
         timeline: Timeline { opened_at: Time(1), ..Timeline::default() },
         carry: Carry::default(),
+        curbs: Curbs::default(),
     };
     issuer.control.send(&DirectorToIssuer::Configure(config));
     issuer.control.talk(|frame| {

@@ -122,6 +122,13 @@ impl IssuerRole {
             }
             DirectorToIssuer::Stop(_) => self.stop(now, links),
             DirectorToIssuer::Scenario(change) => self.change(&change, now, links),
+            DirectorToIssuer::Curb(curbs) => {
+                if let State::Opening(opening) = &mut self.state {
+                    opening.config.curbs = curbs;
+                } else if let State::Serving(serving) = &mut self.state {
+                    serving.ledger.core.set_curbs(serving::curbs(curbs), now);
+                }
+            }
         }
         Ok(())
     }

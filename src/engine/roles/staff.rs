@@ -8,6 +8,7 @@ use std::collections::BTreeMap;
 use std::collections::VecDeque;
 
 use mio::net::UnixStream;
+use nix::sys::signal::Signal as OsSignal;
 
 use super::control::{level_of, merge_metrics};
 use super::event_loop::Refusal;
@@ -19,8 +20,8 @@ use crate::net::message::{ChildToSupervisor, FIRST_ROLE_KIND, LogLine};
 use crate::net::wire::Message;
 use crate::perf::Metrics;
 use crate::supervisor::Pid;
-use crate::supervisor::child::{Effect, Input};
-use crate::supervisor::exit::Lethal;
+use crate::supervisor::child::{Child, Effect, Input};
+use crate::supervisor::freeze::Freezes;
 use crate::supervisor::pace::Pace;
 use crate::supervisor::plan::Fleet;
 use crate::supervisor::report::{Cause, Phase, Transition};
@@ -38,6 +39,7 @@ pub struct Staff {
     is_crowd: bool,
     stderr: Stderr,
     fleet: Fleet,
+    frozen: Freezes,
     /// The slot that each link leads to. A dead process's link stays until its last words are
     /// read.
     slots: PerLink<u16>,
@@ -92,6 +94,7 @@ impl Staff {
             is_crowd: kind.policy.restarts_max.is_none(),
             stderr: kind.stderr,
             fleet: Fleet::new(kind.policy, kind.pace),
+            frozen: Freezes::default(),
             slots: PerLink::default(),
             desks: BTreeMap::new(),
             events: VecDeque::new(),
@@ -108,6 +111,39 @@ impl Staff {
     /// Returns the fleet, to look at it.
     pub fn view(&self) -> &Fleet {
         &self.fleet
+    }
+
+    /// Lets a slot's process stand still (SIGSTOP) until a moment; returns whether one lives.
+    pub fn freeze(&mut self, slot: u16, until: Time) -> bool {
+        let Some(pid) = self.pid(slot) else { return false };
+        self.signal(pid, OsSignal::SIGSTOP);
+        self.frozen.add(slot, pid, until);
+        true
+    }
+
+    /// Lets a slot's process go on (SIGCONT), whoever has stopped it; returns whether one lives.
+    pub fn thaw(&mut self, slot: u16) -> bool {
+        self.frozen.remove(slot);
+        let Some(pid) = self.pid(slot) else { return false };
+        self.signal(pid, OsSignal::SIGCONT);
+        true
+    }
+
+    /// Lets all processes go on that stand still.
+    pub fn thaw_all(&mut self) {
+        let slots: Vec<u16> = self.frozen.slots().collect();
+        for slot in slots {
+            self.thaw(slot);
+        }
+    }
+
+    /// Returns the slots whose processes stand still because a person wants that.
+    pub fn frozen(&self) -> &Freezes {
+        &self.frozen
+    }
+
+    fn pid(&self, slot: u16) -> Option<Pid> {
+        self.fleet.child(slot).and_then(Child::pid)
     }
 
     /// Returns whether all processes have ended and all that they said has been heard.
@@ -206,6 +242,10 @@ impl Staff {
         if self.ticked_at != now {
             self.credit_lateness(now);
             self.reap(now);
+            self.frozen.retain(self.fleet.pids());
+            while let Some(pid) = self.frozen.poll_due(now) {
+                self.signal(pid, OsSignal::SIGCONT);
+            }
             self.fleet.handle_tick(now);
             self.ticked_at = now;
         }
@@ -215,7 +255,7 @@ impl Staff {
 
     /// When [`Self::turn`] has something to do though nothing came.
     pub fn deadline(&self) -> Time {
-        self.fleet.deadline().unwrap_or(Time::NEVER)
+        self.fleet.deadline().unwrap_or(Time::NEVER).min(self.frozen.deadline())
     }
 
     /// A supervisor that did not run for a while (a suspended machine) blames nobody for it.
@@ -259,14 +299,20 @@ impl Staff {
         while let Some((slot, effect)) = self.fleet.poll_effect() {
             match effect {
                 Effect::Spawn { .. } => self.spawn(slot, spawner, now, links),
-                Effect::Stop => self.events.push_back(Event::Stop(slot)),
+                Effect::Stop => {
+                    // Who stands still can't hear that it should end.
+                    if self.frozen.contains(slot) {
+                        self.thaw(slot);
+                    }
+                    self.events.push_back(Event::Stop(slot));
+                }
                 Effect::Signal { pid, signal } => self.signal(pid, signal),
                 Effect::Report(transition) => self.report(slot, transition),
             }
         }
     }
 
-    fn signal(&self, pid: Pid, signal: Lethal) {
+    fn signal(&self, pid: Pid, signal: impl Into<OsSignal>) {
         if let Err(error) = signals::send(pid, signal) {
             log::error!("{error}");
         }

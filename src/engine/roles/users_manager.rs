@@ -15,8 +15,8 @@ use crate::ids::{UserId, UserProcessId};
 use crate::limits;
 use crate::net::frame::Frame;
 use crate::net::message::{
-    DirectorToManager, HostedUsers, ManagerToDirector, ManagerToUser, Population, Signal,
-    UserProcess, UserToManager, UsersConfig, UsersTotals,
+    DirectorToManager, FreezeUser, HostedUsers, ManagerToDirector, ManagerToUser, Population,
+    Signal, UserProcess, UserToManager, UsersConfig, UsersTotals,
 };
 use crate::net::wire::Message;
 use crate::population::planner::Planner;
@@ -32,6 +32,8 @@ pub struct UsersManagerRole {
     staff: Staff,
     office: Option<Office>,
     is_stopping: bool,
+    /// People wait to see what has become of the processes.
+    is_news: bool,
     exit: Option<u8>,
 }
 
@@ -67,6 +69,7 @@ impl UsersManagerRole {
             staff: Staff::new(KIND),
             office: None,
             is_stopping: false,
+            is_news: false,
             exit: None,
         }
     }
@@ -88,6 +91,17 @@ impl UsersManagerRole {
             DirectorToManager::Wanted(wanted) => self.resize(&wanted.loads, now, links),
             DirectorToManager::Kill(UserProcessId(number)) => {
                 self.staff.fleet().handle(number, Input::Kill, now);
+            }
+            DirectorToManager::Freeze(FreezeUser { number: UserProcessId(number), until }) => {
+                self.staff.freeze(number, until);
+                self.is_news = true;
+            }
+            DirectorToManager::Continue(UserProcessId(number)) => {
+                self.staff.thaw(number);
+                self.is_news = true;
+            }
+            DirectorToManager::Restart(UserProcessId(number)) => {
+                self.staff.fleet().restart(number, limits::USERS_STOP_GRACE, now);
             }
             DirectorToManager::Stop(_) => {
                 self.is_stopping = true;
@@ -227,6 +241,7 @@ impl UsersManagerRole {
                 pid: child.pid().map(|pid| pid.as_raw().cast_unsigned()),
                 state: phase.code(),
                 restarts: child.restarts(),
+                is_frozen: self.staff.frozen().contains(slot),
                 hosted,
                 served: office.counted.get(&slot).map_or(0, |totals| totals.served),
                 note: self.staff.note(slot).to_owned(),
@@ -269,6 +284,7 @@ impl Role for UsersManagerRole {
         }
         let has_ended = self.is_stopping && self.staff.has_left();
         let all = Due { totals: true, latencies: true };
+        let due = Due { totals: due.totals || std::mem::take(&mut self.is_news), ..due };
         self.report(if has_ended { all } else { due }, links);
         if has_ended {
             self.control.send_metrics(links);

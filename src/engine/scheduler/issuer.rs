@@ -13,6 +13,7 @@
 //! Tables are reused, so in steady state nothing is allocated per ticket.
 
 use std::collections::VecDeque;
+use std::time::Duration;
 
 use super::queue::{Handle, Place, Queues};
 use super::record::{Completed, Issued, Outcome, Record};
@@ -95,10 +96,26 @@ pub struct Options {
     pub retry: Retry,
 }
 
+/// What people hold back or slow down; the default is the ordinary.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Curbs {
+    /// Workers take no tickets; they finish what they hold. Their free seats are not staffed
+    /// meanwhile: utilisation is that of seats that would take a ticket.
+    pub is_on_strike: bool,
+    /// Services whose tickets are not handed out.
+    pub blocked: Vec<ServiceId>,
+    /// How long a round of handing out tickets is put off once there is a ticket and a seat for it,
+    /// in office time.
+    pub delay: Duration,
+}
+
 /// The state of all tickets that are not finished.
 #[derive(Debug)]
 pub struct Issuer {
     options: Options,
+    curbs: Curbs,
+    /// When tickets are next handed out, in office time, if that is put off.
+    round_at: Option<Duration>,
     next_id: u64,
     leased_until: u64,
     tickets: Vec<Ticket>,
@@ -185,6 +202,8 @@ impl Issuer {
     pub fn new(options: Options, next_id: TicketId, tokens: Tokens, stats: Stats) -> Self {
         Self {
             options,
+            curbs: Curbs::default(),
+            round_at: None,
             next_id: next_id.0.max(1),
             leased_until: 0,
             tickets: Vec::new(),
@@ -257,7 +276,7 @@ impl Issuer {
 
     /// Returns how many tickets wait for a seat.
     pub fn waiting(&self) -> u32 {
-        self.queues.len()
+        self.queues.waiting()
     }
 
     /// Returns the first sequence number that the user has not used for a ticket.
@@ -278,6 +297,20 @@ impl Issuer {
     /// Takes note of a change of the run's timeline; a pause stops dispatch.
     pub fn set_timeline(&mut self, line: Timeline) {
         self.stats.set_timeline(line);
+    }
+
+    /// Holds tickets back or hands them out late from now on.
+    pub fn set_curbs(&mut self, curbs: Curbs, now: Time) {
+        self.queues.block(&curbs.blocked);
+        let latest = self.stats.timeline().office_time(now) + curbs.delay;
+        self.round_at = self.round_at.map(|at| at.min(latest));
+        self.curbs = curbs;
+        self.count_staffed(now);
+    }
+
+    /// When [`Self::dispatch`] has something to do though nothing happens before.
+    pub fn dispatch_deadline(&self) -> Time {
+        self.round_at.map_or(Time::NEVER, |at| self.stats.timeline().moment(at))
     }
 
     /// Returns whether ids are left to give out.
@@ -353,9 +386,11 @@ impl Issuer {
         assert!(self.can_issue(), "an id must be leased before it is used");
         let id = TicketId(self.next_id);
         self.next_id += 1;
-        let waiting_seen = self.queues.len();
-        let is_paused = self.stats.timeline().is_paused(now);
-        let is_delayed = is_paused || self.free_seats.len() <= waiting_seen as usize;
+        let waiting_seen = self.queues.waiting();
+        let is_held = self.stats.timeline().is_paused(now)
+            || self.curbs.is_on_strike
+            || self.queues.is_blocked(request.service);
+        let is_delayed = is_held || self.free_seats.len() <= self.queues.takable() as usize;
         effects.record(&Record::Issued(Issued {
             id,
             token: request.token,
@@ -438,7 +473,8 @@ impl Issuer {
 
     fn count_staffed(&mut self, now: Time) {
         let seats: u64 = self.workers.iter().flatten().map(|&seats| u64::from(seats)).sum();
-        self.stats.set_staffed(seats + self.leaving as u64, now);
+        let idle = if self.curbs.is_on_strike { self.free_seats.len() } else { 0 };
+        self.stats.set_staffed(seats + self.leaving as u64 - idle as u64, now);
     }
 
     fn lose_seat(
@@ -464,15 +500,15 @@ impl Issuer {
         self.give_up_seat(worker, now);
     }
 
-    /// Hands waiting tickets to free seats, unless the run is paused.
+    /// Hands waiting tickets to free seats, unless the run is paused or people hold them back.
     pub fn dispatch(&mut self, now: Time, effects: &mut impl Effects) {
-        if self.stats.timeline().is_paused(now) {
+        if !self.is_round(now) {
             return;
         }
-        while !self.queues.is_empty()
+        while self.queues.takable() > 0
             && let Some(worker) = self.free_seats.pop_front()
         {
-            let handle = self.queues.pop().expect("the queues are not empty");
+            let handle = self.queues.pop().expect("a ticket may be taken");
             let ticket = &mut self.tickets[handle as usize];
             ticket.state = State::InService(worker);
             ticket.attempts = ticket.attempts.saturating_add(1);
@@ -493,6 +529,26 @@ impl Issuer {
                 },
             );
         }
+    }
+
+    /// Returns whether tickets are handed out now; puts the round off if the issuer is slow.
+    fn is_round(&mut self, now: Time) -> bool {
+        if self.curbs.is_on_strike || self.queues.takable() == 0 || self.free_seats.is_empty() {
+            self.round_at = None;
+            return false;
+        }
+        let line = self.stats.timeline();
+        if line.is_paused(now) {
+            return false;
+        }
+        if !self.curbs.delay.is_zero() {
+            let office = line.office_time(now);
+            if office < *self.round_at.get_or_insert(office + self.curbs.delay) {
+                return false;
+            }
+        }
+        self.round_at = None;
+        true
     }
 
     /// Takes a worker's word that it served a ticket. A word about a ticket that the worker does
@@ -517,6 +573,9 @@ impl Issuer {
             self.free_seats.push_back(worker);
         }
         self.give_up_seat(worker, now);
+        if self.curbs.is_on_strike {
+            self.count_staffed(now);
+        }
         let ticket = &mut self.tickets[handle as usize];
         self.stats.left(ticket.service, &mut ticket.stay, worker, now);
         self.end(handle, Outcome::Served, worker, now, effects);

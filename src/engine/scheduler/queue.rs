@@ -19,24 +19,52 @@ pub struct Place(u64);
 #[derive(Debug)]
 pub struct Queues {
     services: Vec<VecDeque<(Place, Handle)>>,
+    /// Whether a service's tickets are not taken at present.
+    blocked: Vec<bool>,
     next_place: u64,
     len: u32,
+    /// Those of them whose service is not blocked.
+    takable: u32,
 }
 
 impl Queues {
     /// Returns empty queues for `services` services.
     pub fn new(services: usize) -> Self {
-        Self { services: vec![VecDeque::new(); services], next_place: 0, len: 0 }
+        Self {
+            services: vec![VecDeque::new(); services],
+            blocked: vec![false; services],
+            next_place: 0,
+            len: 0,
+            takable: 0,
+        }
+    }
+
+    /// Takes tickets of all services but these from now on; services that do not exist are
+    /// ignored.
+    pub fn block(&mut self, services: &[ServiceId]) {
+        self.takable = 0;
+        for (number, queue) in (0..).zip(&self.services) {
+            let is_blocked = services.contains(&ServiceId(number));
+            self.blocked[usize::from(number)] = is_blocked;
+            if !is_blocked {
+                self.takable += u32::try_from(queue.len()).unwrap_or(u32::MAX);
+            }
+        }
+    }
+
+    /// Returns whether a service's tickets are not taken at present.
+    pub fn is_blocked(&self, service: ServiceId) -> bool {
+        self.blocked[usize::from(service.0)]
+    }
+
+    /// Returns how many tickets wait that may be taken.
+    pub fn takable(&self) -> u32 {
+        self.takable
     }
 
     /// Returns how many tickets wait.
-    pub fn len(&self) -> u32 {
+    pub fn waiting(&self) -> u32 {
         self.len
-    }
-
-    /// Returns whether no ticket waits.
-    pub fn is_empty(&self) -> bool {
-        self.len == 0
     }
 
     /// Puts a ticket at the end of the line and returns its place.
@@ -44,7 +72,7 @@ impl Queues {
         let place = Place(self.next_place);
         self.next_place += 1;
         self.services[usize::from(service.0)].push_back((place, handle));
-        self.len += 1;
+        self.count_in(service);
         place
     }
 
@@ -53,16 +81,23 @@ impl Queues {
         let queue = &mut self.services[usize::from(service.0)];
         let index = queue.partition_point(|&(waiting, _)| waiting < place);
         queue.insert(index, (place, handle));
-        self.len += 1;
+        self.count_in(service);
     }
 
-    /// Takes the ticket that is first in the line.
+    fn count_in(&mut self, service: ServiceId) {
+        self.len += 1;
+        self.takable += u32::from(!self.is_blocked(service));
+    }
+
+    /// Takes the ticket that is first in the line of those that may be taken.
     pub fn pop(&mut self) -> Option<Handle> {
-        let first = (self.services.iter_mut())
-            .filter(|queue| !queue.is_empty())
+        let first = (self.services.iter_mut().zip(&self.blocked))
+            .filter(|(queue, is_blocked)| !queue.is_empty() && !**is_blocked)
+            .map(|(queue, _)| queue)
             .min_by_key(|queue| queue.front().map(|&(place, _)| place))?;
         let (_, handle) = first.pop_front()?;
         self.len -= 1;
+        self.takable -= 1;
         Some(handle)
     }
 }
@@ -91,7 +126,24 @@ mod tests {
         assert_eq!(queues.pop(), Some(1));
         queues.put_back(ServiceId(0), 1, first);
         assert_eq!((queues.pop(), queues.pop(), queues.pop()), (Some(1), Some(2), None));
-        assert!(queues.is_empty());
+        assert_eq!(queues.waiting(), 0);
+    }
+
+    #[test]
+    fn tickets_of_a_blocked_service_keep_their_places_in_the_line() {
+        let mut queues = Queues::new(2);
+        for (service, handle) in [(1, 10), (0, 11), (1, 12), (0, 13)] {
+            queues.push(ServiceId(service), handle);
+        }
+        queues.block(&[ServiceId(1), ServiceId(9)]);
+        assert_eq!((queues.waiting(), queues.takable()), (4, 2));
+        assert_eq!(queues.pop(), Some(11));
+        queues.push(ServiceId(1), 14);
+        assert_eq!((queues.pop(), queues.pop()), (Some(13), None));
+        assert_eq!((queues.waiting(), queues.takable()), (3, 0));
+        queues.block(&[]);
+        let order: Vec<_> = std::iter::from_fn(|| queues.pop()).collect();
+        assert_eq!(order, [10, 12, 14]);
     }
 
     proptest! {
@@ -101,7 +153,7 @@ mod tests {
             for (handle, service) in services.iter().enumerate() {
                 queues.push(ServiceId(*service), Handle::try_from(handle).unwrap());
             }
-            prop_assert_eq!(queues.len() as usize, services.len());
+            prop_assert_eq!(queues.waiting() as usize, services.len());
             let order: Vec<_> = std::iter::from_fn(|| queues.pop()).collect();
             prop_assert!(order.is_sorted());
             prop_assert_eq!(order.len(), services.len());

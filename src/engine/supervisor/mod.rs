@@ -17,7 +17,8 @@
 //! In reading order: [`exit`] how a process ended; [`restart`] how soon and how often one may
 //! come back; [`pace`] how fast many may; [`child`] one slot's life and [`report`] what people
 //! are told of it; [`plan`] many slots; [`spawn`] starting and reaping; [`stderr`] the last words
-//! of a process; [`birth`] what a new process does first; [`signals`] signals as messages.
+//! of a process; [`birth`] what a new process does first; [`signals`] signals as messages;
+//! [`freeze`] who stands still by hand.
 //!
 //! Invariants: a slot never has two living processes; a stop ends with SIGKILL at the latest;
 //! restarts are bounded in rate; nobody is killed for time that the supervisor itself overslept.
@@ -25,6 +26,7 @@
 pub mod birth;
 pub mod child;
 pub mod exit;
+pub mod freeze;
 pub mod pace;
 #[cfg(test)]
 mod patience;

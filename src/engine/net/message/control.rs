@@ -111,6 +111,22 @@ wire_struct! {
         pub timeline: Timeline,
         /// What an earlier life of the issuer counted and no log holds.
         pub carry: Carry,
+        /// What people hold back or slow down.
+        pub curbs: Curbs,
+    }
+}
+
+wire_struct! {
+    /// What people hold back or slow down at the issuer; the default is the ordinary. It travels
+    /// whole, on every change and to every new issuer.
+    #[derive(Clone, Debug, Default, PartialEq, Eq)]
+    pub struct Curbs {
+        /// Workers take no tickets.
+        pub is_on_strike: bool,
+        /// Services whose tickets are not handed out.
+        pub blocked: Vec<ServiceId>,
+        /// How late each round of handing out tickets is, in office time.
+        pub delay: Duration,
     }
 }
 
@@ -407,6 +423,8 @@ messages! {
         3 => Stop(Signal),
         /// Sync and keep the log as this says from now on.
         4 => Scenario(ScenarioChange),
+        /// Hold tickets back, or hand them out late.
+        5 => Curb(Curbs),
     }
 }
 

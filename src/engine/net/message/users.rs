@@ -1,6 +1,7 @@
 //! The control plane of users: director, users manager and user processes.
 
 use super::{HistogramBytes, Secret, Signal};
+use crate::clock::Time;
 use crate::ids::{UserId, UserProcessId};
 use crate::timeline::Timeline;
 
@@ -44,6 +45,17 @@ wire_struct! {
 }
 
 wire_struct! {
+    /// Which user process is to stand still, and until when at most.
+    #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+    pub struct FreezeUser {
+        /// Which.
+        pub number: UserProcessId,
+        /// It goes on by itself then.
+        pub until: Time,
+    }
+}
+
+wire_struct! {
     /// One user process as its manager sees it.
     #[derive(Clone, Debug, PartialEq, Eq)]
     pub struct UserProcess {
@@ -55,6 +67,8 @@ wire_struct! {
         pub state: u8,
         /// Times that it was started again.
         pub restarts: u32,
+        /// It stands still because a person wants that.
+        pub is_frozen: bool,
         /// Users that it hosts.
         pub hosted: u32,
         /// Tickets that its users were told to be served.
@@ -130,6 +144,12 @@ messages! {
         4 => Kill(UserProcessId),
         /// End all user processes, then end.
         5 => Stop(Signal),
+        /// Let a user process stand still.
+        6 => Freeze(FreezeUser),
+        /// Let it go on.
+        7 => Continue(UserProcessId),
+        /// End a user process in order and start it again.
+        8 => Restart(UserProcessId),
     }
 }
 

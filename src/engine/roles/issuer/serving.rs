@@ -9,9 +9,11 @@ use super::peers::{Bounds, Peers, Telling};
 use crate::clock::{Time, WallTime};
 use crate::config::Scenario;
 use crate::ids::Epoch;
-use crate::net::message::{Carry, IndexRebuilt, IssuerConfig, IssuerReady, Secret};
+use crate::limits;
+use crate::net::message::{Carry, Curbs, IndexRebuilt, IssuerConfig, IssuerReady, Secret};
 use crate::net::stream;
 use crate::roles::event_loop::Next;
+use crate::scheduler::issuer;
 use crate::scheduler::record::Start;
 use crate::scheduler::stats::CarriedOver;
 use crate::storage::{IndexOutcome, LogError, LogStats, Recovered};
@@ -66,6 +68,7 @@ impl Serving {
             lost_ns,
             rejected,
         });
+        ledger.core.set_curbs(curbs(config.curbs), now);
         let ready = IssuerReady {
             epoch,
             segments: report.segments as u64,
@@ -119,7 +122,8 @@ impl Serving {
 
     /// When [`Self::turn`] has something to do though nothing came.
     pub(super) fn deadline(&self) -> Time {
-        self.ledger.log.deadline().min(self.peers.first_hello_deadline())
+        let dispatch = self.ledger.core.dispatch_deadline();
+        self.ledger.log.deadline().min(self.peers.first_hello_deadline()).min(dispatch)
     }
 
     /// Finishes the log and returns its last figures.
@@ -161,6 +165,12 @@ impl Serving {
             }
         }
     }
+}
+
+/// Returns what the director wants held back as the scheduler knows it.
+pub(super) fn curbs(curbs: Curbs) -> issuer::Curbs {
+    let Curbs { is_on_strike, blocked, delay } = curbs;
+    issuer::Curbs { is_on_strike, blocked, delay: delay.min(limits::ISSUER_DELAY_MAX) }
 }
 
 /// Returns why the index was made anew, if it was.

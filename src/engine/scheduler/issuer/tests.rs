@@ -147,6 +147,97 @@ fn a_pause_stops_dispatch_and_nothing_else() {
     assert_eq!(log.assigned.len(), 1);
 }
 
+fn curbs(is_on_strike: bool, blocked: &[u8], delay_ns: u64) -> Curbs {
+    let blocked = blocked.iter().map(|&number| ServiceId(number)).collect();
+    Curbs { is_on_strike, blocked, delay: Duration::from_nanos(delay_ns) }
+}
+
+#[test]
+fn a_strike_keeps_all_tickets_waiting_and_only_busy_seats_are_staffed() {
+    let (mut issuer, mut log) = (office(9, 3), Log::default());
+    issuer.worker_up(WorkerId(0), 3, Time(0));
+    issuer.request(&request(0, 0), Time(1), &mut log);
+    issuer.dispatch(Time(1), &mut log);
+    issuer.set_curbs(curbs(true, &[], 0), Time(2));
+    issuer.request(&request(0, 1), Time(3), &mut log);
+    issuer.dispatch(Time(3), &mut log);
+    assert_eq!((log.assigned.len(), issuer.waiting()), (1, 1));
+    let staffed = |issuer: &Issuer| issuer.stats().staffed().level().value();
+    assert_eq!(staffed(&issuer), 1, "the seat that holds a ticket");
+    commit(&mut issuer, 4, &mut log);
+    assert!(issuer.completed(WorkerId(0), completion(&log, 0, 1), Time(5), &mut log));
+    assert_eq!(staffed(&issuer), 0);
+    issuer.worker_up(WorkerId(1), 2, Time(6));
+    assert_eq!(staffed(&issuer), 0, "who comes to work joins the strike");
+    issuer.retire(WorkerId(1), Time(7));
+    issuer.set_curbs(Curbs::default(), Time(8));
+    assert_eq!(staffed(&issuer), 3);
+    issuer.dispatch(Time(9), &mut log);
+    assert_eq!((log.assigned.len(), issuer.waiting()), (2, 0));
+    assert_eq!(issuer.stats().services()[1].delayed, 1, "the second ticket found nobody");
+    // One seat from 1 to 5, three in the beginning and the end.
+    assert_eq!(issuer.stats().staffed().integral_ns(10), 3 * 2 + 3 + 3 * 2);
+}
+
+#[test]
+fn a_blocked_service_holds_up_no_other() {
+    let (mut issuer, mut log) = (office(9, 3), Log::default());
+    issuer.worker_up(WorkerId(0), 2, Time(0));
+    issuer.set_curbs(curbs(false, &[1], 0), Time(0));
+    for seq in [1, 3, 0] {
+        issuer.request(&request(0, seq), Time(seq + 1), &mut log);
+    }
+    issuer.dispatch(Time(9), &mut log);
+    let served: Vec<u64> = log.assigned.iter().map(|(_, id, _)| id.0).collect();
+    assert_eq!((served, issuer.waiting()), (vec![3], 2));
+    let delayed = |service: usize| issuer.stats().services()[service].delayed;
+    assert_eq!([delayed(0), delayed(1)], [0, 2], "the others' line is none for it");
+    issuer.set_curbs(Curbs::default(), Time(10));
+    issuer.dispatch(Time(11), &mut log);
+    assert_eq!(log.assigned[1].1, TicketId(1), "the one that waited longest");
+}
+
+#[test]
+fn a_slow_issuer_hands_out_in_rounds_that_come_late() {
+    let (mut issuer, mut log) = (office(9, 3), Log::default());
+    let mut line = Timeline::default();
+    issuer.set_curbs(curbs(false, &[], 100), Time(0));
+    issuer.worker_up(WorkerId(0), 2, Time(0));
+    issuer.dispatch(Time(5), &mut log);
+    assert_eq!(issuer.dispatch_deadline(), Time::NEVER, "nothing is to be handed out");
+    issuer.request(&request(0, 0), Time(10), &mut log);
+    issuer.dispatch(Time(10), &mut log);
+    issuer.request(&request(0, 1), Time(60), &mut log);
+    issuer.dispatch(Time(60), &mut log);
+    assert_eq!((log.assigned.len(), issuer.dispatch_deadline()), (0, Time(110)));
+    // Office time stands still from 70 to 90, so the round comes later too.
+    line.pause(Time(70));
+    issuer.set_timeline(line.clone());
+    issuer.dispatch(Time(80), &mut log);
+    assert_eq!(issuer.dispatch_deadline(), Time::NEVER);
+    line.resume(Time(90));
+    issuer.set_timeline(line);
+    assert_eq!(issuer.dispatch_deadline(), Time(130));
+    issuer.dispatch(Time(129), &mut log);
+    assert_eq!(log.assigned.len(), 0);
+    issuer.dispatch(Time(131), &mut log);
+    assert_eq!((log.assigned.len(), issuer.dispatch_deadline()), (2, Time::NEVER));
+}
+
+#[test]
+fn a_round_that_was_put_off_comes_at_once_when_the_issuer_is_quick_again() {
+    let (mut issuer, mut log) = (office(9, 3), Log::default());
+    issuer.set_curbs(curbs(false, &[], 100), Time(0));
+    issuer.worker_up(WorkerId(0), 1, Time(0));
+    issuer.request(&request(0, 0), Time(10), &mut log);
+    issuer.dispatch(Time(10), &mut log);
+    issuer.set_curbs(curbs(false, &[], 500), Time(20));
+    assert_eq!(issuer.dispatch_deadline(), Time(110), "it is never put off twice");
+    issuer.set_curbs(Curbs::default(), Time(30));
+    issuer.dispatch(Time(30), &mut log);
+    assert_eq!(log.assigned.len(), 1);
+}
+
 #[test]
 fn a_dead_workers_ticket_goes_to_another_and_its_late_word_counts_no_more() {
     let (mut issuer, mut log) = (office(9, 3), Log::default());
@@ -218,6 +309,7 @@ enum Event {
     Down { worker: u16 },
     Complete { assignment: usize, attempt: u8 },
     Turn { is_durable: bool },
+    Curb { is_on_strike: bool, is_blocked: bool, delay_ns: u64 },
 }
 
 fn events() -> impl Strategy<Value = Vec<Event>> {
@@ -228,13 +320,17 @@ fn events() -> impl Strategy<Value = Vec<Event>> {
         4 => (0usize..40, 1u8..3)
             .prop_map(|(assignment, attempt)| Event::Complete { assignment, attempt }),
         3 => any::<bool>().prop_map(|is_durable| Event::Turn { is_durable }),
+        1 => (any::<bool>(), any::<bool>(), 0u64..4).prop_map(
+            |(is_on_strike, is_blocked, delay_ns)| Event::Curb { is_on_strike, is_blocked, delay_ns }
+        ),
     ];
     prop::collection::vec(event, 1..120)
 }
 
 proptest! {
     /// Whatever happens: ids rise in log order, a token has one ticket, a ticket ends at most
-    /// once, a user is told only what is durable, and every ticket is accounted for.
+    /// once, a user is told only what is durable, and every ticket is accounted for. What is held
+    /// back is not handed out, and what may be is handed out in the end.
     #[test]
     fn tickets_are_conserved(events in events()) {
         let (mut issuer, mut log) = (office(8, 2), Log::default());
@@ -259,8 +355,20 @@ proptest! {
                         issuer.completed(worker, completion, now, &mut log);
                     }
                 }
+                Event::Curb { is_on_strike, is_blocked, delay_ns } => {
+                    let blocked: &[u8] = if is_blocked { &[1] } else { &[] };
+                    issuer.set_curbs(curbs(is_on_strike, blocked, delay_ns), now);
+                }
                 Event::Turn { is_durable } => {
+                    let before = log.assigned.len();
                     issuer.dispatch(now, &mut log);
+                    let new = &log.assigned[before..];
+                    prop_assert!(new.is_empty() || !issuer.curbs.is_on_strike);
+                    let is_held = |handle: Handle| {
+                        let service = issuer.tickets[handle as usize].service;
+                        issuer.curbs.blocked.contains(&service)
+                    };
+                    prop_assert!(!new.iter().any(|&(_, _, handle)| is_held(handle)));
                     lsn += 1;
                     issuer.written(Lsn(lsn));
                     if is_durable {
@@ -289,6 +397,12 @@ proptest! {
         prop_assert_eq!(waiting, u64::from(issuer.waiting()));
         let pending = issuer.tickets.iter().filter(|t| matches!(t.state, State::Ended { .. })).count();
         prop_assert_eq!(waiting + in_service + pending as u64, u64::from(issuer.open()));
+        let staffed = issuer.stats().staffed().level().value();
+        let idle = staffed.checked_sub(in_service);
+        prop_assert!(idle == Some(0) || idle.is_some() && !issuer.curbs.is_on_strike);
+        issuer.set_curbs(Curbs::default(), Time(1000));
+        issuer.dispatch(Time(1000), &mut log);
+        prop_assert!(issuer.waiting() == 0 || issuer.free_seats.is_empty());
         lsn += 1;
         commit(&mut issuer, lsn, &mut log);
         lsn += 1;
