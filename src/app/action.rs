@@ -3,6 +3,7 @@
 //! What concerns only the screen (help, focus, zoom) is the dashboard's own affair and not here.
 
 use std::fmt;
+use std::str::FromStr;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
@@ -213,11 +214,68 @@ impl ProcessId {
     }
 }
 
+/// Words that name no process.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct NoProcess;
+
+impl FromStr for ProcessId {
+    type Err = NoProcess;
+
+    /// Reads what [`fmt::Display`] writes, and what is easier to type in a shell: `worker-3`,
+    /// `worker:3`, `worker3`, `manager`.
+    fn from_str(text: &str) -> Result<Self, NoProcess> {
+        let text = text.trim();
+        match text {
+            "director" => return Ok(Self::Director),
+            "issuer" => return Ok(Self::Issuer),
+            "users-manager" | "manager" => return Ok(Self::UsersManager),
+            _ => {}
+        }
+        let role = text.trim_end_matches(|digit: char| digit.is_ascii_digit());
+        let number = text[role.len()..].parse().map_err(|_| NoProcess)?;
+        match role.strip_suffix([' ', '-', ':']).unwrap_or(role) {
+            "worker" => Ok(Self::Worker(WorkerId(number))),
+            "user" => Ok(Self::User(UserProcessId(number))),
+            _ => Err(NoProcess),
+        }
+    }
+}
+
 impl fmt::Display for ProcessId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.number() {
             Some(number) => write!(f, "{} {number}", self.role()),
             None => f.write_str(self.role()),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_process_is_read_as_it_is_written_and_as_shells_like_it() {
+        let worker = ProcessId::Worker(WorkerId(3));
+        let user = ProcessId::User(UserProcessId(12));
+        for process in
+            [ProcessId::Director, ProcessId::Issuer, ProcessId::UsersManager, worker, user]
+        {
+            assert_eq!(process.to_string().parse(), Ok(process));
+        }
+        for (text, process) in [
+            ("worker-3", worker),
+            ("worker:3", worker),
+            ("worker3", worker),
+            (" user 12 ", user),
+            ("manager", ProcessId::UsersManager),
+        ] {
+            assert_eq!(text.parse(), Ok(process), "{text}");
+        }
+        for text in
+            ["", "worker", "worker -1", "worker 70000", "3", "woker 3", "issuer 1", "users 1"]
+        {
+            assert_eq!(text.parse::<ProcessId>(), Err(NoProcess), "{text}");
         }
     }
 }

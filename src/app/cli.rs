@@ -158,6 +158,58 @@ pub(crate) enum CtlCommand {
             .range(1..=i64::from(limits::WORKERS_MAX)))]
         number: u16,
     },
+    /// Let workers take no more tickets (off: let them take tickets again)
+    Strike {
+        /// Whether they strike
+        #[arg(value_name = "on|off", default_value = "on", value_parser = switch,
+            action = clap::ArgAction::Set)]
+        is_on: bool,
+    },
+    /// Hand out no tickets of a service
+    Block {
+        /// The service's name
+        #[arg(value_name = "SERVICE")]
+        service: String,
+    },
+    /// Hand out the tickets of a service again
+    Unblock {
+        /// The service's name
+        #[arg(value_name = "SERVICE")]
+        service: String,
+    },
+    /// Hand out tickets in rounds that come late (off: at once, as usual)
+    Slow {
+        /// How late, up to 1s
+        #[arg(value_name = "SPAN|off", value_parser = delay)]
+        delay: Duration,
+    },
+    /// Kill a process with SIGKILL; it is replaced
+    Kill {
+        #[command(flatten)]
+        process: ProcessArg,
+    },
+    /// Let a process stand still with SIGSTOP; beyond 3s of silence it is replaced
+    Freeze {
+        /// The process, and for how long, up to 10s: worker 3 for 1s [default: for 2s]
+        #[arg(value_name = "PROCESS [for SPAN]", required = true, num_args = 1..=4)]
+        words: Vec<String>,
+    },
+    /// Let a process go on that stands still
+    Continue {
+        #[command(flatten)]
+        process: ProcessArg,
+    },
+    /// Ask a process to end in order and start it again
+    Restart {
+        #[command(flatten)]
+        process: ProcessArg,
+    },
+    /// In a pause, let the office go on for exactly a span and stand still again
+    Step {
+        /// How far, up to 1min [default: 1s]
+        #[arg(value_name = "SPAN", value_parser = step)]
+        span: Option<Duration>,
+    },
     /// Write the figures of this moment to a new folder in a directory
     Snapshot {
         /// The directory
@@ -166,6 +218,62 @@ pub(crate) enum CtlCommand {
     },
     /// End the run: arrivals stop, open tickets are served, everything stops in order
     Stop,
+}
+
+/// Which process of an office.
+#[derive(Clone, Debug, Args)]
+pub(crate) struct ProcessArg {
+    /// Such as worker 3, worker-3, issuer, users-manager, user 12
+    #[arg(value_name = "PROCESS", required = true, num_args = 1..=2)]
+    words: Vec<String>,
+}
+
+impl ProcessArg {
+    /// Returns the process's name as it was written; the office knows whether there is one.
+    pub(crate) fn name(&self) -> String {
+        self.words.join(" ")
+    }
+}
+
+/// Splits `PROCESS [for SPAN]`.
+///
+/// # Errors
+/// What was expected instead of the span.
+pub(crate) fn frozen(words: &[String]) -> Result<(String, Duration), String> {
+    let (process, span) = match words.iter().position(|word| word == "for") {
+        Some(at) => (&words[..at], Some(words[at + 1..].join(" "))),
+        None => (words, None),
+    };
+    let range = limits::ACT_SPAN_MIN..=limits::FREEZE_MAX;
+    let span = span.map_or(Ok(limits::FREEZE_USUAL), |span| within(&span, range))?;
+    Ok((process.join(" "), span))
+}
+
+fn switch(text: &str) -> Result<bool, String> {
+    match text {
+        "on" => Ok(true),
+        "off" => Ok(false),
+        _ => Err("expected on or off".to_owned()),
+    }
+}
+
+fn delay(text: &str) -> Result<Duration, String> {
+    match text {
+        "off" => Ok(Duration::ZERO),
+        _ => within(text, Duration::ZERO..=limits::ISSUER_DELAY_MAX),
+    }
+}
+
+fn step(text: &str) -> Result<Duration, String> {
+    within(text, limits::ACT_SPAN_MIN..=limits::STEP_MAX)
+}
+
+fn within(text: &str, range: std::ops::RangeInclusive<Duration>) -> Result<Duration, String> {
+    match engine::config::span(text) {
+        Ok(span) if range.contains(&span) => Ok(span),
+        Ok(_) => Err(format!("expected a span from {:?} to {:?}", range.start(), range.end())),
+        Err(expected) => Err(format!("expected {expected}")),
+    }
 }
 
 /// What to print of a running office.
@@ -404,6 +512,20 @@ mod tests {
     #[test]
     fn the_definition_is_sound() {
         Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn a_freeze_has_a_process_and_perhaps_a_span() {
+        let read = |line: &str| frozen(&line.split(' ').map(str::to_owned).collect::<Vec<_>>());
+        let second = Duration::from_secs(1);
+        assert_eq!(read("worker 3 for 1s"), Ok(("worker 3".to_owned(), second)));
+        assert_eq!(read("issuer"), Ok(("issuer".to_owned(), limits::FREEZE_USUAL)));
+        assert_eq!(read("issuer for 500ms"), Ok(("issuer".to_owned(), second / 2)));
+        for line in ["issuer for", "issuer for 11s", "issuer for ever", "issuer for 0s"] {
+            assert!(read(line).is_err(), "{line}");
+        }
+        assert_eq!(delay("off"), Ok(Duration::ZERO));
+        assert!(delay("2s").is_err() && step("0s").is_err() && switch("maybe").is_err());
     }
 
     #[test]

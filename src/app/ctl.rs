@@ -6,12 +6,12 @@
 use std::path::Path;
 use std::time::Duration;
 
-use color_eyre::eyre::{Result, WrapErr};
-use engine::clock::{Clock, SystemClock, sleep_until};
+use color_eyre::eyre::{Result, WrapErr, eyre};
+use engine::clock::{Clock, SystemClock, nanos, sleep_until};
 use engine::limits;
 use serde_json::{Value, json};
 
-use super::cli::{CtlArgs, CtlCommand, SampleArgs, SampleFormat};
+use super::cli::{self, CtlArgs, CtlCommand, SampleArgs, SampleFormat};
 use super::commands::usage;
 use super::control::client::{AskError, Client, ask};
 use super::exit::Exit;
@@ -26,6 +26,11 @@ const WITHIN: Duration = limits::CONTROL_EFFECT_WITHIN.saturating_add(limits::CO
 /// # Errors
 /// If the caller's directory is gone.
 pub(crate) fn run(command: &CtlCommand, args: &CtlArgs) -> Result<Exit> {
+    if let CtlCommand::Freeze { words } = command
+        && let Err(expected) = cli::frozen(words)
+    {
+        return Ok(Trouble::Freeze(expected).tell(args.json));
+    }
     let told = match registry::find(args.data_dir.as_deref()) {
         Err(error) => Err(Trouble::Find(error)),
         Ok(instance) => match command {
@@ -49,6 +54,8 @@ pub(crate) fn run(command: &CtlCommand, args: &CtlArgs) -> Result<Exit> {
 enum Trouble {
     #[error(transparent)]
     Find(#[from] FindError),
+    #[error("ctl freeze PROCESS for SPAN: {0}")]
+    Freeze(String),
     #[error(transparent)]
     Ask(#[from] AskError),
     #[error(
@@ -67,7 +74,7 @@ impl Trouble {
             usage(self);
         }
         match self {
-            Self::Find(_) => Exit::Usage,
+            Self::Find(_) | Self::Freeze(_) => Exit::Usage,
             Self::Ask(_) | Self::NotEnded(_) => Exit::Failed,
         }
     }
@@ -81,6 +88,28 @@ fn request(command: &CtlCommand) -> Result<(Value, Duration)> {
         CtlCommand::Resume => (json!({ "do": "resume" }), WITHIN),
         CtlCommand::Users { number } => (json!({ "do": "users", "n": number }), WITHIN),
         CtlCommand::Workers { number } => (json!({ "do": "workers", "n": number }), WITHIN),
+        CtlCommand::Strike { is_on } => (json!({ "do": "strike", "on": is_on }), WITHIN),
+        CtlCommand::Block { service } => (json!({ "do": "block", "service": service }), WITHIN),
+        CtlCommand::Unblock { service } => (json!({ "do": "unblock", "service": service }), WITHIN),
+        CtlCommand::Slow { delay } => (json!({ "do": "slow", "span_ns": nanos(*delay) }), WITHIN),
+        CtlCommand::Kill { process } => {
+            (json!({ "do": "kill", "process": process.name() }), WITHIN)
+        }
+        CtlCommand::Freeze { words } => {
+            let (process, span) = cli::frozen(words).map_err(|expected| eyre!("{expected}"))?;
+            (json!({ "do": "freeze", "process": process, "span_ns": nanos(span) }), WITHIN)
+        }
+        CtlCommand::Continue { process } => {
+            (json!({ "do": "continue", "process": process.name() }), WITHIN)
+        }
+        CtlCommand::Restart { process } => {
+            let within = WITHIN + limits::CONTROL_RESTART_MARGIN;
+            (json!({ "do": "restart", "process": process.name() }), within)
+        }
+        CtlCommand::Step { span } => {
+            let span = span.unwrap_or(limits::STEP_USUAL);
+            (json!({ "do": "step", "span_ns": nanos(span) }), WITHIN + span)
+        }
         CtlCommand::Snapshot { dir } => {
             // The office has another directory of its own.
             let dir = std::path::absolute(dir)
@@ -123,6 +152,29 @@ fn text(command: &CtlCommand, reply: &Value) -> String {
             format!("users: {}{kept}\n", level(&reply["users"]))
         }
         CtlCommand::Workers { .. } => format!("workers: {}\n", level(&reply["workers"])),
+        CtlCommand::Strike { is_on: true } => "workers on strike\n".to_owned(),
+        CtlCommand::Strike { is_on: false } => "no strike\n".to_owned(),
+        CtlCommand::Block { .. } | CtlCommand::Unblock { .. } => {
+            let names = reply["blocked"].as_array().into_iter().flatten();
+            let names: Vec<&str> = names.filter_map(Value::as_str).collect();
+            let names = if names.is_empty() { "none".to_owned() } else { names.join(", ") };
+            format!("blocked: {names}\n")
+        }
+        CtlCommand::Slow { delay: Duration::ZERO } => "issuer at its usual speed\n".to_owned(),
+        CtlCommand::Slow { .. } => format!("issuer {} slow\n", span(&reply["issuer_delay_ns"])),
+        CtlCommand::Kill { .. } => {
+            format!("{}: process {} killed\n", word(&reply["process"]), reply["pid"])
+        }
+        CtlCommand::Freeze { .. } => {
+            format!("{}: frozen for {}\n", word(&reply["process"]), span(&reply["span_ns"]))
+        }
+        CtlCommand::Continue { .. } => format!("{}: goes on\n", word(&reply["process"])),
+        CtlCommand::Restart { .. } => {
+            format!("{}: ready, process {}\n", word(&reply["process"]), reply["pid"])
+        }
+        CtlCommand::Step { .. } => {
+            format!("{} at {}\n", word(&reply["state"]), time(&reply["elapsed_ns"]))
+        }
         CtlCommand::Snapshot { .. } => format!("{}\n", word(&reply["folder"])),
         CtlCommand::Stop => "stopped\n".to_owned(),
     }
@@ -166,6 +218,13 @@ fn latencies(of: &Value) -> String {
     let [wait, sojourn, response] =
         ["wait_p99_ns", "sojourn_p99_ns", "response_p99_ns"].map(|key| span(&of[key]));
     format!("wait {wait}, sojourn {sojourn}, response {response}")
+}
+
+/// Returns what deviates from the ordinary; nothing is the ordinary.
+fn deviations(reply: &Value) -> String {
+    let all = reply["deviations"].as_array().into_iter().flatten();
+    let all: Vec<&str> = all.filter_map(Value::as_str).collect();
+    if all.is_empty() { "nothing".to_owned() } else { all.join(", ") }
 }
 
 fn status_text(reply: &Value) -> String {
@@ -216,6 +275,7 @@ fn status_text(reply: &Value) -> String {
         ("p99", latencies(reply)),
         ("last 10s", latencies(&reply["last_10s"])),
         ("SLO", word(&reply["slo"]).to_owned()),
+        ("held", deviations(reply)),
         (
             "metrics",
             reply["metrics"]

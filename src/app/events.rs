@@ -8,6 +8,7 @@ use std::sync::Arc;
 
 use engine::clock::{Time, WallTime};
 
+use super::action::Action;
 use super::state::Severity;
 
 /// Happenings that are kept; the oldest go first and are counted.
@@ -89,6 +90,11 @@ pub(crate) struct News {
     pub(crate) label: String,
     /// What happened, to what, and what follows.
     pub(crate) text: String,
+}
+
+/// Returns the words for an action that was not carried out.
+pub(crate) fn refusal(action: &Action, why: &str) -> String {
+    format!("not done: {action}: {why}")
 }
 
 /// The newest happenings.

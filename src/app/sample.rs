@@ -11,6 +11,7 @@ use super::summary::Summary;
 /// has stands behind them.
 pub(crate) fn json(state: &AppState) -> Value {
     let mut json = Summary::new(std::sync::Arc::new(state.clone())).to_json();
+    let deviations = state.settings.deviations();
     let (totals, rates) = (&state.totals, &state.rates);
     let present = json!({
         "state": state.phase.name(),
@@ -39,6 +40,7 @@ pub(crate) fn json(state: &AppState) -> Value {
         },
         "recent": recent(state),
         "processes": state.processes.iter().map(process).collect::<Vec<_>>(),
+        "deviations": deviations.iter().map(ToString::to_string).collect::<Vec<_>>(),
         "failure": state.failure,
     });
     if let (Value::Object(json), Value::Object(mut present)) = (&mut json, present) {

@@ -547,3 +547,14 @@ pub(crate) enum Severity {
     /// Something is lost or given up.
     Error,
 }
+
+impl Severity {
+    /// Returns the word that tables show.
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::Info => "info",
+            Self::Warning => "warning",
+            Self::Error => "error",
+        }
+    }
+}

@@ -16,7 +16,7 @@ use serde_json::{Map, Value, json};
 use super::exit::Exit;
 use super::figures::{Figures, Little, Peak, ServiceFigures, UserFigures};
 use super::format;
-use super::state::{AppState, Ending, Phase, RecoveryRow, Severity, StoreRow, Totals};
+use super::state::{AppState, Ending, Happening, Phase, RecoveryRow, Severity, StoreRow, Totals};
 use super::tables::{SURE_ENOUGH, window_for_sure};
 use super::update::exit_of;
 
@@ -87,6 +87,10 @@ impl Summary {
             "recovery": state.store.recovery.as_ref().map(recovery_json),
             "workers_fairness": figures.workers_fairness,
             "users_fairness": figures.users_fairness,
+            "events": (state.events.iter())
+                .map(|event| event_json(event, state.opened_at))
+                .collect::<Vec<_>>(),
+            "events_dropped": state.events_dropped,
             "services": (figures.services.iter())
                 .map(|row| service_json(row, figures.window))
                 .collect::<Vec<_>>(),
@@ -173,6 +177,19 @@ impl Summary {
 
 /// Returns from when to when the run stood still, in the time of `tickets.csv`: since the doors
 /// opened, pauses included. A pause that lasts on has no end.
+fn event_json(event: &Happening, opened: Option<Time>) -> Value {
+    let opened = opened.filter(|&opened| opened <= event.at);
+    json!({
+        "number": event.number,
+        "wall_ns": event.wall.0,
+        "since_open_ns": opened.map(|opened| nanos(event.at.since(opened))),
+        "severity": event.severity.name(),
+        "who": event.who.name(),
+        "label": event.label,
+        "text": event.text,
+    })
+}
+
 fn pauses_json(state: &AppState) -> Value {
     let since = |moment: Time| nanos(moment.since(state.opened_at.unwrap_or_default()));
     let until = |moment: Time| (moment != Time::NEVER).then(|| since(moment));

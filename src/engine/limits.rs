@@ -200,6 +200,8 @@ pub const CONTROL_IDLE_MAX: Duration = Duration::from_secs(60);
 pub const CONTROL_LINE_WITHIN: Duration = Duration::from_secs(5);
 /// How long what was asked for may take to be seen before the reply says that it is not.
 pub const CONTROL_EFFECT_WITHIN: Duration = Duration::from_secs(5);
+/// ...and how much longer for a process that is to end in order and to be started again.
+pub const CONTROL_RESTART_MARGIN: Duration = Duration::from_secs(10);
 /// How much longer whoever asks waits for a reply than that...
 pub const CONTROL_PATIENCE: Duration = Duration::from_secs(5);
 /// ...for an export, which reads the whole log...

@@ -14,6 +14,9 @@
 //! | `{"do":"sample","format":"table"}` or `"prom"` | `text` |
 //! | `{"do":"stop"}` | `state`, `drain_ns`; the socket is closed when the run has ended |
 //!
+//! Interventions (strike, block, slow, kill, freeze, ...) have a file of their own,
+//! [`interventions`].
+//!
 //! Whatever goes wrong is `{"version":1,"ok":false,"error":"..."}`. A request may say a `version`;
 //! another than ours is refused. Keys that a request does not need are refused too, so that a
 //! mistake is not taken for something else.
@@ -36,14 +39,17 @@ use engine::net::stream::{self, ListenError};
 use serde_json::{Map, Value, json};
 
 pub(crate) mod client;
+mod interventions;
 
 use super::action::Action;
+use super::events;
 use super::export::{self, Exporter};
 use super::handle::Office;
 use super::server::{self, Serve, Server, Stream, Timed};
-use super::state::{AppState, LatencyFigures, Level, Phase, RECENT_SPANS};
+use super::state::{AppState, LatencyFigures, Level, Phase, RECENT_SPANS, Source};
 use super::summary::Summary;
 use super::{prometheus, sample};
+use interventions::{VERBS, Wish};
 
 /// Which of the recent spans a status tells.
 const RECENT_10S: usize = 1;
@@ -172,6 +178,7 @@ enum Request {
     Workers(u16),
     Snapshot(PathBuf),
     Sample(Format),
+    Intervene(Wish),
     Stop,
 }
 
@@ -201,7 +208,8 @@ impl Request {
             }
         }
         let verb = keys.remove("do").ok_or("the key do is missing")?;
-        let request = match verb.as_str().unwrap_or_default() {
+        let word = verb.as_str().unwrap_or_default();
+        let request = match word {
             "status" => Self::Status,
             "pause" => Self::Pause,
             "resume" => Self::Resume,
@@ -210,12 +218,15 @@ impl Request {
             "snapshot" => Self::Snapshot(directory(&mut keys)?),
             "sample" => Self::Sample(format(&mut keys)?),
             "stop" => Self::Stop,
-            _ => {
-                return Err(format!(
-                    "{verb} is not known; known are status, pause, resume, users, workers, \
-                     snapshot, sample and stop"
-                ));
-            }
+            _ => match Wish::read(word, &mut keys) {
+                Some(wish) => Self::Intervene(wish?),
+                None => {
+                    return Err(format!(
+                        "{verb} is not known; known are status, pause, resume, users, workers, \
+                         {VERBS}, snapshot, sample and stop"
+                    ));
+                }
+            },
         };
         match keys.keys().next() {
             None => Ok(request),
@@ -300,6 +311,7 @@ impl Desk {
                 Ok(json!({ "folder": folder.to_string_lossy(), "snapshot": state.number }))
             }
             Request::Sample(format) => Ok(sampled(&self.office, format)),
+            Request::Intervene(wish) => self.intervene(wish),
             Request::Stop => {
                 let has_begun = |state: &AppState| matches!(state.phase, Phase::Draining { .. });
                 let state = match self.act(Action::Drain, has_begun) {
@@ -339,13 +351,37 @@ impl Desk {
         action: Action,
         is_seen: impl Fn(&AppState) -> bool,
     ) -> Result<Arc<AppState>, String> {
-        let asked = action.to_string();
-        self.office.submit(action).map_err(|busy| busy.to_string())?;
-        let within = self.effect_within;
-        self.office.wait_for(SystemClock.now() + within, is_seen).map_err(|state| {
-            let phase = state.phase.name();
-            format!("{asked} was asked for but is not seen within {within:?}; the run is {phase}")
-        })
+        self.act_within(action, self.effect_within, is_seen)
+    }
+
+    /// The same for what may take longer. What the director refuses is told at once.
+    fn act_within(
+        &self,
+        action: Action,
+        within: Duration,
+        is_seen: impl Fn(&AppState) -> bool,
+    ) -> Result<Arc<AppState>, String> {
+        let told = |state: &AppState| state.events.last().map_or(0, |event| event.number);
+        let before = told(&self.office.snapshot());
+        let refused = |state: &AppState| {
+            let refusal = events::refusal(&action, "");
+            let events = state.events.iter().rev().take_while(|event| event.number > before);
+            let mut own = events.filter(|event| event.who == Source::Ctl);
+            own.find(|event| event.text.starts_with(&refusal)).map(|event| event.text.clone())
+        };
+        self.office.submit(action.clone()).map_err(|busy| busy.to_string())?;
+        let until = SystemClock.now() + within;
+        let state = self.office.wait_for(until, |state| is_seen(state) || refused(state).is_some());
+        match state {
+            Ok(state) => match refused(&state).filter(|_| !is_seen(&state)) {
+                Some(refusal) => Err(refusal),
+                None => Ok(state),
+            },
+            Err(state) => Err(format!(
+                "{action} was asked for but is not seen within {within:?}; the run is {}",
+                state.phase.name()
+            )),
+        }
     }
 
     /// Asks for another number and waits until it is the target. Loads that nobody steers may
@@ -383,6 +419,8 @@ fn status(state: &AppState, facts: &Facts) -> Value {
     let p99 = |name| row(name).and_then(|row| of(row.run));
     let recent = |name| row(name).and_then(|row| of(row.recent[RECENT_10S]));
     let notice = state.notices.last();
+    let deviations = state.settings.deviations();
+    let deviations: Vec<String> = deviations.iter().map(ToString::to_string).collect();
     json!({
         "state": state.phase.name(),
         "pid": std::process::id(),
@@ -409,6 +447,7 @@ fn status(state: &AppState, facts: &Facts) -> Value {
             "response_p99_ns": recent("response"),
         },
         "slo": Value::Null,
+        "deviations": deviations,
         "metrics": facts.metrics.map(|address| address.to_string()),
         "data_dir": state.run.data_dir,
         "failure": state.failure,

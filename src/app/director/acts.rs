@@ -81,6 +81,7 @@ impl Director {
             | Action::Reload { .. }
             | Action::ApplyReload { .. }
             | Action::DropReload => Ok(false),
+            Action::Travel(_) => Err("a running office has no past to look at".to_owned()),
             Action::Drain => {
                 let is_new = !self.run.is_ending();
                 self.run.handle(Event::Drain(Ending::Completed), now);

@@ -7,7 +7,7 @@ use std::time::Duration;
 use engine::supervisor::report::{Cause, Phase, Transition};
 
 use crate::app::action::{Action, ProcessId};
-use crate::app::events::{News, Source};
+use crate::app::events::{self, News, Source};
 use crate::app::format;
 use crate::app::state::Severity;
 
@@ -35,8 +35,8 @@ fn brief(number: u32) -> String {
 pub(super) fn of_action(action: &Action, who: Source, service: &str) -> Option<News> {
     let usual = Duration::ZERO;
     let (label, text) = match action {
-        Action::Pause => ("pause".to_owned(), "the office paused".to_owned()),
-        Action::Resume => ("resume".to_owned(), "the office resumed".to_owned()),
+        Action::Pause => ("pause".to_owned(), "the office was paused".to_owned()),
+        Action::Resume => ("resume".to_owned(), "the office was resumed".to_owned()),
         Action::SetUsers(users) => {
             (format!("users {}", brief(*users)), format!("{} asked for", counted(*users, "user")))
         }
@@ -54,7 +54,7 @@ pub(super) fn of_action(action: &Action, who: Source, service: &str) -> Option<N
         }
         Action::SlowIssuer(delay) => {
             let span = format::duration(*delay);
-            ("issuer slow".to_owned(), format!("the issuer slowed: each round {span} late"))
+            ("issuer slow".to_owned(), format!("the issuer slowed, {span} a round,"))
         }
         Action::Freeze(process, span) => (
             format!("froze {}", short(*process)),
@@ -74,7 +74,8 @@ pub(super) fn of_action(action: &Action, who: Source, service: &str) -> Option<N
         Action::Set { .. }
         | Action::Reload { .. }
         | Action::ApplyReload { .. }
-        | Action::DropReload => return None,
+        | Action::DropReload
+        | Action::Travel(_) => return None,
     };
     Some(News { severity: Severity::Info, who, label, text })
 }
@@ -85,7 +86,7 @@ fn counted(number: u32, what: &str) -> String {
 
 /// Returns what to tell of an action that was refused.
 pub(super) fn of_refusal(action: &Action, who: Source, why: &str) -> News {
-    let text = format!("not done: {action}: {why}");
+    let text = events::refusal(action, why);
     News { severity: Severity::Warning, who, label: "not done".to_owned(), text }
 }
 
@@ -270,13 +271,13 @@ mod tests {
             Phase::Ready,
             Phase::Backoff,
             died,
-            Some((warning, "w3 died", "worker 3 died: exit code 1")),
+            Some((warning, "w3 died", "worker 3 died: exit code 1 (failed)")),
         );
         check(
             Phase::Draining,
             Phase::Backoff,
             died,
-            Some((info, "w3 ended", "worker 3 ended: exit code 1")),
+            Some((info, "w3 ended", "worker 3 ended: exit code 1 (failed)")),
         );
         check(
             Phase::Starting,

@@ -12,11 +12,10 @@ use engine::perf::{Histogram, Interval, Spread};
 
 use super::figures::{Figures, Peak, ServiceFigures};
 use super::format;
-use super::state::{
-    AppState, LatencyFigures, MetricRow, MetricValue, RECENT_SPANS, Severity, StoreRow,
-};
+use super::state::{AppState, LatencyFigures, MetricRow, MetricValue, RECENT_SPANS, StoreRow};
 
 mod series;
+mod told;
 
 pub(crate) use series::{second, series_columns};
 
@@ -154,7 +153,8 @@ pub(crate) fn all(state: &AppState) -> Vec<Table> {
         metrics(state),
         run(state),
         store(&state.store),
-        notices(state),
+        told::notices(state),
+        told::events(state),
     ]
 }
 
@@ -530,27 +530,6 @@ fn value_cells(values: &Histogram, unit: &str) -> [Cell; 6] {
     let mean = u64::try_from(mean).unwrap_or(u64::MAX);
     let [p50, p90, p99, p999] = [0.5, 0.9, 0.99, 0.999].map(|share| values.quantile(share));
     [mean, p50, p90, p99, p999, values.max()].map(|value| in_unit(value, unit))
-}
-
-fn notices(state: &AppState) -> Table {
-    let severity = |severity: Severity| match severity {
-        Severity::Info => "info",
-        Severity::Warning => "warning",
-        Severity::Error => "error",
-    };
-    let rows = state.notices.iter().map(|notice| {
-        vec![
-            Cell::words(format::iso(notice.wall)),
-            Cell::words(severity(notice.severity)),
-            Cell::words(&notice.text),
-        ]
-    });
-    Table {
-        name: "notices",
-        title: "What people were told last",
-        columns: columns(&[("wall", "when"), ("severity", "severity"), ("text", "what")]),
-        rows: rows.collect(),
-    }
 }
 
 #[cfg(test)]
