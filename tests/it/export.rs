@@ -73,6 +73,7 @@ fn check_files(folder: &Path, summary: &Value) {
     assert!(name.ends_with(&format!("Z-scenario-{}", &run[..8])), "{name}");
     let mut wanted: Vec<String> = [
         "confidence.csv",
+        "events.csv",
         "latencies.csv",
         "little.csv",
         "manifest.json",
