@@ -20,13 +20,18 @@ const SMALL: &str = "[run]\nwarmup = 0s\n[office]\nworkers = 2\nseats = 4\n\
 
 /// Starts a small office and waits until it serves.
 fn start(office: &mut Office, args: &[&str]) {
-    let scenario = office.scenario(SMALL);
+    start_with(office, SMALL, args);
+}
+
+/// The same with another scenario.
+pub(crate) fn start_with(office: &mut Office, scenario: &str, args: &[&str]) {
+    let scenario = office.scenario(scenario);
     office.start(&[&["-s", &scenario], args].concat());
     wait_for("the run", || (status(office)?["served_per_s"].as_f64()? > 0.0).then_some(()));
 }
 
 /// Asks the office in a data directory.
-fn ask(office: &Office, args: &[&str]) -> Output {
+pub(crate) fn ask(office: &Office, args: &[&str]) -> Output {
     let data_dir = office.data_dir().display().to_string();
     office.run_tool(&[args, &["--data-dir", &data_dir]].concat())
 }
@@ -35,13 +40,13 @@ fn status(office: &Office) -> Option<Value> {
     serde_json::from_slice(&ask(office, &["ctl", "status", "--json"]).stdout).ok()
 }
 
-fn sample(office: &Office) -> Value {
+pub(crate) fn sample(office: &Office) -> Value {
     let output = ask(office, &["sample", "--format", "json"]);
     serde_json::from_slice(&output.stdout).unwrap_or_else(|_| panic!("{}", stderr(&output)))
 }
 
 /// Makes sure that a wish is fulfilled and returns what is said.
-fn check(office: &Office, args: &[&str]) -> String {
+pub(crate) fn check(office: &Office, args: &[&str]) -> String {
     let output = ask(office, args);
     assert_eq!(output.status.code(), Some(0), "{args:?}: {}", stderr(&output));
     String::from_utf8(output.stdout).unwrap()

@@ -8,6 +8,7 @@ mod chaos;
 mod control;
 mod dashboard;
 mod export;
+mod interventions;
 mod lifecycle;
 mod logstore;
 mod peers;

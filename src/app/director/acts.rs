@@ -187,11 +187,12 @@ impl Director {
     /// Lets everything go on that people hold back, once the run has begun to end: tickets that
     /// wait are served, and nobody is asked to end who can't hear it.
     pub(super) fn lift_all(&mut self, now: Time, links: &mut Links) {
-        if self.settings().deviations().is_empty() {
-            return;
-        }
         for staff in [&mut self.issuer, &mut self.workers, &mut self.manager] {
             staff.thaw_all();
+        }
+        // What a user that stands still has not sent would come when nobody expects it any more.
+        for user in self.results.population.processes.iter().filter(|user| user.is_frozen) {
+            self.manager.send(ONLY, &DirectorToManager::Continue(user.number), links);
         }
         if self.change_curbs(links, |curbs| *curbs = Curbs::default()) {
             let (severity, who) = (Severity::Info, Source::Office);

@@ -340,9 +340,11 @@ impl Staff {
 
     fn report(&mut self, slot: u16, transition: Transition) {
         let name = self.name(slot);
+        // It was asked to end and is started again.
+        let is_renewal = matches!(transition.from, Phase::Draining | Phase::Terminating);
         match transition.to {
             Phase::Failed => log::error!(target: "supervisor", "{name}: {transition}"),
-            Phase::Suspect | Phase::Backoff | Phase::Killed => {
+            Phase::Suspect | Phase::Backoff | Phase::Killed if !is_renewal => {
                 log::warn!(target: "supervisor", "{name}: {transition}")
             }
             _ if self.is_crowd => log::debug!(target: "supervisor", "{name}: {transition}"),
