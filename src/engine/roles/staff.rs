@@ -344,7 +344,10 @@ impl Staff {
         let is_renewal = matches!(transition.from, Phase::Draining | Phase::Terminating);
         match transition.to {
             Phase::Failed => log::error!(target: "supervisor", "{name}: {transition}"),
-            Phase::Suspect | Phase::Backoff | Phase::Killed if !is_renewal => {
+            Phase::Backoff if is_renewal => {
+                log::info!(target: "supervisor", "{name}: {transition}")
+            }
+            Phase::Suspect | Phase::Backoff | Phase::Killed => {
                 log::warn!(target: "supervisor", "{name}: {transition}")
             }
             _ if self.is_crowd => log::debug!(target: "supervisor", "{name}: {transition}"),
