@@ -173,3 +173,92 @@ impl UiState {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use ratatui::buffer::Buffer;
+
+    use super::*;
+    use crate::app::action::Action;
+    use crate::app::state::Phase;
+    use crate::ui::layout::Panel;
+    use crate::ui::registry::Screen;
+    use crate::ui::testing;
+
+    /// Finds a text on the screen and clicks on its first letter.
+    fn click(ui: &mut UiState, app: &Arc<AppState>, text: &str) -> Vec<Effect> {
+        let mut buf = Buffer::empty(ui.area);
+        view::draw(Scene { ui, app: ui.shown(app), live: app }, &mut buf);
+        let width = usize::from(ui.area.width);
+        let found = buf.content.chunks(width).enumerate().find_map(|(row, cells)| {
+            let symbols: Vec<&str> = cells.iter().map(ratatui::buffer::Cell::symbol).collect();
+            let wanted = text.chars().count();
+            let is_it = |at: &usize| symbols[*at..at + wanted].concat() == text;
+            Some(((0..=width - wanted).find(is_it)?, row))
+        });
+        let (column, row) = found.unwrap_or_else(|| panic!("{text:?} is not on the screen"));
+        let at = |number: usize| u16::try_from(number).unwrap();
+        let kind = MouseEventKind::Down(MouseButton::Left);
+        let modifiers = crossterm::event::KeyModifiers::NONE;
+        let event = MouseEvent { kind, column: at(column), row: at(row), modifiers };
+        ui.mouse(event, app, Time(1))
+    }
+
+    fn wheel(ui: &mut UiState, app: &Arc<AppState>, (column, row): (u16, u16)) {
+        let kind = MouseEventKind::ScrollDown;
+        let modifiers = crossterm::event::KeyModifiers::NONE;
+        assert_eq!(ui.mouse(MouseEvent { kind, column, row, modifiers }, app, Time(1)), []);
+    }
+
+    #[test]
+    fn a_click_hits_what_is_seen() {
+        let (mut ui, app) = (testing::ui(), Arc::new(testing::app()));
+        ui.area = Rect::new(0, 0, 160, 45);
+        assert_eq!(click(&mut ui, &app, "pause"), [Effect::Submit(Action::Pause)]);
+        click(&mut ui, &app, "worker 1");
+        assert_eq!(ui.process(&app).unwrap().id, app.processes[3].id);
+        assert!(ui.overlay.is_none());
+        click(&mut ui, &app, "worker 1");
+        assert!(matches!(&ui.overlay, Some(Overlay::Detail(detail)) if detail.title == "worker 1"));
+        click(&mut ui, &app, "Tickets/s");
+        assert!(ui.overlay.is_none(), "a click beside it closes it");
+        click(&mut ui, &app, "memory");
+        assert_eq!(ui.arrangement(Panel::Processes).sort, Some((4, true)));
+        click(&mut ui, &app, "3 Perf");
+        assert_eq!(ui.screen, Screen::Perf);
+    }
+
+    #[test]
+    fn a_banner_moves_what_is_seen_and_what_is_hit() {
+        let (mut ui, mut app) = (testing::ui(), testing::app());
+        ui.area = Rect::new(0, 0, 160, 45);
+        app.phase = Phase::Recovering(None);
+        let app = Arc::new(app);
+        click(&mut ui, &app, "worker 2");
+        assert_eq!(ui.process(&app).unwrap().id, app.processes[4].id);
+    }
+
+    #[test]
+    fn menus_and_the_palette_are_clicked_and_questions_are_not_clicked_away() {
+        let (mut ui, app) = (testing::ui(), Arc::new(testing::app()));
+        ui.area = Rect::new(0, 0, 160, 45);
+        click(&mut ui, &app, "palette");
+        assert_eq!(click(&mut ui, &app, "Freeze arrivals"), [Effect::Submit(Action::Pause)]);
+        click(&mut ui, &app, "worker 0");
+        click(&mut ui, &app, "quit");
+        assert!(matches!(ui.overlay, Some(Overlay::Confirm(_))));
+        click(&mut ui, &app, "Tickets/s");
+        assert!(matches!(ui.overlay, Some(Overlay::Confirm(_))), "an answer is needed");
+    }
+
+    #[test]
+    fn the_wheel_moves_what_is_under_it() {
+        let (mut ui, app) = (testing::ui(), Arc::new(testing::app()));
+        ui.area = Rect::new(0, 0, 160, 45);
+        wheel(&mut ui, &app, (5, 20));
+        assert_eq!(
+            (ui.focus(), ui.process(&app).unwrap().id),
+            (Panel::Processes, app.processes[3].id)
+        );
+    }
+}
