@@ -267,8 +267,13 @@ impl Director {
             ManagerToDirector::Population(population) => {
                 let before = self.user_lives();
                 self.results.population = population;
+                let after = self.user_lives();
+                if before != after {
+                    // Somebody may wait to see it.
+                    self.publish_at = now;
+                }
                 if !self.run.is_ending() {
-                    for news in news::of_users(&before, &self.user_lives()) {
+                    for news in news::of_users(&before, &after) {
                         self.album.tell(news, now);
                     }
                 }

@@ -310,13 +310,13 @@ fn a_surge_and_an_empty_office_are_seen_at_once() {
     let mut office = Office::new();
     start_with(&mut office, regulars, &[]);
     let mut snapshot = 0;
-    for users in ["5000", "10", "0"] {
-        let reply = check(&office, &["ctl", "users", users, "--json"]);
+    for users in [5000, 10, 0] {
+        let reply = check(&office, &["ctl", "users", &users.to_string(), "--json"]);
         let reply: Value = serde_json::from_str(&reply).unwrap();
-        assert_eq!(reply["users"]["target"].to_string(), users, "{reply}");
+        assert_eq!(reply["users"]["target"], users, "{reply}");
         assert!(number(&reply, "/snapshot") > snapshot);
         snapshot = number(&reply, "/snapshot");
-        until(&office, "the users", |sample| sample["population"]["actual"].to_string() == users);
+        until(&office, "the users", |sample| sample["population"]["actual"] == users);
     }
     until(&office, "an empty office", |sample| {
         let of = |path| number(sample, path);

@@ -5,6 +5,7 @@ use engine::clock::Time;
 use super::client::{AskError, Client, ask};
 use super::*;
 use crate::app::handle::{self, Desk as DirectorsDesk};
+use crate::app::state::Happening;
 use crate::app::testing;
 
 const WITHIN: Duration = Duration::from_secs(60);
@@ -23,6 +24,7 @@ impl Export for Folders {
 
 fn counter(first: AppState) -> (Desk, DirectorsDesk) {
     let (office, director) = handle::office(first, || {});
+    let office = office.of(Source::Ctl);
     let facts = Facts { metrics: "127.0.0.1:9464".parse().ok(), drain: Duration::from_secs(10) };
     (Desk { office, exporter: Box::new(Folders), facts, effect_within: WITHIN }, director)
 }
@@ -37,6 +39,18 @@ fn direct(director: DirectorsDesk, mut state: AppState) -> std::thread::JoinHand
                 // This office has 3 users in open loads.
                 Some(Action::SetUsers(users)) => state.users.target = users.max(3),
                 Some(Action::SetWorkers(workers)) => state.workers.target = workers.into(),
+                Some(Action::Strike) => state.settings.is_on_strike = true,
+                Some(Action::EndStrike) => state.settings.is_on_strike = false,
+                Some(Action::Block(_)) => state.settings.blocked.push("parcels".to_owned()),
+                Some(Action::Unblock(_)) => state.settings.blocked.clear(),
+                Some(Action::SlowIssuer(delay)) => state.settings.issuer_delay = delay,
+                Some(Action::Freeze(process, _)) => state.settings.frozen.push(process),
+                Some(Action::Continue(_)) => state.settings.frozen.clear(),
+                Some(Action::Kill(process)) => {
+                    let row = state.processes.iter_mut().find(|row| row.id == process);
+                    row.unwrap().pid = None;
+                }
+                Some(Action::Step(span)) => state.elapsed += span,
                 Some(Action::Drain) => state.phase = Phase::Draining { open: 5 },
                 _ => {}
             }
@@ -95,6 +109,11 @@ fn mistakes_are_told() {
         ("{\"do\":7}\n", "7 is not known"),
         ("{\"do\":\"status\",\"version\":2}\n", "version 2 is not spoken here"),
         ("{\"do\":\"status\",\"verbose\":true}\n", "takes no verbose"),
+        ("{\"do\":\"kill\",\"process\":\"worker 9\"}\n", "workers are 0 to 3"),
+        ("{\"do\":\"kill\",\"process\":\"worker 3\"}\n", "does not run: it is backoff"),
+        ("{\"do\":\"step\",\"span_ns\":5}\n", "from 1000000 to 60000000000"),
+        ("{\"do\":\"step\",\"by\":5}\n", "takes no by"),
+        ("{\"do\":\"step\"}\n", "the run is running; pause it first"),
         ("{\"do\":\"users\"}\n", "a whole number from 0 to 1000000"),
         ("{\"do\":\"users\",\"n\":1000001}\n", "a whole number from 0 to 1000000"),
         ("{\"do\":\"users\",\"n\":-1}\n", "a whole number from 0 to 1000000"),
@@ -117,6 +136,56 @@ fn what_is_not_seen_in_time_is_told() {
     let never = desk.act(Action::Pause, |_| false).unwrap_err();
     assert!(never.contains("pause was asked for but is not seen within 5ms"), "{never}");
     assert!(never.contains("the run is running"), "{never}");
+}
+
+#[test]
+fn what_the_director_refuses_is_told_at_once() {
+    let (desk, director) = counter(testing::app());
+    let directing = std::thread::spawn(move || {
+        let mut state = testing::app();
+        loop {
+            let Some((who, action)) = director.next_action() else {
+                std::thread::yield_now();
+                continue;
+            };
+            assert_eq!(who, Source::Ctl, "whose wish it is");
+            let last = state.events.last().unwrap().clone();
+            let text = events::refusal(&action, "the run is ending");
+            let refusal = Happening { number: last.number + 1, who, text, ..last };
+            Arc::make_mut(&mut state.events).push(refusal);
+            state.number += 1;
+            return director.publish(state);
+        }
+    });
+    let refused = reply(&desk, &json!({ "do": "freeze", "process": "worker 2" }));
+    assert_eq!(refused["error"], "not done: freeze worker 2 for 2.00s: the run is ending");
+    directing.join().unwrap();
+}
+
+#[test]
+fn interventions_are_seen_in_settings_and_processes() {
+    let (desk, director) = counter(testing::app());
+    let directing = direct(director, testing::app());
+    let check = |request: Value, key: &str, wanted: Value| {
+        let reply = reply(&desk, &request);
+        assert_eq!((&reply["ok"], &reply[key]), (&json!(true), &wanted), "{request}: {reply}");
+    };
+    check(json!({ "do": "strike" }), "strike", json!(true));
+    check(json!({ "do": "block", "service": "parcels" }), "blocked", json!(["parcels"]));
+    check(json!({ "do": "slow", "span_ns": 5_000_000 }), "issuer_delay_ns", json!(5_000_000));
+    check(json!({ "do": "freeze", "process": "issuer" }), "process", json!("issuer"));
+    check(json!({ "do": "kill", "process": "worker:1" }), "pid", json!(24_113));
+    let held = ["workers on strike", "parcels blocked", "issuer 5.00ms slow", "issuer frozen"];
+    check(json!({ "do": "status" }), "deviations", json!(held));
+    check(json!({ "do": "continue", "process": "issuer" }), "process", json!("issuer"));
+    check(json!({ "do": "unblock", "service": "parcels" }), "blocked", json!([]));
+    check(json!({ "do": "strike", "on": false }), "strike", json!(false));
+    check(json!({ "do": "pause" }), "state", json!("paused"));
+    check(json!({ "do": "step", "span_ns": 1_000_000 }), "elapsed_ns", json!(761_001_000_000_u64));
+    check(json!({ "do": "stop" }), "state", json!("draining"));
+    directing.join().unwrap();
+    let late = reply(&desk, &json!({ "do": "strike" }));
+    assert_eq!(late["error"], "cannot strike: the run is draining");
 }
 
 #[test]

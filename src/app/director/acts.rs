@@ -318,6 +318,8 @@ impl Director {
             .map(|process| news::UserLife {
                 process: ProcessId::User(process.number),
                 restarts: process.restarts,
+                pid: process.pid,
+                is_frozen: process.is_frozen,
                 is_suspect: ChildPhase::from_code(process.state) == ChildPhase::Suspect,
                 note: process.note.clone(),
             })

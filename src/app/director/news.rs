@@ -129,6 +129,10 @@ pub(super) struct UserLife {
     pub(super) process: ProcessId,
     /// Times that it was started again.
     pub(super) restarts: u32,
+    /// The process, while it lives.
+    pub(super) pid: Option<u32>,
+    /// It stands still because a person wants that.
+    pub(super) is_frozen: bool,
     /// It serves, but has been silent.
     pub(super) is_suspect: bool,
     /// Why it ended last, if that is still known.
@@ -295,7 +299,8 @@ mod tests {
     }
 
     fn life(number: u16, restarts: u32, is_suspect: bool) -> UserLife {
-        UserLife { process: user(number), restarts, is_suspect, note: String::new() }
+        let (pid, is_frozen, note) = (Some(100 + restarts), false, String::new());
+        UserLife { process: user(number), restarts, pid, is_frozen, is_suspect, note }
     }
 
     #[test]

@@ -22,6 +22,7 @@ use crate::net::wire::Message;
 use crate::population::planner::Planner;
 use crate::supervisor::child::Input;
 use crate::supervisor::pace::Pace;
+use crate::supervisor::report::Phase;
 use crate::supervisor::restart::Policy;
 use crate::supervisor::spawn::{Spawner, Stderr};
 
@@ -34,6 +35,8 @@ pub struct UsersManagerRole {
     is_stopping: bool,
     /// People wait to see what has become of the processes.
     is_news: bool,
+    /// Processes that a person has ended and that do not serve again yet.
+    watched: BTreeSet<u16>,
     exit: Option<u8>,
 }
 
@@ -70,6 +73,7 @@ impl UsersManagerRole {
             office: None,
             is_stopping: false,
             is_news: false,
+            watched: BTreeSet::new(),
             exit: None,
         }
     }
@@ -90,6 +94,7 @@ impl UsersManagerRole {
             }
             DirectorToManager::Wanted(wanted) => self.resize(&wanted.loads, now, links),
             DirectorToManager::Kill(UserProcessId(number)) => {
+                self.watched.insert(number);
                 self.staff.fleet().handle(number, Input::Kill, now);
             }
             DirectorToManager::Freeze(FreezeUser { number: UserProcessId(number), until }) => {
@@ -101,6 +106,7 @@ impl UsersManagerRole {
                 self.is_news = true;
             }
             DirectorToManager::Restart(UserProcessId(number)) => {
+                self.watched.insert(number);
                 self.staff.fleet().restart(number, limits::USERS_STOP_GRACE, now);
             }
             DirectorToManager::Stop(_) => {
@@ -197,7 +203,13 @@ impl UsersManagerRole {
                 let stop = ManagerToUser::Stop(Signal { at: now });
                 self.staff.send(slot, &stop, links);
             }
-            Event::Changed(..) | Event::Failure(..) => {}
+            Event::Changed(slot, transition) => {
+                self.is_news |= self.watched.contains(&slot);
+                if transition.to == Phase::Ready || !self.staff.view().wanted().contains(&slot) {
+                    self.watched.remove(&slot);
+                }
+            }
+            Event::Failure(..) => {}
         }
     }
 
