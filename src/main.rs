@@ -9,6 +9,7 @@ mod ui;
 use std::process::ExitCode;
 
 use app::cli::{Cli, RunArgs};
+use app::conf::Recipe;
 use app::exit::Exit;
 use app::{Wishes, bench, commands, headless, logging, output};
 use clap::Parser;
@@ -68,6 +69,8 @@ fn run_office(args: &RunArgs, effective: &Effective) -> Result<ExitCode> {
         data_dir: args.data.data_dir.clone(),
         export: args.export.clone(),
         ack_log: args.ack_log.clone(),
+        recipe: Recipe::new(&args.scenario, args.overrides.overrides()),
+        has_screen: !args.headless,
     };
     if args.headless {
         let speech = headless::Speech { is_json: args.json, is_quiet: args.quiet };

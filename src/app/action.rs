@@ -170,10 +170,11 @@ impl fmt::Display for Travel {
 pub(crate) struct Ask(u64);
 
 impl Ask {
-    /// Returns a number that no other wish has.
+    /// Returns a number that no other wish has, not even one of an attached dashboard.
     pub(crate) fn next() -> Self {
         static LAST: AtomicU64 = AtomicU64::new(0);
-        Self(LAST.fetch_add(1, Ordering::Relaxed))
+        let process = u64::from(std::process::id()) << 32;
+        Self(process | (LAST.fetch_add(1, Ordering::Relaxed) & u64::from(u32::MAX)))
     }
 }
 

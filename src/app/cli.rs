@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
-use engine::config::{Override, OverrideKey};
+use engine::config::{Assignment, Override, OverrideKey};
 use engine::limits;
 
 use super::bench::{self, Subject};
@@ -209,6 +209,18 @@ pub(crate) enum CtlCommand {
         /// How far, up to 1min [default: 1s]
         #[arg(value_name = "SPAN", value_parser = step)]
         span: Option<Duration>,
+    },
+    /// Change keys of the scenario, all of them or none; nothing behind = means the default
+    Set {
+        /// Such as storage.fsync=each_batch "slo.fast=p99(wait) < 50ms"
+        #[arg(value_name = "SECTION.KEY=VALUE", required = true, value_parser = Assignment::read)]
+        changes: Vec<Assignment>,
+    },
+    /// Read the scenario again, print what differs and apply it
+    Reload {
+        /// Change nothing, only print what differs
+        #[arg(long)]
+        dry_run: bool,
     },
     /// Write the figures of this moment to a new folder in a directory
     Snapshot {
@@ -418,8 +430,11 @@ pub(crate) struct DataDirArg {
 #[derive(Debug, Args)]
 pub(crate) struct OverrideArgs {
     /// Override one value, such as office.room=500 or service.letters.time="exp 10ms"
-    #[arg(long, value_name = "SECTION.KEY=VALUE", value_parser = assignment)]
-    set: Vec<(String, String, String)>,
+    #[arg(long, value_name = "SECTION.KEY=VALUE", value_parser = Assignment::read)]
+    set: Vec<Assignment>,
+    /// A goal, such as 'p99(wait) < 50ms'; a run that misses one exits with 4
+    #[arg(long, value_name = "GOAL")]
+    slo: Vec<String>,
     /// Users at the start
     #[arg(short, long, value_name = "N")]
     users: Option<String>,
@@ -470,21 +485,18 @@ pub(crate) struct RunArgs {
     pub(crate) quiet: bool,
 }
 
-/// Reads `section.key=value`; a section may have a dot in its name, a key has none.
-fn assignment(text: &str) -> Result<(String, String, String), String> {
-    let expected = || "expected SECTION.KEY=VALUE, such as office.room=500".to_owned();
-    let (path, value) = text.split_once('=').ok_or_else(expected)?;
-    let (section, key) = path.rsplit_once('.').ok_or_else(expected)?;
-    Ok((section.trim().to_owned(), key.trim().to_owned(), value.trim().to_owned()))
-}
-
 impl OverrideArgs {
     /// Returns the overrides in the order in which they apply: shorthands last.
     pub(crate) fn overrides(&self) -> Vec<Override> {
-        let set = self.set.iter().map(|(section, key, value)| Override {
-            option: format!("--set {section}.{key}={value}"),
-            key: OverrideKey::Named(section.clone(), key.clone()),
-            value: value.clone(),
+        let set = self.set.iter().map(|change| Override {
+            option: format!("--set {change}"),
+            key: OverrideKey::Named(change.section.clone(), change.key.clone()),
+            value: change.value.clone().unwrap_or_default(),
+        });
+        let goals = self.slo.iter().map(|goal| Override {
+            option: format!("--slo {goal}"),
+            key: OverrideKey::Goal,
+            value: goal.clone(),
         });
         let named =
             |section: &str, key: &str| OverrideKey::Named(section.to_owned(), key.to_owned());
@@ -499,7 +511,7 @@ impl OverrideArgs {
             let value = value.clone()?;
             Some(Override { option: format!("{option} {value}"), key, value })
         });
-        set.chain(shorthands).collect()
+        set.chain(goals).chain(shorthands).collect()
     }
 }
 
@@ -526,12 +538,5 @@ mod tests {
         }
         assert_eq!(delay("off"), Ok(Duration::ZERO));
         assert!(delay("2s").is_err() && step("0s").is_err() && switch("maybe").is_err());
-    }
-
-    #[test]
-    fn an_assignment_is_split_at_its_last_dot() {
-        let read = assignment("service.parcels.time=exp 10ms").unwrap();
-        assert_eq!(read, ("service.parcels".into(), "time".into(), "exp 10ms".into()));
-        assert!(assignment("room=5").is_err() && assignment("office.room").is_err());
     }
 }

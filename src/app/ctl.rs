@@ -74,7 +74,7 @@ impl Trouble {
             usage(self);
         }
         match self {
-            Self::Find(_) | Self::Freeze(_) => Exit::Usage,
+            Self::Find(_) | Self::Freeze(_) | Self::Ask(AskError::Usage(_)) => Exit::Usage,
             Self::Ask(_) | Self::NotEnded(_) => Exit::Failed,
         }
     }
@@ -109,6 +109,14 @@ fn request(command: &CtlCommand) -> Result<(Value, Duration)> {
         CtlCommand::Step { span } => {
             let span = span.unwrap_or(limits::STEP_USUAL);
             (json!({ "do": "step", "span_ns": nanos(span) }), WITHIN + span)
+        }
+        CtlCommand::Set { changes } => {
+            let changes: Vec<String> = changes.iter().map(ToString::to_string).collect();
+            (json!({ "do": "set", "set": changes }), WITHIN + limits::CONTROL_EFFECT_WITHIN)
+        }
+        CtlCommand::Reload { dry_run } => {
+            let within = WITHIN + limits::CONTROL_EFFECT_WITHIN;
+            (json!({ "do": "reload", "dry_run": dry_run }), within)
         }
         CtlCommand::Snapshot { dir } => {
             // The office has another directory of its own.
@@ -175,9 +183,36 @@ fn text(command: &CtlCommand, reply: &Value) -> String {
         CtlCommand::Step { .. } => {
             format!("{} at {}\n", word(&reply["state"]), time(&reply["elapsed_ns"]))
         }
+        CtlCommand::Set { .. } | CtlCommand::Reload { .. } => changes_text(reply),
         CtlCommand::Snapshot { .. } => format!("{}\n", word(&reply["folder"])),
         CtlCommand::Stop => "stopped\n".to_owned(),
     }
+}
+
+/// Returns one line for each key that differs.
+fn changes_text(reply: &Value) -> String {
+    let changes = reply["changes"].as_array().map(Vec::as_slice).unwrap_or_default();
+    if changes.is_empty() {
+        return "nothing differs\n".to_owned();
+    }
+    changes.iter().map(|change| format!("{}\n", word(&change["text"]))).collect()
+}
+
+/// Returns how many goals are met, and which are not.
+fn goals_text(goals: &Value) -> String {
+    let goals = goals.as_array().map(Vec::as_slice).unwrap_or_default();
+    let of = |verdict: &'static str| goals.iter().filter(move |goal| goal["verdict"] == verdict);
+    if goals.is_empty() {
+        return format::ABSENT.to_owned();
+    }
+    let mut text = format!("{} of {} met", of("met").count(), goals.len());
+    for goal in of("missed") {
+        text.push_str(&format!("; MISSED {}", word(&goal["goal"])));
+    }
+    for goal in goals.iter().filter(|goal| goal["alert"] == "missed") {
+        text.push_str(&format!("; not met in the last 10 s: {}", word(&goal["goal"])));
+    }
+    text
 }
 
 fn word(value: &Value) -> &str {
@@ -274,7 +309,7 @@ fn status_text(reply: &Value) -> String {
         ),
         ("p99", latencies(reply)),
         ("last 10s", latencies(&reply["last_10s"])),
-        ("SLO", word(&reply["slo"]).to_owned()),
+        ("SLO", goals_text(&reply["slo"])),
         ("held", deviations(reply)),
         (
             "metrics",
@@ -440,7 +475,12 @@ mod tests {
             "seats": { "busy": 5, "staffed": 6 }, "offered_per_s": 182.3, "served_per_s": 179.1,
             "rejected_per_s": 0.0, "utilization": 0.713, "waiting": 37, "wait_p99_ns": 1_260_000,
             "sojourn_p99_ns": null, "response_p99_ns": 83_800_000,
-            "last_10s": { "wait_p99_ns": 2_000_000 }, "slo": null,
+            "last_10s": { "wait_p99_ns": 2_000_000 },
+            "slo": [
+                { "goal": "p99(wait) < 50ms", "verdict": "missed", "alert": "missed" },
+                { "goal": "reject = 0", "verdict": "met", "alert": "met" },
+                { "goal": "unfinished = 0", "verdict": "unknown", "alert": "unknown" },
+            ],
             "metrics": "127.0.0.1:9464", "data_dir": "/home/ada/office", "failure": null,
             "notice": "worker 3: ready -> backoff",
         });

@@ -9,7 +9,8 @@ use std::path::PathBuf;
 use std::sync::mpsc::Receiver;
 
 use engine::clock::{Time, WallTime};
-use engine::config::Scenario;
+use engine::config::Effective;
+use engine::config::scenario;
 use engine::ids::RunId;
 use engine::limits;
 use engine::net::frame::Frame;
@@ -31,27 +32,34 @@ use engine::supervisor::spawn::{Spawner, Stderr};
 use engine::timed;
 
 use super::action::ProcessId;
+use super::conf::reader::Reader;
+use super::conf::{Conf, Recipe};
 use super::events::News;
 use super::exit::Exit;
 use super::handle::Desk;
 use super::results::Results;
 use super::snapshot::Album;
-use super::staffing::seats_of;
 use super::state::{Ending, Phase, Severity, Source};
 use super::update::{Effect, Event, Rules, Run};
 
 mod acts;
+mod config;
 mod news;
+
+use config::Changes;
+
+/// What has become of a wish: whether something is other than before, or why it can't be done.
+type Outcome = Result<bool, String>;
 
 /// What a run needs beside its scenario.
 #[derive(Clone, Debug)]
 pub(crate) struct Orders {
     /// What to do.
-    pub(crate) scenario: Scenario,
-    /// The same as text, for the children.
-    pub(crate) scenario_text: String,
-    /// Its name.
-    pub(crate) scenario_name: String,
+    pub(crate) effective: Effective,
+    /// Where that came from.
+    pub(crate) recipe: Recipe,
+    /// Whether somebody can be asked whether a scenario that was read again is to be applied.
+    pub(crate) has_screen: bool,
     /// The run's identity.
     pub(crate) run: RunId,
     /// The master seed.
@@ -82,8 +90,11 @@ pub(crate) struct Director {
     run: Run,
     results: Results,
     album: Album,
-    wanted_users: Vec<u32>,
-    wanted_workers: u16,
+    /// The configuration, and what children are started with as text.
+    conf: Conf,
+    staff_text: String,
+    reader: Reader,
+    changes: Changes,
     /// What people hold back or slow down.
     curbs: Curbs,
     has_started_users: bool,
@@ -111,9 +122,11 @@ const ONLY: u16 = 0;
 impl Director {
     /// Returns a director that will start its office in the first turn.
     pub(crate) fn new(orders: Orders, desk: Desk, signals: Receiver<OsSignal>) -> Self {
-        let scenario = &orders.scenario;
-        let rules =
-            Rules { drain: scenario.run.drain, explode_waiting: scenario.run.explode_waiting };
+        let scenario = &orders.effective.scenario;
+        let album = Album::new(&orders);
+        let mut results = Results::new(scenario.services.len());
+        results.watch_services(album.watched_services());
+        let desk_wake = desk.waker();
         Self {
             desk,
             signals,
@@ -121,11 +134,13 @@ impl Director {
             issuer: Staff::new(ISSUER),
             workers: Staff::new(WORKER),
             manager: Staff::new(MANAGER),
-            run: Run::new(rules, scenario.run.warmup, scenario.run.duration),
-            results: Results::new(scenario.services.len()),
-            album: Album::new(&orders),
-            wanted_users: scenario.loads.iter().map(|load| load.users).collect(),
-            wanted_workers: scenario.office.workers,
+            run: Run::new(rules_of(&scenario.run), scenario.run.warmup, scenario.run.duration),
+            results,
+            album,
+            conf: Conf::new(&orders.effective),
+            staff_text: orders.effective.to_ini(),
+            reader: Reader::new(orders.recipe.clone(), desk_wake),
+            changes: Changes::default(),
             curbs: Curbs::default(),
             has_started_users: false,
             told_phase: Phase::Starting,
@@ -144,7 +159,9 @@ impl Director {
 
     fn take_signals(&mut self, now: Time) {
         while let Ok(signal) = self.signals.try_recv() {
-            if let OsSignal::Terminate { number } = signal {
+            if signal == OsSignal::Reload {
+                self.reload_by_signal(now);
+            } else if let OsSignal::Terminate { number } = signal {
                 self.terminations += 1;
                 let ending = Ending::Interrupted { signal: number };
                 let times = self.terminations;
@@ -291,7 +308,7 @@ impl Director {
                     Carry::default()
                 };
                 let config = IssuerConfig {
-                    scenario: self.orders.scenario_text.clone(),
+                    scenario: self.staff_text.clone(),
                     data_dir: text(&self.orders.data_dir),
                     socket: text(&self.orders.socket),
                     secret: self.orders.secret,
@@ -318,10 +335,10 @@ impl Director {
             StaffEvent::Greeted(slot) => {
                 self.results.worker_restarted(slot);
                 let config = WorkerConfig {
-                    scenario: self.orders.scenario_text.clone(),
+                    scenario: self.staff_text.clone(),
                     socket: text(&self.orders.socket),
                     secret: self.orders.secret,
-                    seats: seats_of(&self.orders.scenario, slot),
+                    seats: self.conf.seating().at(slot),
                     scratch_dir: text(&self.orders.scratch_dir),
                 };
                 self.workers.send(slot, &DirectorToWorker::Configure(config), links);
@@ -344,7 +361,7 @@ impl Director {
                 self.results.manager_restarted();
                 let path = |path: &Option<PathBuf>| path.as_ref().map(|path| text(path));
                 let config = UsersConfig {
-                    scenario: self.orders.scenario_text.clone(),
+                    scenario: self.staff_text.clone(),
                     seed: self.orders.seed,
                     socket: text(&self.orders.socket),
                     secret: self.orders.secret,
@@ -426,7 +443,7 @@ impl Director {
         if self.workers.view().is_settled() && self.manager.view().is_settled() {
             self.run.handle(Event::StaffReady, now);
         }
-        if self.has_started_users && self.results.population.users >= self.wanted_users.iter().sum()
+        if self.has_started_users && self.results.population.users >= self.conf.users().iter().sum()
         {
             self.run.handle(Event::UsersReady, now);
         }
@@ -437,7 +454,7 @@ impl Director {
     fn carry_out(&mut self, effect: Effect, now: Time, links: &mut Links) {
         match effect {
             Effect::StartStaff => {
-                let (workers, grace) = (self.wanted_workers, limits::WORKERS_LEAVE_WITHIN);
+                let (workers, grace) = (self.conf.workers(), limits::WORKERS_LEAVE_WITHIN);
                 self.workers.fleet().set_wanted(workers, grace, now);
                 self.manager.fleet().set_wanted(1, limits::USERS_LEAVE_WITHIN, now);
             }
@@ -498,7 +515,7 @@ impl Director {
 
     fn publish(&mut self, now: Time) {
         let staffs = [&self.issuer, &self.workers, &self.manager];
-        let wanted = (self.wanted_workers, self.wanted_users.iter().sum());
+        let wanted = (self.conf.workers(), self.conf.users().iter().sum());
         let state = timed!(
             DIRECTOR_SNAPSHOT,
             self.album.take(
@@ -552,6 +569,7 @@ impl Role for Director {
         self.results.make_room();
         self.take_signals(now);
         self.take_actions(now, links);
+        self.turn_changes(now, links);
         self.supervise(now, links);
         self.look_at_fleets(now);
         if self.run.deadline() <= now {
@@ -582,6 +600,11 @@ impl Role for Director {
             .min()
             .unwrap_or(Time::NEVER)
     }
+}
+
+/// Returns what ends a run.
+fn rules_of(run: &scenario::Run) -> Rules {
+    Rules { drain: run.drain, explode_waiting: run.explode_waiting }
 }
 
 /// Returns something bad that happened to the run.

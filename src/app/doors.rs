@@ -48,10 +48,7 @@ pub(crate) fn open(
         }
     }
     let socket = data.control_socket();
-    let facts = Facts {
-        metrics: metrics.as_ref().map(|metrics| metrics.address),
-        drain: scenario.run.drain,
-    };
+    let facts = Facts { metrics: metrics.as_ref().map(|metrics| metrics.address) };
     let control = control::start(&socket, office.of(Source::Ctl), exporter.clone(), facts);
     let control = control.map_err(|error| {
         let text = format!("ctl and sample can not reach this run: {error}; it goes on without");

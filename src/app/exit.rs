@@ -13,6 +13,8 @@ pub(crate) enum Exit {
     Usage,
     /// The run ended as overloaded.
     Overloaded,
+    /// The run ended as it should and a goal was missed.
+    SloMissed,
     /// The log is not sound.
     LogDamaged,
     /// Another instance uses the data directory.
@@ -35,6 +37,7 @@ impl Exit {
             Self::Failed => 1,
             Self::Usage => 2,
             Self::Overloaded => 3,
+            Self::SloMissed => 4,
             Self::LogDamaged => 5,
             Self::InUse => 6,
             Self::Disk => 7,

@@ -61,6 +61,7 @@ type Asked = (Source, Action);
 /// The director's end.
 pub(crate) struct Desk {
     actions: Receiver<Asked>,
+    wake: Arc<dyn Fn() + Send + Sync>,
     slot: Arc<Slot>,
 }
 
@@ -100,10 +101,10 @@ pub(crate) fn office(first: AppState, wake: impl Fn() + Send + Sync + 'static) -
         news: Condvar::new(),
         listener: Mutex::new(None),
     });
-    let (who, wake) = (Source::Key, Arc::new(wake));
-    let access = Access::Full;
-    let office = Office { who, access, actions: sender, wake, slot: Arc::clone(&slot) };
-    (office, Desk { actions: receiver, slot })
+    let wake: Arc<dyn Fn() + Send + Sync> = Arc::new(wake);
+    let desk = Desk { actions: receiver, wake: Arc::clone(&wake), slot: Arc::clone(&slot) };
+    let (who, access) = (Source::Key, Access::Full);
+    (Office { who, access, actions: sender, wake, slot }, desk)
 }
 
 impl std::fmt::Debug for Office {
@@ -185,6 +186,11 @@ impl Desk {
     /// Takes the next waiting action, if any, and whose it is.
     pub(crate) fn next_action(&self) -> Option<(Source, Action)> {
         self.actions.try_recv().ok()
+    }
+
+    /// Returns what makes the director look around.
+    pub(crate) fn waker(&self) -> Arc<dyn Fn() + Send + Sync> {
+        Arc::clone(&self.wake)
     }
 
     /// Makes `state` the newest snapshot.

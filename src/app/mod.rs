@@ -60,6 +60,7 @@ pub(crate) mod testing;
 mod update;
 pub(crate) mod viewer;
 
+use conf::Recipe;
 use datadir::{DataDir, DataDirError};
 use director::{Director, Orders};
 use doors::Doors;
@@ -79,6 +80,10 @@ pub(crate) struct Wishes {
     pub(crate) export: Option<PathBuf>,
     /// Where users append acknowledged ids.
     pub(crate) ack_log: Option<PathBuf>,
+    /// Where the scenario came from.
+    pub(crate) recipe: Recipe,
+    /// Whether there is a dashboard: then a reload by signal is shown and waits for a yes.
+    pub(crate) has_screen: bool,
 }
 
 /// A running office.
@@ -107,11 +112,12 @@ pub(crate) fn start(
     }
     let path = wishes.data_dir.map_or_else(DataDir::default_path, Ok)?;
     let data = DataDir::open(&path)?;
-    let scenario = effective.scenario.clone();
+    let scenario = &effective.scenario;
     facade::set_recording(scenario.metrics.recording);
     let orders = Orders {
-        scenario_text: effective.to_ini(),
-        scenario_name: effective.title.clone(),
+        effective: effective.clone(),
+        recipe: wishes.recipe,
+        has_screen: wishes.has_screen,
         run: RunId(u64::from_be_bytes(random()?)),
         seed: scenario.run.seed.map_or_else(|| random().map(|bytes| seed_of(&bytes)), Ok)?,
         secret: random()?,
@@ -120,7 +126,6 @@ pub(crate) fn start(
         scratch_dir: data.scratch(),
         ack_log: wishes.ack_log.as_deref().map(std::path::absolute).transpose()?,
         notes_dir: wishes.export.is_some().then(|| data.make_notes_dir()).transpose()?,
-        scenario,
     };
     let mut event_loop = EventLoop::new()?;
     let waker = event_loop.waker();
@@ -213,7 +218,9 @@ impl Finished {
     /// it, unless something worse happened.
     pub(crate) fn exit(&self) -> Exit {
         match (&self.exported, self.summary.exit()) {
-            (Some(Err(_)), Exit::Done | Exit::Overloaded | Exit::Signal(_)) => Exit::Disk,
+            (Some(Err(_)), Exit::Done | Exit::SloMissed | Exit::Overloaded | Exit::Signal(_)) => {
+                Exit::Disk
+            }
             (_, exit) => exit,
         }
     }

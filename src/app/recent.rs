@@ -35,6 +35,12 @@ impl Recent {
         }
     }
 
+    /// Returns all values of the last ten seconds.
+    pub(crate) fn ten_seconds(&self) -> &Histogram {
+        const { assert!(RECENT_SPANS[1] == 10) };
+        &self.windows[1]
+    }
+
     /// Returns the figures of each window.
     pub(crate) fn figures(&self) -> [LatencyFigures; RECENT_SPANS.len()] {
         self.windows.each_ref().map(LatencyFigures::of)

@@ -1,7 +1,7 @@
 //! What a run has counted and timed so far, from the latest word of each process.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 
 use engine::clock::Time;
 use engine::net::message::{
@@ -39,6 +39,8 @@ pub(crate) struct Results {
     pub(crate) metrics: Metrics,
     /// What came since the last second ended.
     fresh: Fresh,
+    /// The services of which single seconds are kept.
+    watched: Vec<usize>,
 }
 
 /// What came in a second, of all tickets, warm-up included.
@@ -46,12 +48,33 @@ pub(crate) struct Results {
 pub(crate) struct Fresh {
     /// Latencies over all services.
     pub(crate) latencies: Latencies,
+    /// Those of the services that somebody watches.
+    pub(crate) services: BTreeMap<usize, Latencies>,
     /// From the intended issue to the user's knowledge of the end.
     pub(crate) response: Histogram,
     /// From the intended issue to the sending.
     pub(crate) lag: Histogram,
     /// What processes recorded of their own work.
     pub(crate) metrics: Metrics,
+}
+
+impl Fresh {
+    /// Returns what came of a latency: of all tickets, or of a service's.
+    pub(crate) fn histogram(&self, latency: &str, service: Option<usize>) -> &Histogram {
+        static NONE: LazyLock<Latencies> = LazyLock::new(Latencies::default);
+        let of = match service {
+            None => &self.latencies,
+            Some(service) => self.services.get(&service).unwrap_or(&NONE),
+        };
+        match latency {
+            "wait" => &of.wait,
+            "service" => &of.service,
+            "sojourn" => &of.sojourn,
+            "overhead" => &of.overhead,
+            "response" => &self.response,
+            _ => &self.lag,
+        }
+    }
 }
 
 /// The latencies of served tickets of one service, or of all.
@@ -83,6 +106,11 @@ impl Results {
         Self { latencies: vec![Latencies::default(); services], ..Self::default() }
     }
 
+    /// Keeps single seconds of these services.
+    pub(crate) fn watch_services(&mut self, services: Vec<usize>) {
+        self.watched = services;
+    }
+
     /// Takes note that the issuer has opened its log.
     pub(crate) fn issuer_started(&mut self, ready: IssuerReady) {
         self.recovery = Some(ready);
@@ -103,9 +131,13 @@ impl Results {
             sojourn: Histogram::from_bytes(from.sojourn)?.into(),
             overhead: Histogram::from_bytes(from.overhead)?.into(),
         };
-        let Some(whole) = self.latencies.get_mut(usize::from(from.service.0)) else {
+        let service = usize::from(from.service.0);
+        let Some(whole) = self.latencies.get_mut(service) else {
             return Ok(());
         };
+        if from.scope != LatencyScope::Restored && self.watched.contains(&service) {
+            self.fresh.services.entry(service).or_default().merge(&latencies);
+        }
         match from.scope {
             // A new issuer has read it all from the log.
             LatencyScope::Restored => *whole = latencies,

@@ -19,6 +19,7 @@ use engine::supervisor::child::Child;
 use engine::supervisor::report::Phase as ChildPhase;
 
 use super::action::ProcessId;
+use super::conf::{Answer, Conf, ConfRow, PendingReload};
 use super::director::Orders;
 use super::events::{Events, News};
 use super::figures::Figures;
@@ -26,13 +27,16 @@ use super::history::{History, Second};
 use super::procs::Procs;
 use super::recent::Recent;
 use super::results::{Fresh, Latencies, Results};
-use super::staffing::seats_of;
+use super::slo::{SloRow, Watch};
+use super::staffing::Seating;
 use super::state::{
     AppState, IndexRow, LatencyFigures, LatencyRow, Level, MetricRow, MetricValue, Notice, Phase,
     ProcessRow, ProcessState, Rates, Reading, RecoveryRow, RunFacts, Sample, Seats, ServiceRow,
     Settings, Severity, Source, StoreRow, Totals, View,
 };
 use super::update::Run;
+
+mod config;
 
 /// Notices that people can still read.
 const NOTICES_MAX: usize = 8;
@@ -47,7 +51,14 @@ pub(crate) struct Album {
     facts: RunFacts,
     data_dir: PathBuf,
     services: Vec<String>,
-    scenario: engine::config::Scenario,
+    seating: Seating,
+    /// A row per key of the scenario.
+    conf: Arc<Vec<ConfRow>>,
+    conf_text: Arc<str>,
+    reload: Option<Arc<PendingReload>>,
+    answers: Arc<Vec<Answer>>,
+    watch: Watch,
+    slos: Vec<SloRow>,
     series: Arc<Vec<Sample>>,
     /// Counts of the last second and a little more, oldest first.
     recent: VecDeque<Counted>,
@@ -118,25 +129,33 @@ impl Counted {
 impl Album {
     /// Returns an album for a run.
     pub(crate) fn new(orders: &Orders) -> Self {
-        let scenario = &orders.scenario;
+        let scenario = &orders.effective.scenario;
+        let services: Vec<String> =
+            scenario.services.iter().map(|service| service.name.clone()).collect();
         let facts = RunFacts {
             id: orders.run,
             seed: orders.seed,
-            scenario: orders.scenario_name.clone(),
-            scenario_text: orders.scenario_text.as_str().into(),
+            scenario: orders.effective.title.clone(),
+            scenario_text: orders.effective.to_ini().into(),
             started: WallTime::now(),
             host: sysinfo::System::host_name().unwrap_or_default(),
             cpus: std::thread::available_parallelism().map_or(0, usize::from),
             duration: scenario.run.duration,
-            fsync: fsync_text(scenario.storage.fsync),
+            drain: scenario.run.drain,
+            fsync: scenario.storage.fsync.to_string(),
             power_loss_takes: scenario.storage.fsync.power_loss_takes(),
             data_dir: orders.data_dir.display().to_string(),
         };
         Self {
+            conf_text: Arc::clone(&facts.scenario_text),
             facts,
             data_dir: orders.data_dir.clone(),
-            services: scenario.services.iter().map(|service| service.name.clone()).collect(),
-            scenario: scenario.clone(),
+            seating: Seating::of(&scenario.office),
+            conf: Conf::new(&orders.effective).rows(),
+            reload: None,
+            answers: Arc::default(),
+            watch: Watch::new(&scenario.slos, &services),
+            slos: Vec::new(),
             series: Arc::default(),
             recent: VecDeque::new(),
             notices: Vec::new(),
@@ -145,9 +164,8 @@ impl Album {
             recovery: None,
             number: 0,
             history: History::default(),
-            figures: Arc::new(Figures::blank(
-                scenario.services.iter().map(|service| service.name.clone()),
-            )),
+            figures: Arc::new(Figures::blank(services.iter().cloned())),
+            services,
             latencies: Vec::new(),
             metrics: Arc::default(),
             recents: Default::default(),
@@ -162,12 +180,14 @@ impl Album {
 
     /// Returns what a screen shows before the director has taken its first turn.
     pub(crate) fn blank(orders: &Orders) -> AppState {
+        let Self { facts: run, conf, conf_text, watch, figures, .. } = Self::new(orders);
+        let slos = watch.rows(&figures, false);
         AppState {
             view: View::Live,
             number: 0,
             wall: WallTime::now(),
             phase: Phase::Starting,
-            run: Self::new(orders).facts,
+            run,
             opened_at: None,
             pauses: Vec::new(),
             elapsed: Duration::ZERO,
@@ -178,15 +198,16 @@ impl Album {
             rates: Rates::default(),
             series: Arc::default(),
             history: History::default(),
-            figures: Arc::default(),
+            figures,
             latencies: Vec::new(),
             services: Vec::new(),
             processes: Vec::new(),
             store: StoreRow::default(),
             metrics: Arc::default(),
             metrics_dropped: 0,
-            slos: Vec::new(),
-            conf: Arc::default(),
+            slos,
+            conf,
+            conf_text,
             reload: None,
             answers: Arc::default(),
             failure: None,
@@ -226,11 +247,7 @@ impl Album {
         self.recovering = None;
         let row = RecoveryRow::from(ready);
         for (severity, text) in row.news() {
-            match severity {
-                Severity::Info => log::info!(target: "director", "{text}"),
-                Severity::Warning => log::warn!(target: "director", "{text}"),
-                Severity::Error => log::error!(target: "director", "{text}"),
-            }
+            log::log!(target: "director", level_of(severity), "{text}");
             let (who, label) = (Source::Office, "log opened".to_owned());
             self.warn(News { severity, who, label, text }, now);
         }
@@ -246,7 +263,7 @@ impl Album {
         workers: u32,
     ) {
         let fresh = results.end_second();
-        let Fresh { latencies, response, lag, metrics } = &fresh;
+        let Fresh { latencies, response, lag, metrics, .. } = &fresh;
         let Latencies { wait, service, sojourn, overhead } = latencies;
         let seconds: [&Histogram; 6] = [wait, service, sojourn, overhead, response, lag];
         for (recent, second) in self.recents.iter_mut().zip(seconds) {
@@ -263,6 +280,12 @@ impl Album {
         if counted.at <= last.at {
             return;
         }
+        let measured = line.measured(last.at, counted.at);
+        for news in self.watch.end_second(&fresh, results, !measured.is_zero()) {
+            log::log!(target: "director", level_of(news.severity), "{}", news.text);
+            self.warn(news, counted.at);
+        }
+        self.slos = self.watch.rows(&self.figures, false);
         // What the issuer wrote is counted from its start.
         let is_same_life = counted.issuer_starts == last.issuer_starts;
         let written =
@@ -273,7 +296,7 @@ impl Album {
             wall,
             span: counted.at.since(last.at),
             running: line.running(last.at, counted.at),
-            measured: line.measured(last.at, counted.at),
+            measured,
             issued: counted.issued.saturating_sub(last.issued),
             rejected: counted.rejected.saturating_sub(last.rejected),
             served: counted.served.saturating_sub(last.served),
@@ -308,6 +331,14 @@ impl Album {
         self.count(results);
         let (waiting, in_service) = results.present();
         self.look_at_files(now, results);
+        if run.ended().is_some() {
+            self.slos = self.watch.rows(&self.figures, true);
+        }
+        if let Some(policy) = FsyncPolicy::read(&results.issuer.store.fsync) {
+            // The policy whose promise holds, as against the one that is wanted.
+            self.facts.fsync.clone_from(&results.issuer.store.fsync);
+            self.facts.power_loss_takes = policy.power_loss_takes();
+        }
         self.look(now, results, [issuer, workers, manager]);
         let rates = self.rates();
         let phase = match (run.phase(), self.recovering) {
@@ -353,10 +384,11 @@ impl Album {
             store: self.store_row(results),
             metrics: Arc::clone(&self.metrics),
             metrics_dropped: results.metrics.dropped(),
-            slos: Vec::new(),
-            conf: Arc::default(),
-            reload: None,
-            answers: Arc::default(),
+            slos: self.slos.clone(),
+            conf: Arc::clone(&self.conf),
+            conf_text: Arc::clone(&self.conf_text),
+            reload: self.reload.clone(),
+            answers: Arc::clone(&self.answers),
             failure: run.failure().map(str::to_owned),
             notices: self.notices.clone(),
             events: self.events.list(),
@@ -483,7 +515,7 @@ impl Album {
             rows.push(staff_row(ProcessId::Issuer, child, note, issued, 0));
         }
         for (slot, child) in workers.view().children() {
-            let (served, seats) = (results.served_by(slot), seats_of(&self.scenario, slot));
+            let (served, seats) = (results.served_by(slot), self.seating.at(slot));
             // At the end of a run people still want to know who served what.
             let is_of_interest = is_ending && served > 0;
             if child.pid().is_none() && !child.is_wanted() && !is_of_interest {
@@ -546,6 +578,14 @@ impl Album {
             is_blocked: store.is_blocked,
             recovery: self.recovery.clone(),
         }
+    }
+}
+
+fn level_of(severity: Severity) -> log::Level {
+    match severity {
+        Severity::Info => log::Level::Info,
+        Severity::Warning => log::Level::Warn,
+        Severity::Error => log::Level::Error,
     }
 }
 
@@ -629,16 +669,6 @@ fn rate(from: u64, to: u64, since: Time, until: Time) -> f64 {
 #[expect(clippy::cast_precision_loss, reason = "a ratio for people")]
 fn ratio(part: u128, whole: u128) -> f64 {
     part as f64 / whole as f64
-}
-
-/// Returns a policy as the scenario spells it.
-pub(crate) fn fsync_text(policy: FsyncPolicy) -> String {
-    match policy {
-        FsyncPolicy::None => "none".to_owned(),
-        FsyncPolicy::EachBatch => "each_batch".to_owned(),
-        FsyncPolicy::Every(records) => format!("every {records}"),
-        FsyncPolicy::Interval(span) => format!("interval {span:?}"),
-    }
 }
 
 #[cfg(test)]

@@ -73,6 +73,8 @@ pub(crate) struct AppState {
     pub(crate) slos: Vec<SloRow>,
     /// One row per key of the scenario that is in effect, in the order in which files show them.
     pub(crate) conf: Arc<Vec<ConfRow>>,
+    /// The same as a file that reads back equal, live changes included.
+    pub(crate) conf_text: Arc<str>,
     /// A scenario that was read again and waits for a yes or no.
     pub(crate) reload: Option<Arc<PendingReload>>,
     /// What became of the last wishes to change the configuration, newest last.
@@ -136,7 +138,7 @@ pub(crate) struct Replay {
     pub(crate) gaps: Vec<String>,
 }
 
-/// What identifies a run and never changes while it lasts.
+/// What identifies a run, and what its scenario says of it now.
 #[derive(Clone, Debug)]
 pub(crate) struct RunFacts {
     /// Chosen at random.
@@ -145,7 +147,7 @@ pub(crate) struct RunFacts {
     pub(crate) seed: u64,
     /// The scenario's name.
     pub(crate) scenario: String,
-    /// The effective scenario as INI text.
+    /// The scenario as it was at the start, as INI text.
     pub(crate) scenario_text: Arc<str>,
     /// When the director started.
     pub(crate) started: WallTime,
@@ -155,7 +157,10 @@ pub(crate) struct RunFacts {
     pub(crate) cpus: usize,
     /// When arrivals stop; `None` is never.
     pub(crate) duration: Option<Duration>,
-    /// The fsync policy as the scenario spells it.
+    /// How long open tickets may finish after the end of arrivals.
+    pub(crate) drain: Duration,
+    /// The fsync policy whose promise holds for all that was acknowledged, as the scenario spells
+    /// it: after a change to a stricter one the old one, until all is on the disk.
     pub(crate) fsync: String,
     /// What a power loss takes under that policy.
     pub(crate) power_loss_takes: &'static str,

@@ -16,9 +16,9 @@ use serde_json::{Map, Value, json};
 use super::exit::Exit;
 use super::figures::{Figures, Little, Peak, ServiceFigures, UserFigures};
 use super::format;
+use super::slo::{SloRow, SloValue, Verdict, exit_of_run};
 use super::state::{AppState, Ending, Happening, Phase, RecoveryRow, Severity, StoreRow, Totals};
 use super::tables::{SURE_ENOUGH, window_for_sure};
-use super::update::exit_of;
 
 /// A run's figures, ready to be shown.
 #[derive(Clone, Debug)]
@@ -34,7 +34,7 @@ impl Summary {
 
     /// Returns the exit code of the run.
     pub(crate) fn exit(&self) -> Exit {
-        self.ending().map_or(Exit::Done, exit_of)
+        exit_of_run(&self.state).unwrap_or(Exit::Done)
     }
 
     fn ending(&self) -> Option<&Ending> {
@@ -73,12 +73,13 @@ impl Summary {
             "workload_digest": figures.users.digest.map(|digest| format!("{digest:016x}")),
             "outcome": outcome,
             "reason": reason,
-            "exit_code": self.ending().map(|ending| exit_of(ending).code()),
+            "exit_code": exit_of_run(state).map(Exit::code),
             "snapshot": state.number,
             "elapsed_ns": nanos(state.elapsed),
             "window_ns": nanos(figures.window),
             "pauses_ns": pauses_json(state),
             "fsync": state.run.fsync,
+            "slos": state.slos.iter().map(goal_json).collect::<Vec<_>>(),
             "recovered": state.totals.recovered,
             "redelivered": state.totals.redelivered,
             "bad_peers": state.totals.bad_peers,
@@ -134,6 +135,7 @@ impl Summary {
         if window.is_zero() && all.counts == TicketCounts::default() {
             if self.ending().is_some() {
                 text.push_str("nothing was measured\n");
+                text.push_str(&goals_text(&state.slos));
                 return text;
             }
             // The run goes on: something is known all the same.
@@ -156,6 +158,7 @@ impl Summary {
         text.push('\n');
         text.push_str(&latency_table(&rows, users));
         text.push_str(&doubts(&state.figures));
+        text.push_str(&goals_text(&state.slos));
         let _ = writeln!(text, "\n{}", store_text(&state.store));
         let found = state.store.recovery.iter().flat_map(RecoveryRow::news);
         for (_, news) in found.filter(|(severity, _)| *severity > Severity::Info) {
@@ -194,6 +197,44 @@ fn pauses_json(state: &AppState) -> Value {
     let since = |moment: Time| nanos(moment.since(state.opened_at.unwrap_or_default()));
     let until = |moment: Time| (moment != Time::NEVER).then(|| since(moment));
     state.pauses.iter().map(|&(from, to)| json!([since(from), until(to)])).collect()
+}
+
+/// Returns a goal; its figures are in its own unit, which is in their keys.
+pub(crate) fn goal_json(row: &SloRow) -> Value {
+    let number = |value: Option<SloValue>| value.map(SloValue::number);
+    let (value, limit, recent) = match row.limit {
+        SloValue::Span(_) => ("value_s", "limit_s", "last_10s_s"),
+        SloValue::Share(_) => ("value_ratio", "limit_ratio", "last_10s_ratio"),
+        SloValue::Rate(_) => ("value_per_s", "limit_per_s", "last_10s_per_s"),
+    };
+    json!({
+        "name": row.name,
+        "goal": row.text,
+        "verdict": row.verdict.name(),
+        value: number(row.value),
+        limit: row.limit.number(),
+        "attainment": row.attainment,
+        recent: number(row.recent),
+        "alert": row.alert.name(),
+    })
+}
+
+/// Says which goals were met; nothing if there are none.
+fn goals_text(slos: &[SloRow]) -> String {
+    if slos.is_empty() {
+        return String::new();
+    }
+    let value = |value: Option<SloValue>| value.map_or_else(absent, SloValue::text);
+    let cells = slos.iter().map(|row| {
+        let verdict = match row.verdict {
+            Verdict::Missed => "MISSED",
+            verdict => verdict.name(),
+        };
+        let attained = row.attainment.map_or_else(absent, format::percent);
+        vec![row.text.clone(), verdict.to_owned(), value(row.value), attained]
+    });
+    let heads = ["goal", "verdict", "reached", "of all offered"];
+    format!("\n{}", table(&heads, cells.collect()))
 }
 
 fn store_json(store: &StoreRow) -> Value {

@@ -12,6 +12,7 @@ use engine::perf::{Histogram, Interval};
 use super::action::ProcessId;
 use super::figures::{Figures, Little, NamedHistogram, Peak, ServiceFigures, UserFigures};
 use super::history::History;
+use super::slo::{SloRow, SloValue, Verdict};
 use super::state::*;
 
 fn us(us: u64) -> Duration {
@@ -102,6 +103,7 @@ pub(crate) fn app() -> AppState {
             host: "ada".to_owned(),
             cpus: 2,
             duration: Some(Duration::from_secs(1800)),
+            drain: Duration::from_secs(10),
             fsync: "each_batch".to_owned(),
             power_loss_takes: "nothing that was acknowledged",
             data_dir: "/home/ada/.local/state/postoffice-tui".to_owned(),
@@ -175,8 +177,34 @@ pub(crate) fn app() -> AppState {
         },
         metrics: Arc::default(),
         metrics_dropped: 0,
-        slos: Vec::new(),
+        slos: vec![
+            SloRow {
+                name: "fast".to_owned(),
+                text: "p95(sojourn) < 80ms".to_owned(),
+                metric: "p95(sojourn)".to_owned(),
+                value: Some(SloValue::Span(0.0614)),
+                limit: SloValue::Span(0.08),
+                attainment: Some(0.9713),
+                verdict: Verdict::Met,
+                recent: Some(SloValue::Span(0.0913)),
+                alert: Verdict::Missed,
+                since: Some(Time(1_757_000_000_000)),
+            },
+            SloRow {
+                name: "loss".to_owned(),
+                text: "reject < 1%".to_owned(),
+                metric: "reject".to_owned(),
+                value: Some(SloValue::Share(0.021)),
+                limit: SloValue::Share(0.01),
+                attainment: None,
+                verdict: Verdict::Missed,
+                recent: None,
+                alert: Verdict::Unknown,
+                since: None,
+            },
+        ],
         conf: Arc::default(),
+        conf_text: "".into(),
         reload: None,
         answers: Arc::default(),
         failure: None,

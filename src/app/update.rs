@@ -15,7 +15,7 @@ use super::exit::Exit;
 use super::state::{Ending, Phase};
 
 /// What the run's end may take at most, and what ends it.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Rules {
     /// How long open tickets may finish after the end of arrivals.
     pub(crate) drain: Duration,
@@ -47,6 +47,13 @@ pub(crate) enum Event {
     Resume,
     /// A paused run should go on for a span and stand still again.
     Step(Duration),
+    /// The scenario's word on the end of the run is another.
+    Rules {
+        /// What its end may take, and what ends it.
+        rules: Rules,
+        /// How long arrivals go on; `None` is unlimited.
+        duration: Option<Duration>,
+    },
     /// The run should end in good order.
     Drain(Ending),
     /// The run should end at once.
@@ -222,6 +229,7 @@ impl Run {
             Event::Pause => self.pause(now),
             Event::Resume => self.resume(now),
             Event::Step(span) => self.step(span, now),
+            Event::Rules { rules, duration } => self.change_rules(rules, duration, now),
             Event::Drain(ending) => self.drain(ending, now),
             Event::StopNow(ending) => self.stop_now(ending, now),
             Event::UsersGone => self.are_users_gone = true,
@@ -279,6 +287,25 @@ impl Run {
             self.line.resume(now);
             self.line.pause(now + span);
             self.is_paused = false;
+            self.effects.push(Effect::SendTimeline);
+        }
+    }
+
+    /// Takes another end. One that has passed already is now.
+    fn change_rules(&mut self, rules: Rules, duration: Option<Duration>, now: Time) {
+        self.rules = rules;
+        let arrivals = match self.stage {
+            Stage::Opening | Stage::Staffing | Stage::Gathering { .. } => duration,
+            Stage::Open => {
+                let end = self.line.office_time(now) + limits::END_NOTICE;
+                // Up to the end that was decided before, people may have counted already.
+                let is_near = self.line.arrivals.is_some_and(|last| last < end);
+                if is_near { return } else { duration.map(|wanted| wanted.max(end)) }
+            }
+            _ => return,
+        };
+        if arrivals != self.line.arrivals {
+            self.line.arrivals = arrivals;
             self.effects.push(Effect::SendTimeline);
         }
     }
@@ -501,6 +528,28 @@ mod tests {
         assert_eq!(run.deadline(), end, "arrivals end before the step does");
         run.handle(Event::Tick, end);
         assert!(run.is_ending() && !run.timeline().is_paused(end + span));
+    }
+
+    #[test]
+    fn the_end_can_be_moved_while_it_is_ahead() {
+        let mut run = open(Some(1000));
+        let rules =
+            |drain_ms| Rules { drain: Duration::from_millis(drain_ms), explode_waiting: None };
+        let duration = |ms| Some(Duration::from_millis(ms));
+        run.handle(Event::Rules { rules: rules(500), duration: duration(3000) }, at(400));
+        assert_eq!(run.take_effects(), [Effect::SendTimeline]);
+        assert_eq!(run.deadline(), at(3100));
+        run.handle(counted(500, 60, 60), at(500));
+        assert_eq!(run.phase(), Phase::Running, "nothing explodes any more");
+        run.handle(Event::Rules { rules: rules(500), duration: None }, at(600));
+        assert_eq!(run.deadline(), Time::NEVER);
+        run.handle(Event::Rules { rules: rules(500), duration: duration(100) }, at(900));
+        let end = at(900) + limits::END_NOTICE;
+        assert_eq!(run.deadline(), end, "it has passed, so all are told and then it is");
+        run.handle(Event::Tick, end);
+        assert_eq!(run.deadline(), end + Duration::from_millis(500), "the new drain");
+        run.handle(Event::Rules { rules: rules(500), duration: duration(9000) }, end);
+        assert_eq!(run.phase(), Phase::Draining { open: 60 }, "an end that has begun stays");
     }
 
     #[test]

@@ -1,9 +1,5 @@
 //! Processes that are killed: the office recovers, and nothing acknowledged is lost.
 
-use std::collections::BTreeSet;
-
-use engine::scheduler::record::Record;
-use engine::storage::reader;
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
@@ -46,21 +42,8 @@ fn every_role_comes_back_and_no_acknowledged_ticket_is_lost() {
     assert_eq!(verdict["ok"], true, "{verdict}");
     assert_eq!(verdict["open"], 0, "all that was open was served: {verdict}");
 
-    let mut in_log = BTreeSet::new();
-    reader::scan(&office.data_dir(), &mut |record| {
-        if let Ok(Record::Issued(issued)) = Record::decode(record.kind, record.key, record.value) {
-            in_log.insert(issued.id.0);
-        }
-    })
-    .expect("the log is sound");
-    let acked = std::fs::read_to_string(&acks).expect("ids were acknowledged");
-    let mut seen = BTreeSet::new();
-    for line in acked.lines() {
-        let id: u64 = line.parse().expect("an id stands alone on its line");
-        assert!(in_log.contains(&id), "ticket {id} was acknowledged and is not in the log");
-        seen.insert(id);
-    }
-    assert!(seen.len() > 500, "{} ids were acknowledged", seen.len());
+    let (seen, in_log) = office.check_acks(&acks);
+    assert!(seen > 500, "{seen} ids were acknowledged");
     let total = |key: &str| summary[key].as_u64().expect("a count");
     assert_eq!(total("issued"), total("served") + total("failed") + total("unfinished"));
     // What was under way when the signal came was issued after the measured window.

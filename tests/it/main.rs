@@ -12,6 +12,7 @@ mod interventions;
 mod lifecycle;
 mod logstore;
 mod peers;
+mod reload;
 mod storm;
 mod support;
 mod sysinfo;

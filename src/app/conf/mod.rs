@@ -6,7 +6,15 @@
 //! and is listed.
 
 use engine::clock::WallTime;
-use engine::config::schema::Change;
+use engine::config::schema::{Change, Role};
+
+mod effect;
+pub(crate) mod reader;
+mod save;
+
+pub(crate) use effect::{Conf, Todo};
+pub(crate) use reader::Recipe;
+pub(crate) use save::{Overwrite, save};
 
 use super::action::Ask;
 
@@ -62,6 +70,27 @@ pub(crate) struct ChangeRow {
     pub(crate) needs: Change,
     /// What has become of it.
     pub(crate) fate: Fate,
+}
+
+impl ChangeRow {
+    /// Returns the change as one line: what, from what, to what, and what becomes of it.
+    pub(crate) fn text(&self) -> String {
+        let Self { key, old, new, .. } = self;
+        let needs = match (self.fate, self.needs) {
+            (Fate::KeptLive, _) => {
+                return format!(
+                    "{key}: {old} stays: it was changed live, and the file, which says \
+                                {new}, was not"
+                );
+            }
+            (Fate::NeedsNewRun, _) => "needs a new run; the office goes on as it is",
+            (_, Change::Live) => "live",
+            (_, Change::Role(Role::Issuer)) => "restarts the issuer",
+            (_, Change::Role(Role::Workers)) => "restarts the workers, one after another",
+            (_, Change::Restart) => "needs a new run",
+        };
+        format!("{key}: {old} -> {new} ({needs})")
+    }
 }
 
 /// What becomes of a change.

@@ -28,6 +28,9 @@ pub(crate) enum AskError {
     Foreign,
     #[error("{0}")]
     Refused(String),
+    /// The same for what would be a mistake at a start too.
+    #[error("{0}")]
+    Usage(String),
 }
 
 /// A connection to a running office.
@@ -66,7 +69,9 @@ impl Client {
             (Some(VERSION), Some(true)) => Ok(reply),
             (_, Some(false)) => {
                 let error = reply["error"].as_str().unwrap_or("it was refused");
-                Err(AskError::Refused(error.to_owned()))
+                let is_usage = reply["usage"].as_bool() == Some(true);
+                let refused = if is_usage { AskError::Usage } else { AskError::Refused };
+                Err(refused(error.to_owned()))
             }
             _ => Err(AskError::Foreign),
         }

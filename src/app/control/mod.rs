@@ -15,7 +15,7 @@
 //! | `{"do":"stop"}` | `state`, `drain_ns`; the socket is closed when the run has ended |
 //!
 //! Interventions (strike, block, slow, kill, freeze, ...) have a file of their own,
-//! [`interventions`].
+//! [`interventions`], and so have changes of the configuration, [`changes`].
 //!
 //! Whatever goes wrong is `{"version":1,"ok":false,"error":"..."}`. A request may say a `version`;
 //! another than ours is refused. Keys that a request does not need are refused too, so that a
@@ -38,6 +38,7 @@ use engine::limits;
 use engine::net::stream::{self, ListenError};
 use serde_json::{Map, Value, json};
 
+mod changes;
 pub(crate) mod client;
 mod interventions;
 
@@ -47,8 +48,9 @@ use super::export::{self, Exporter};
 use super::handle::Office;
 use super::server::{self, Serve, Server, Stream, Timed};
 use super::state::{AppState, LatencyFigures, Level, Phase, RECENT_SPANS, Source};
-use super::summary::Summary;
+use super::summary::{Summary, goal_json};
 use super::{prometheus, sample};
+use changes::Change;
 use interventions::{VERBS, Wish};
 
 /// Which of the recent spans a status tells.
@@ -63,8 +65,6 @@ pub(crate) const VERSION: u64 = 1;
 pub(crate) struct Facts {
     /// Where metrics are served.
     pub(crate) metrics: Option<SocketAddr>,
-    /// How long open tickets may finish after the end of arrivals.
-    pub(crate) drain: Duration,
 }
 
 /// Nobody can be listened to.
@@ -168,6 +168,19 @@ fn refusal(error: impl Into<String>) -> Value {
     json!({ "version": VERSION, "ok": false, "error": error.into() })
 }
 
+/// Why a request was not carried out.
+struct Refused {
+    text: String,
+    /// Whoever asked made a mistake: the same would be exit code 2 at a start.
+    is_usage: bool,
+}
+
+impl<T: Into<String>> From<T> for Refused {
+    fn from(text: T) -> Self {
+        Self { text: text.into(), is_usage: false }
+    }
+}
+
 /// A request that was understood.
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum Request {
@@ -179,6 +192,7 @@ enum Request {
     Snapshot(PathBuf),
     Sample(Format),
     Intervene(Wish),
+    Change(Change),
     Stop,
 }
 
@@ -218,15 +232,19 @@ impl Request {
             "snapshot" => Self::Snapshot(directory(&mut keys)?),
             "sample" => Self::Sample(format(&mut keys)?),
             "stop" => Self::Stop,
-            _ => match Wish::read(word, &mut keys) {
-                Some(wish) => Self::Intervene(wish?),
-                None => {
+            _ => {
+                if let Some(wish) = Wish::read(word, &mut keys) {
+                    Self::Intervene(wish?)
+                } else if let Some(change) = Change::read(word, &mut keys) {
+                    Self::Change(change?)
+                } else {
                     return Err(format!(
                         "{verb} is not known; known are status, pause, resume, users, workers, \
-                         {VERBS}, snapshot, sample and stop"
+                         {}, {VERBS}, snapshot, sample and stop",
+                        changes::VERBS
                     ));
                 }
-            },
+            }
         };
         match keys.keys().next() {
             None => Ok(request),
@@ -264,7 +282,8 @@ fn format(keys: &mut Map<String, Value>) -> Result<Format, String> {
 impl Desk {
     /// Carries a request out and returns what to say.
     fn reply(&self, line: &[u8]) -> Value {
-        match Request::read(line).and_then(|request| self.carry_out(request)) {
+        let request = Request::read(line).map_err(Refused::from);
+        match request.and_then(|request| self.carry_out(request)) {
             Ok(mut reply) => {
                 let mut whole = json!({ "version": VERSION, "ok": true });
                 if let (Value::Object(whole), Value::Object(reply)) = (&mut whole, &mut reply) {
@@ -272,11 +291,16 @@ impl Desk {
                 }
                 whole
             }
-            Err(error) => refusal(error),
+            Err(Refused { text, is_usage: false }) => refusal(text),
+            Err(Refused { text, is_usage: true }) => {
+                let mut reply = refusal(text);
+                reply["usage"] = json!(true);
+                reply
+            }
         }
     }
 
-    fn carry_out(&self, request: Request) -> Result<Value, String> {
+    fn carry_out(&self, request: Request) -> Result<Value, Refused> {
         match request {
             Request::Status => Ok(status(&self.office.snapshot(), &self.facts)),
             Request::Pause => {
@@ -304,23 +328,24 @@ impl Desk {
                 let state = self.office.snapshot();
                 // The program may end before it is written.
                 if self.has_ended() {
-                    return Err("cannot export: the run is stopped".to_owned());
+                    return Err("cannot export: the run is stopped".into());
                 }
                 let folder = self.exporter.export(&dir, &state)?;
                 log::info!(target: "control", "exported: folder={}", folder.display());
                 Ok(json!({ "folder": folder.to_string_lossy(), "snapshot": state.number }))
             }
             Request::Sample(format) => Ok(sampled(&self.office, format)),
-            Request::Intervene(wish) => self.intervene(wish),
+            Request::Intervene(wish) => Ok(self.intervene(wish)?),
+            Request::Change(change) => self.change(change),
             Request::Stop => {
                 let has_begun = |state: &AppState| matches!(state.phase, Phase::Draining { .. });
                 let state = match self.act(Action::Drain, has_begun) {
                     Ok(state) => state,
                     // A short end may have passed between two snapshots.
                     Err(_) if self.has_ended() => self.office.snapshot(),
-                    Err(error) => return Err(error),
+                    Err(error) => return Err(error.into()),
                 };
-                Ok(json!({ "state": state.phase.name(), "drain_ns": nanos(self.facts.drain) }))
+                Ok(json!({ "state": state.phase.name(), "drain_ns": nanos(state.run.drain) }))
             }
         }
     }
@@ -446,7 +471,7 @@ fn status(state: &AppState, facts: &Facts) -> Value {
             "sojourn_p99_ns": recent("sojourn"),
             "response_p99_ns": recent("response"),
         },
-        "slo": Value::Null,
+        "slo": state.slos.iter().map(goal_json).collect::<Vec<_>>(),
         "deviations": deviations,
         "metrics": facts.metrics.map(|address| address.to_string()),
         "data_dir": state.run.data_dir,

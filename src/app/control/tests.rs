@@ -25,7 +25,7 @@ impl Export for Folders {
 fn counter(first: AppState) -> (Desk, DirectorsDesk) {
     let (office, director) = handle::office(first, || {});
     let office = office.of(Source::Ctl);
-    let facts = Facts { metrics: "127.0.0.1:9464".parse().ok(), drain: Duration::from_secs(10) };
+    let facts = Facts { metrics: "127.0.0.1:9464".parse().ok() };
     (Desk { office, exporter: Box::new(Folders), facts, effect_within: WITHIN }, director)
 }
 
@@ -105,7 +105,7 @@ fn mistakes_are_told() {
         ("nonsense\n", "this is not JSON"),
         ("[]\n", "a JSON object"),
         ("{}\n", "do is missing"),
-        ("{\"do\":\"reload\"}\n", "\"reload\" is not known; known are status, pause"),
+        ("{\"do\":\"dance\"}\n", "\"dance\" is not known; known are status, pause"),
         ("{\"do\":7}\n", "7 is not known"),
         ("{\"do\":\"status\",\"version\":2}\n", "version 2 is not spoken here"),
         ("{\"do\":\"status\",\"verbose\":true}\n", "takes no verbose"),
@@ -122,6 +122,9 @@ fn mistakes_are_told() {
         ("{\"do\":\"snapshot\",\"dir\":\"here\"}\n", "an absolute path"),
         ("{\"do\":\"snapshot\",\"dir\":\"/no/such\"}\n", "there is no /no/such"),
         ("{\"do\":\"sample\",\"format\":\"xml\"}\n", "json, table or prom"),
+        ("{\"do\":\"set\",\"set\":[]}\n", "a list of SECTION.KEY=VALUE"),
+        ("{\"do\":\"set\",\"set\":[\"room=5\"]}\n", "expected SECTION.KEY=VALUE"),
+        ("{\"do\":\"reload\",\"dry_run\":1}\n", "must be true or false"),
     ] {
         let reply = desk.reply(request.as_bytes());
         assert_eq!(reply["ok"], false, "{request}");
@@ -202,11 +205,15 @@ fn status_and_samples_are_the_newest_snapshot() {
             json!({ "wait_p99_ns": 548_351, "sojourn_p99_ns": 35_848_191,
             "response_p99_ns": 36_503_551 }),
         ),
-        ("slo", Value::Null),
         ("metrics", json!("127.0.0.1:9464")),
     ] {
         assert_eq!(status[key], wanted, "{key}");
     }
+    assert_eq!(status["slo"][0]["goal"], "p95(sojourn) < 80ms");
+    assert_eq!(
+        (&status["slo"][1]["verdict"], &status["slo"][1]["value_ratio"]),
+        (&json!("missed"), &json!(0.021))
+    );
     let sample = |format: &str| reply(&desk, &json!({ "do": "sample", "format": format }));
     let json = &sample("json")["sample"];
     assert_eq!((&json["snapshot"], &json["wait_p99_ns"]), (&json!(3044), &json!(548_351)));

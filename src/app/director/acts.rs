@@ -15,19 +15,16 @@ use engine::roles::staff::Staff;
 use engine::supervisor::child::Input;
 use engine::supervisor::report::Phase as ChildPhase;
 
-use super::{Director, ONLY, news};
+use super::{Director, ONLY, Outcome, news};
 use crate::app::action::{Action, ProcessId};
 use crate::app::events::{News, Source};
-use crate::app::staffing::spread_users;
 use crate::app::state::{Ending, Phase, Settings, Severity};
 use crate::app::update::Event;
-
-/// What has become of a wish: whether something is other than before, or why it can't be done.
-type Outcome = Result<bool, String>;
 
 impl Director {
     pub(super) fn take_actions(&mut self, now: Time, links: &mut Links) {
         while let Some((who, action)) = self.desk.next_action() {
+            let Some(action) = self.configure(action, who, now, links) else { continue };
             let action = bounded(action);
             match self.act(&action, now, links) {
                 Ok(true) => self.tell_of(&action, who, now),
@@ -57,8 +54,8 @@ impl Director {
             Action::Pause => self.pause(now),
             Action::Resume => self.resume(now),
             Action::Step(span) => self.step(span, now),
-            Action::SetUsers(users) => self.set_users(users, links),
-            Action::SetWorkers(workers) => self.set_workers(workers, now),
+            Action::SetUsers(users) => self.set_users(users, now, links),
+            Action::SetWorkers(workers) => self.set_workers(workers, now, links),
             Action::Strike => self.curb(links, |curbs| curbs.is_on_strike = true),
             Action::EndStrike => self.curb(links, |curbs| curbs.is_on_strike = false),
             Action::Block(service) => {
@@ -80,7 +77,7 @@ impl Director {
             Action::Set { .. }
             | Action::Reload { .. }
             | Action::ApplyReload { .. }
-            | Action::DropReload => Ok(false),
+            | Action::DropReload => unreachable!("these were carried out before"),
             Action::Travel(_) => Err("a running office has no past to look at".to_owned()),
             Action::Drain => {
                 let is_new = !self.run.is_ending();
@@ -95,12 +92,12 @@ impl Director {
     }
 
     fn service(&self, service: ServiceId) -> Option<String> {
-        let services = &self.orders.scenario.services;
+        let services = &self.orders.effective.scenario.services;
         services.get(usize::from(service.0)).map(|service| service.name.clone())
     }
 
     /// Refuses what a run that ends has no use for.
-    fn only_before_the_end(&self) -> Result<(), String> {
+    pub(super) fn only_before_the_end(&self) -> Result<(), String> {
         if self.run.is_ending() { Err("the run is ending".to_owned()) } else { Ok(()) }
     }
 
@@ -142,29 +139,11 @@ impl Director {
 
     // --- how many ---------------------------------------------------------------------------
 
-    /// Spreads a population over the loads that people think of as users.
-    fn set_users(&mut self, users: u32, links: &mut Links) -> Outcome {
-        self.only_before_the_end()?;
-        let wanted = spread_users(&self.orders.scenario, &self.wanted_users, users);
-        let is_new = wanted != self.wanted_users;
-        self.wanted_users = wanted;
-        self.send_wanted(links);
-        Ok(is_new)
-    }
-
     pub(super) fn send_wanted(&mut self, links: &mut Links) {
         if self.has_started_users && !self.run.is_ending() {
-            let wanted = WantedUsers { loads: self.wanted_users.clone() };
+            let wanted = WantedUsers { loads: self.conf.users() };
             self.manager.send(ONLY, &DirectorToManager::Wanted(wanted), links);
         }
-    }
-
-    fn set_workers(&mut self, workers: u16, now: Time) -> Outcome {
-        self.only_before_the_end()?;
-        let before = std::mem::replace(&mut self.wanted_workers, workers);
-        let grace = limits::WORKERS_LEAVE_WITHIN;
-        self.workers.fleet().set_wanted(workers, grace, now);
-        Ok(before != workers)
     }
 
     // --- tickets held back ------------------------------------------------------------------

@@ -120,7 +120,7 @@ impl ExportError {
 impl Exporter {
     /// Returns an exporter for a run.
     pub(crate) fn new(orders: &Orders) -> Self {
-        let scenario = &orders.scenario;
+        let scenario = &orders.effective.scenario;
         Self(Arc::new(Facts {
             run: orders.run,
             data_dir: orders.data_dir.clone(),

@@ -18,11 +18,10 @@ pub(crate) use exposition::CONTENT_TYPE;
 use exposition::{Exposition, Kind, Labels, Number, Scale, seconds};
 
 use super::figures::{Figures, Peak, ServiceFigures};
+use super::slo::{SloRow, Verdict, exit_of_run};
 use super::state::{
-    AppState, LatencyRow, MetricValue, Phase, ProcessRow, RECENT_SPANS, ServiceRow, Spread,
-    StoreRow,
+    AppState, LatencyRow, MetricValue, ProcessRow, RECENT_SPANS, ServiceRow, Spread, StoreRow,
 };
-use super::update::exit_of;
 
 /// Writes a snapshot down.
 pub(crate) fn render(state: &AppState) -> String {
@@ -35,6 +34,7 @@ pub(crate) fn render(state: &AppState) -> String {
     service_measured(&mut out, &state.figures);
     latencies(&mut out, &state.figures);
     recent(&mut out, &state.latencies);
+    goals(&mut out, &state.slos);
     store(&mut out, &state.store);
     processes(&mut out, &state.processes);
     internal(&mut out, state);
@@ -71,10 +71,7 @@ fn about(out: &mut Exposition, state: &AppState) {
     let phases = ["starting", "recovering", "running", "paused", "draining", "stopped"];
     let phases = phases.map(|name| (label("state", name), state.phase.name() == name));
     out.family(Kind::Gauge, "state", "Where the run stands: 1 at its state.", phases);
-    let ending = match &state.phase {
-        Phase::Stopped(ending) => Some(u32::from(exit_of(ending).code())),
-        _ => None,
-    };
+    let ending = exit_of_run(state).map(|exit| u32::from(exit.code()));
     out.gauge("exit_code", "The exit code of a run that has ended.", ending);
     out.gauge(
         "start_time_seconds",
@@ -388,6 +385,26 @@ fn recent(out: &mut Exposition, rows: &[LatencyRow]) {
 }
 
 /// Writes the state of the log.
+/// Writes goals down; what is not known yet is left out.
+fn goals(out: &mut Exposition, rows: &[SloRow]) {
+    // The same goal may stand in two lists, and a list may have it twice.
+    let mut seen = std::collections::BTreeSet::new();
+    let rows: Vec<&SloRow> =
+        rows.iter().filter(|row| seen.insert((&row.name, &row.text))).collect();
+    let labels = |row: &SloRow| vec![("name", row.name.clone()), ("goal", row.text.clone())];
+    let is_met = |of: fn(&SloRow) -> Verdict| {
+        let known = rows.iter().filter(move |row| of(row) != Verdict::Unknown);
+        known.map(move |row| (labels(row), of(row) == Verdict::Met)).collect::<Vec<_>>()
+    };
+    let met = "Whether a goal is met over the measured window.";
+    out.family(Kind::Gauge, "measured_slo_met", met, is_met(|row| row.verdict));
+    let met = "Whether a goal is met over the last ten seconds.";
+    out.family(Kind::Gauge, "recent_slo_met", met, is_met(|row| row.alert));
+    let help = "Share of the offered tickets that met the limit of a goal.";
+    let shares = rows.iter().filter_map(|row| Some((labels(row), row.attainment?)));
+    out.family(Kind::Gauge, "measured_slo_attainment_ratio", help, shares);
+}
+
 fn store(out: &mut Exposition, store: &StoreRow) {
     out.gauge("store_segments", "Segments of the log.", Some(store.segments));
     out.gauge("store_log_bytes", "Bytes of the log.", Some(store.log_bytes));

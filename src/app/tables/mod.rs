@@ -14,6 +14,7 @@ use super::figures::{Figures, Peak, ServiceFigures};
 use super::format;
 use super::state::{AppState, LatencyFigures, MetricRow, MetricValue, RECENT_SPANS, StoreRow};
 
+mod goals;
 mod series;
 mod told;
 
@@ -145,6 +146,7 @@ fn facts(
 /// Returns all tables of a snapshot.
 pub(crate) fn all(state: &AppState) -> Vec<Table> {
     vec![
+        goals::goals(state),
         services(&state.figures),
         latencies(state),
         confidence(&state.figures),

@@ -125,6 +125,19 @@ impl Histogram {
         self.counts.as_ref().map_or(0, |counts| counts.value_at_quantile(share))
     }
 
+    /// Returns how many values are not larger than this one; those that can't be told from it, as
+    /// three digits are kept, are the same.
+    pub fn count_up_to(&self, value: u64) -> u64 {
+        self.counts.as_ref().map_or(0, |counts| counts.count_between(0, value))
+    }
+
+    /// Returns how many values are smaller than this one and can be told from it.
+    pub fn count_below(&self, value: u64) -> u64 {
+        let below = |counts: &Counts| counts.lowest_equivalent(value).checked_sub(1);
+        let last = self.counts.as_deref().and_then(below);
+        last.map_or(0, |last| self.count_up_to(last))
+    }
+
     /// Returns the largest value; zero if nothing was counted.
     pub fn max(&self) -> u64 {
         self.counts.as_ref().map_or(0, |counts| counts.max())
@@ -234,6 +247,19 @@ mod tests {
         near(spread.p50, 5_000);
         near(spread.p99, 9_900);
         near(spread.max, 10_000);
+    }
+
+    #[test]
+    fn values_up_to_a_limit_are_counted() {
+        let histogram = of([5, 50, 500, 5000]);
+        let counted = [0, 5, 60, 500, 9000].map(|us| histogram.count_up_to(us * 1000));
+        assert_eq!(counted, [0, 1, 2, 3, 4]);
+        let below = [0, 5, 60, 500, 9000].map(|us| histogram.count_below(us * 1000));
+        assert_eq!(below, [0, 0, 2, 2, 4]);
+        assert_eq!(
+            (Histogram::default().count_up_to(5), Histogram::default().count_below(5)),
+            (0, 0)
+        );
     }
 
     #[test]

@@ -2,12 +2,15 @@
 
 pub(crate) mod terminal;
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 use std::sync::Arc;
 use std::time::Duration;
 
 use engine::clock::{Clock, SystemClock, sleep_until};
+use engine::scheduler::record::Record;
+use engine::storage::reader;
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use serde_json::Value;
@@ -188,6 +191,27 @@ impl Office {
             let issued = self.verify()["issued"].as_u64()?;
             (issued >= count).then_some(issued)
         })
+    }
+
+    /// Makes sure that every id in a file of acknowledged ids is in the log. Returns how many there
+    /// are, and all ids of the log.
+    pub(crate) fn check_acks(&self, acks: &Path) -> (usize, BTreeSet<u64>) {
+        let mut in_log = BTreeSet::new();
+        reader::scan(&self.data_dir(), &mut |record| {
+            let record = Record::decode(record.kind, record.key, record.value);
+            if let Ok(Record::Issued(issued)) = record {
+                in_log.insert(issued.id.0);
+            }
+        })
+        .expect("the log is sound");
+        let acked = std::fs::read_to_string(acks).expect("ids were acknowledged");
+        let mut seen = BTreeSet::new();
+        for line in acked.lines() {
+            let id: u64 = line.parse().expect("an id stands alone on its line");
+            assert!(in_log.contains(&id), "ticket {id} was acknowledged and is not in the log");
+            seen.insert(id);
+        }
+        (seen.len(), in_log)
     }
 
     /// Runs `verify`, which may run beside the office.

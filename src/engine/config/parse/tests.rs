@@ -191,6 +191,15 @@ fn assign(text: &str) -> (Assignment, Origin) {
 }
 
 #[test]
+fn an_assignment_is_split_at_its_last_dot() {
+    let read = Assignment::read("service.parcels.time=exp 10ms").unwrap();
+    assert_eq!((&read.section[..], &read.key[..]), ("service.parcels", "time"));
+    assert_eq!(read.value.as_deref(), Some("exp 10ms"));
+    assert_eq!(Assignment::read("office.room=").unwrap().value, None);
+    assert!(Assignment::read("room=5").is_err() && Assignment::read("office.room").is_err());
+}
+
+#[test]
 fn a_scenario_is_changed_as_a_whole_or_not_at_all() {
     let before = parse(&source("[office]\nworkers = 4\nseats = 8\n[load.a]\n"), &[]).unwrap();
     let changed = before
