@@ -45,7 +45,8 @@ fn main() -> ExitCode {
 
 fn run(cli: &Cli) -> Result<ExitCode> {
     if let Some(command) = &cli.command {
-        let told = commands::Told { keys: ui::keys, manual: ui::manual };
+        let told =
+            commands::Told { keys: ui::keys, manual: ui::manual, terminal: ui::doctor::look };
         return Ok(output::exit(commands::run(command, &told)?).into());
     }
     let args = &cli.run;
@@ -53,8 +54,8 @@ fn run(cli: &Cli) -> Result<ExitCode> {
         Ok(effective) => effective,
         Err(error) => return Ok(commands::usage(&error).into()),
     };
-    if !args.headless && !ui::is_terminal() {
-        eprintln!("there is no terminal here; run with --headless");
+    if !args.headless && !args.view.plain && !ui::is_terminal() {
+        eprintln!("there is no terminal here; run with --headless, or with --plain for lines");
         return Ok(Exit::Usage.into());
     }
     run_office(args, &effective)
@@ -76,7 +77,7 @@ fn run_office(args: &RunArgs, effective: &Effective) -> Result<ExitCode> {
         let speech = headless::Speech { is_json: args.json, is_quiet: args.quiet };
         Ok(output::exit(headless::run(effective, wishes, speech)?).into())
     } else {
-        Ok(ui::run(effective, wishes)?.into())
+        Ok(ui::run(effective, wishes, &args.view)?.into())
     }
 }
 

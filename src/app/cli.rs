@@ -8,6 +8,7 @@ use engine::config::{Assignment, Override, OverrideKey};
 use engine::limits;
 
 use super::bench::{self, Subject};
+use super::view_args::ViewArgs;
 
 /// A wind tunnel for work-queue services: real processes, a durable log, a live dashboard.
 #[derive(Debug, Parser)]
@@ -51,6 +52,11 @@ pub(crate) enum Command {
     },
     /// Say what this machine is, and where it limits a scenario
     Sysinfo {
+        #[command(flatten)]
+        args: SysinfoArgs,
+    },
+    /// Say what this terminal, these limits and this disk can do here, and what to do about it
+    Doctor {
         #[command(flatten)]
         args: SysinfoArgs,
     },
@@ -483,6 +489,8 @@ pub(crate) struct RunArgs {
     /// Show no progress (headless)
     #[arg(short, long)]
     pub(crate) quiet: bool,
+    #[command(flatten)]
+    pub(crate) view: ViewArgs,
 }
 
 impl OverrideArgs {

@@ -15,6 +15,7 @@ use serde_json::json;
 
 use super::cli::{Command, DataDirArg, KeysFormat, RepairArgs, ScenarioCommand};
 use super::datadir::{DataDir, DataDirError};
+use super::doctor::{self, Check};
 use super::exit::Exit;
 use super::{bench, ctl, format, log_commands, manual, output, sysinfo};
 
@@ -41,6 +42,8 @@ pub(crate) struct Told {
     pub(crate) keys: fn(KeysFormat) -> String,
     /// Writes its part of the manual page.
     pub(crate) manual: fn() -> String,
+    /// Looks at the terminal.
+    pub(crate) terminal: fn() -> Vec<Check>,
 }
 
 /// Runs a command and returns the exit code.
@@ -61,6 +64,7 @@ pub(crate) fn run(command: &Command, told: &Told) -> Result<Exit> {
         Command::Log { command } => log_commands::run(command),
         Command::Bench { args } => bench::run(args),
         Command::Sysinfo { args } => sysinfo::run(args),
+        Command::Doctor { args } => doctor::run(args, (told.terminal)()),
         Command::Ctl { command, args } => ctl::run(command, args),
         Command::Sample { args } => ctl::sample(args),
         Command::Keys { format } => {

@@ -34,6 +34,7 @@ use engine::timed;
 use super::action::ProcessId;
 use super::conf::reader::Reader;
 use super::conf::{Conf, Recipe};
+use super::crash;
 use super::events::News;
 use super::exit::Exit;
 use super::handle::Desk;
@@ -563,6 +564,7 @@ impl Role for Director {
     }
 
     fn turn(&mut self, now: Time, links: &mut Links) -> Next {
+        crash::failpoint("director");
         if !self.publish_at.is_set() {
             self.issuer.fleet().set_wanted(1, limits::ISSUER_LEAVE_WITHIN, now);
         }

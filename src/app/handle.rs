@@ -4,6 +4,7 @@
 //! Neither side can hold up the other: the slot is swapped, never queued, and an action that
 //! finds the queue full is refused at once.
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 
@@ -21,6 +22,8 @@ pub(crate) enum Access {
     Control,
     /// Nothing: it is attached and only looks.
     ReadOnly,
+    /// To end the run, and nothing else: it is the director's own, and only looks.
+    Watch,
     /// Where in time to look: it replays what a log holds.
     Replay,
 }
@@ -33,6 +36,10 @@ impl Access {
             Self::Full | Self::Control if is_travel => Some(Refused::Live),
             Self::Full | Self::Control => None,
             Self::ReadOnly => Some(Refused::ReadOnly),
+            Self::Watch => match action {
+                Action::Drain | Action::StopNow => None,
+                _ => Some(Refused::Watch),
+            },
             Self::Replay => match action {
                 Action::Travel(_) | Action::Pause | Action::Resume | Action::Step(_) => None,
                 _ => Some(Refused::Past),
@@ -69,6 +76,8 @@ struct Slot {
     state: Mutex<Arc<AppState>>,
     /// There is a new state.
     news: Condvar,
+    /// Nobody will publish any more.
+    is_closed: AtomicBool,
     listener: Mutex<Option<Listener>>,
 }
 
@@ -83,6 +92,9 @@ pub(crate) enum Refused {
     /// This front end only looks.
     #[error("this dashboard only looks; attach with --control to act")]
     ReadOnly,
+    /// This front end was told only to look.
+    #[error("this dashboard only looks: it was started with --read-only")]
+    Watch,
     /// What is shown is over.
     #[error("this is a replay: what is over can't be changed, only looked at")]
     Past,
@@ -99,6 +111,7 @@ pub(crate) fn office(first: AppState, wake: impl Fn() + Send + Sync + 'static) -
     let slot = Arc::new(Slot {
         state: Mutex::new(Arc::new(first)),
         news: Condvar::new(),
+        is_closed: AtomicBool::new(false),
         listener: Mutex::new(None),
     });
     let wake: Arc<dyn Fn() + Send + Sync> = Arc::new(wake);
@@ -167,7 +180,8 @@ impl Office {
                 return Ok(Arc::clone(&state));
             }
             let now = SystemClock.now();
-            if now >= until || matches!(state.phase, Phase::Stopped(_)) {
+            let has_ended = matches!(state.phase, Phase::Stopped(_)) || self.is_closed();
+            if now >= until || has_ended {
                 return Err(Arc::clone(&state));
             }
             let waited = self.slot.news.wait_timeout(state, until.since(now));
@@ -175,7 +189,13 @@ impl Office {
         }
     }
 
-    /// Calls `listener` from the director's thread after each new snapshot; it must not block.
+    /// Returns whether the director has ended, in good order or not: no snapshot follows.
+    pub(crate) fn is_closed(&self) -> bool {
+        self.slot.is_closed.load(Ordering::Acquire)
+    }
+
+    /// Calls `listener` from the director's thread after each new snapshot and when there will be
+    /// no more; it must not block.
     pub(crate) fn on_snapshot(&self, listener: impl Fn() + Send + 'static) {
         *self.slot.listener.lock().unwrap_or_else(PoisonError::into_inner) =
             Some(Box::new(listener));
@@ -196,9 +216,25 @@ impl Desk {
     /// Makes `state` the newest snapshot.
     pub(crate) fn publish(&self, state: AppState) {
         *self.slot.state.lock().unwrap_or_else(PoisonError::into_inner) = Arc::new(state);
-        self.slot.news.notify_all();
-        if let Some(listener) = &*self.slot.listener.lock().unwrap_or_else(PoisonError::into_inner)
+        self.slot.tell();
+    }
+}
+
+impl Drop for Desk {
+    fn drop(&mut self) {
         {
+            // Whoever is about to wait has seen it, or hears of it.
+            let _state = self.slot.state.lock().unwrap_or_else(PoisonError::into_inner);
+            self.slot.is_closed.store(true, Ordering::Release);
+        }
+        self.slot.tell();
+    }
+}
+
+impl Slot {
+    fn tell(&self) {
+        self.news.notify_all();
+        if let Some(listener) = &*self.listener.lock().unwrap_or_else(PoisonError::into_inner) {
             listener();
         }
     }
@@ -236,8 +272,14 @@ mod tests {
         assert_eq!(try_both(Access::Control), [None, Some(Refused::Live)]);
         assert_eq!(try_both(Access::ReadOnly), [Some(Refused::ReadOnly); 2]);
         assert_eq!(try_both(Access::Replay), [Some(Refused::Past), None]);
+        let watching = office.with(Access::Watch);
+        assert_eq!(watching.submit(Action::Pause), Err(Refused::Watch));
+        assert_eq!(watching.submit(Action::StopNow), Ok(()));
         let asked = std::iter::from_fn(|| desk.next_action()).map(|(_, action)| action);
-        assert_eq!(asked.collect::<Vec<_>>(), [Action::Drain, Action::Drain, travel()]);
+        assert_eq!(
+            asked.collect::<Vec<_>>(),
+            [Action::Drain, Action::Drain, travel(), Action::StopNow]
+        );
     }
 
     #[test]
@@ -247,5 +289,17 @@ mod tests {
         let ending = crate::app::state::Ending::Completed;
         desk.publish(AppState { phase: Phase::Stopped(ending), ..testing::app() });
         assert!(office.wait_for(Time::NEVER, |_| false).is_err());
+    }
+
+    #[test]
+    fn whoever_waits_hears_that_the_director_has_ended() {
+        let (office, desk) = office(testing::app(), || {});
+        let (sender, receiver) = std::sync::mpsc::channel();
+        office.on_snapshot(move || sender.send(()).unwrap());
+        let waiting = office.clone();
+        let waiting = std::thread::spawn(move || waiting.wait_for(Time::NEVER, |_| false).is_err());
+        drop(desk);
+        assert!(waiting.join().unwrap() && office.is_closed());
+        assert!(receiver.recv().is_ok());
     }
 }

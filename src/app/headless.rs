@@ -7,11 +7,13 @@ use std::time::Duration;
 use color_eyre::eyre::Result;
 use engine::clock::WallTime;
 use engine::config::Effective;
+use engine::supervisor::signals::Signal;
 
+use super::action::Action;
 use super::exit::Exit;
 use super::format;
 use super::state::{AppState, Phase, RecoveryRow};
-use super::{App, Wishes, output, recovery, start};
+use super::{App, Wishes, crash, output, recovery, start};
 
 /// How a headless run speaks.
 #[derive(Clone, Copy, Debug)]
@@ -27,7 +29,13 @@ pub(crate) struct Speech {
 /// # Errors
 /// If it can't be started or its director failed.
 pub(crate) fn run(effective: &Effective, wishes: Wishes, speech: Speech) -> Result<Exit> {
-    let app = start(effective, wishes, |_| {})?;
+    let app = start(effective, wishes, |signal| {
+        if signal == Signal::Reload {
+            crash::arm();
+        }
+    })?;
+    let office = app.office().clone();
+    crash::watch(app.data_dir(), || {}, move || drop(office.submit(Action::Drain)));
     if !speech.is_quiet {
         if let Some(url) = app.metrics_url() {
             // Nobody may be there to read it; `ctl status` says it too.
@@ -39,10 +47,11 @@ pub(crate) fn run(effective: &Effective, wishes: Wishes, speech: Speech) -> Resu
         let _ = writeln!(std::io::stderr(), "writing the export");
     }
     let finished = app.finish()?;
+    let exit = if crash::has_panicked() { Exit::Panic } else { finished.exit() };
     let summary = &finished.summary;
     let text = if speech.is_json {
         let mut json = summary.to_json();
-        json["exit_code"] = finished.exit().code().into();
+        json["exit_code"] = exit.code().into();
         format!("{}\n", serde_json::to_string_pretty(&json)?)
     } else {
         summary.to_text()
@@ -53,7 +62,7 @@ pub(crate) fn run(effective: &Effective, wishes: Wishes, speech: Speech) -> Resu
     {
         let _ = writeln!(std::io::stderr(), "{text}");
     }
-    Ok(finished.exit())
+    Ok(exit)
 }
 
 /// Shows where the run stands until it ends: one line that changes on a terminal, else one line
@@ -77,7 +86,8 @@ fn show_progress(app: &App) {
             let end = if is_terminal { "" } else { "\n" };
             let _ = write!(std::io::stderr(), "{clear}{}{end}", line(&state));
         }
-        if matches!(state.phase, Phase::Stopped(_)) || snapshots.recv().is_err() {
+        let has_ended = matches!(state.phase, Phase::Stopped(_)) || app.office().is_closed();
+        if has_ended || snapshots.recv().is_err() {
             break;
         }
         while snapshots.try_recv().is_ok() {}

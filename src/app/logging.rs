@@ -3,6 +3,7 @@
 use std::fs::{File, OpenOptions};
 use std::io::Write;
 use std::path::Path;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
 
 use color_eyre::eyre::{Context, Result};
@@ -16,6 +17,14 @@ pub(crate) enum Screen {
     Panel,
     /// Standard error.
     Stderr,
+}
+
+/// Lines that the dashboard's log panel got.
+static LINES: AtomicU64 = AtomicU64::new(0);
+
+/// Returns how many lines the dashboard's log panel got so far.
+pub(crate) fn lines() -> u64 {
+    LINES.load(Ordering::Relaxed)
 }
 
 struct Sinks {
@@ -62,7 +71,10 @@ impl Log for Sinks {
         }
         if record.level() <= self.level {
             match self.screen {
-                Screen::Panel => self.panel.log(record),
+                Screen::Panel => {
+                    self.panel.log(record);
+                    LINES.fetch_add(1, Ordering::Relaxed);
+                }
                 // Nobody may be there to read it; the run goes on.
                 Screen::Stderr => drop(write_line(&mut std::io::stderr().lock(), record)),
             }

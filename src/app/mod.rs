@@ -3,7 +3,7 @@
 //! [`start`] opens the data directory, starts the director on its own thread and returns the
 //! [`Office`] that front ends share with it.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::mpsc::channel;
 use std::thread::JoinHandle;
@@ -22,9 +22,11 @@ pub(crate) mod cli;
 pub(crate) mod commands;
 pub(crate) mod conf;
 pub(crate) mod control;
+pub(crate) mod crash;
 mod ctl;
 pub(crate) mod datadir;
 pub(crate) mod director;
+pub(crate) mod doctor;
 mod doors;
 pub(crate) mod events;
 pub(crate) mod exit;
@@ -58,6 +60,7 @@ mod tables;
 #[cfg(test)]
 pub(crate) mod testing;
 mod update;
+pub(crate) mod view_args;
 pub(crate) mod viewer;
 
 use conf::Recipe;
@@ -160,6 +163,11 @@ impl App {
     /// Returns what front ends share with the director.
     pub(crate) fn office(&self) -> &Office {
         &self.office
+    }
+
+    /// Returns the data directory.
+    pub(crate) fn data_dir(&self) -> &Path {
+        self.data.path()
     }
 
     /// Returns whether the director has ended, in good order or not.

@@ -8,6 +8,7 @@ use std::io::{self, Read, Write};
 use std::os::fd::BorrowedFd;
 use std::os::unix::process::CommandExt;
 use std::process::{Child, ChildStdin, Command, ExitCode, Stdio};
+use std::sync::{Mutex, PoisonError};
 
 use nix::sys::signal::{SigHandler, Signal, signal};
 use nix::sys::termios::{self, InputFlags, LocalFlags, OutputFlags, SetArg};
@@ -20,7 +21,7 @@ pub(crate) const ARGUMENT: &str = "terminal-guard";
 const DONE: &[u8] = b"q";
 
 /// The dashboard's hold on its guard.
-pub(super) struct Guard {
+struct Guard {
     child: Child,
     pipe: ChildStdin,
 }
@@ -30,7 +31,7 @@ impl Guard {
     ///
     /// # Errors
     /// Whatever the system says.
-    pub(super) fn start() -> io::Result<Self> {
+    fn start() -> io::Result<Self> {
         let mut child = Command::new("/proc/self/exe")
             .arg0("postoffice-tui")
             .arg(ARGUMENT)
@@ -41,12 +42,65 @@ impl Guard {
         Ok(Self { child, pipe })
     }
 
+    /// Returns whether it is still there. Whoever has reaped it meanwhile knows that it is not.
+    fn is_alive(&mut self) -> bool {
+        matches!(self.child.try_wait(), Ok(None))
+    }
+
     /// Lets the guard go: the terminal has been given back.
-    pub(super) fn dismiss(mut self) {
+    fn dismiss(mut self) {
         // A guard that is gone needs no word.
         let _ = self.pipe.write_all(DONE);
         drop(self.pipe);
         let _ = self.child.wait();
+    }
+}
+
+/// Times that a guard that is gone is replaced: one that always dies is of no use.
+const REPLACED_MAX: u8 = 5;
+
+/// Keeps a guard beside the dashboard.
+#[derive(Default)]
+pub(super) struct Keeper(Mutex<Kept>);
+
+#[derive(Default)]
+struct Kept {
+    guard: Option<Guard>,
+    started: u8,
+}
+
+impl Keeper {
+    /// Starts a guard if there is none, or if the one before is gone.
+    pub(super) fn look_after(&self) {
+        let mut kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if kept.guard.as_mut().is_some_and(Guard::is_alive) || kept.started > REPLACED_MAX {
+            return;
+        }
+        let is_first = kept.started == 0;
+        kept.started += 1;
+        match Guard::start() {
+            Ok(guard) => {
+                kept.guard = Some(guard);
+                if !is_first {
+                    log::warn!(target: "dashboard", "the terminal's guard was gone; there is a new one");
+                }
+            }
+            Err(error) => {
+                kept.guard = None;
+                log::warn!(
+                    target: "dashboard",
+                    "there is no guard to give the terminal back if this process is killed: {error}"
+                );
+            }
+        }
+    }
+
+    /// Lets the guard go: the terminal has been given back.
+    pub(super) fn dismiss(self) {
+        let kept = self.0.into_inner().unwrap_or_else(PoisonError::into_inner);
+        if let Some(guard) = kept.guard {
+            guard.dismiss();
+        }
     }
 }
 

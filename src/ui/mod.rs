@@ -7,7 +7,8 @@
 
 use std::io::IsTerminal;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::time::Duration;
 
@@ -24,6 +25,9 @@ use ratatui::layout::Rect;
 
 mod ask;
 mod bars;
+mod change;
+pub(crate) mod doctor;
+mod encode;
 mod find;
 pub(crate) mod guard;
 mod key;
@@ -32,8 +36,11 @@ mod layout;
 mod meter;
 mod model;
 mod mouse;
+mod options;
 mod overlays;
 mod panels;
+mod plain;
+mod preferences;
 mod registry;
 mod shot;
 mod terminal;
@@ -48,21 +55,23 @@ use crate::app::action::Action;
 use crate::app::cli::KeysFormat;
 use crate::app::exit::Exit;
 use crate::app::export::{self, ExportError, Exporter};
-use crate::app::handle::Office;
+use crate::app::handle::{Access, Office};
 use crate::app::log_commands::{self, History};
 use crate::app::state::{Phase, Severity};
-use crate::app::{self, Wishes, format};
-use guard::Guard;
+use crate::app::view_args::ViewArgs;
+use crate::app::{self, Wishes, crash, format};
+use change::Eye;
+use guard::Keeper;
+use layout::Panel;
 use model::{Detail, Effect, Overlay, UiState};
-use registry::Keymap;
+use options::Options;
+use preferences::{Choices, Preferences};
+use registry::{Keymap, Screen as Page};
 use terminal::{RawOut, Screen, Writer, Written};
-use theme::Theme;
 use view::Scene;
 
-/// How often the loop looks whether the director is still there.
-const LOOK_INTERVAL: Duration = Duration::from_millis(500);
-/// The least time between two frames.
-const FRAME_INTERVAL: Duration = Duration::from_millis(33);
+/// How often the loop looks whether the director is still there, although it would be told.
+const LOOK_INTERVAL: Duration = Duration::from_secs(10);
 
 /// What the loop is told.
 enum Msg {
@@ -74,6 +83,10 @@ enum Msg {
     /// Nobody reads what is written, or keys can't be read any more.
     Gone,
     Signal(Signal),
+    /// A thread has panicked; the terminal has been given back.
+    Panicked,
+    /// A line was typed where there is no screen.
+    Line(String),
     /// An export was written, or not.
     Exported(Result<PathBuf, ExportError>),
     /// The log was searched for a ticket.
@@ -105,6 +118,8 @@ pub(crate) struct Stage<'a> {
     pub(crate) has_ended: &'a dyn Fn() -> bool,
     /// Whether the dashboard ends with the run; otherwise it stays until a person quits.
     pub(crate) ends_with_run: bool,
+    /// How it is to look and behave.
+    pub(crate) view: &'a ViewArgs,
 }
 
 /// The loop's mailbox; made before whatever tells it of signals.
@@ -123,8 +138,13 @@ impl Mailbox {
     /// Returns what is to be told of every signal.
     pub(crate) fn on_signal(&self) -> impl Fn(Signal) + Send + 'static {
         let signals = self.sender.clone();
-        // A dashboard that has ended needs no signal.
-        move |signal| drop(signals.send(Msg::Signal(signal)))
+        move |signal| {
+            if signal == Signal::Reload {
+                crash::arm();
+            }
+            // A dashboard that has ended needs no signal.
+            drop(signals.send(Msg::Signal(signal)));
+        }
     }
 }
 
@@ -132,24 +152,29 @@ impl Mailbox {
 ///
 /// # Errors
 /// If the office can't be started, or the terminal can't be used.
-pub(crate) fn run(effective: &Effective, wishes: Wishes) -> Result<Exit> {
+pub(crate) fn run(effective: &Effective, wishes: Wishes, view: &ViewArgs) -> Result<Exit> {
     let mailbox = Mailbox::new();
     let app = app::start(effective, wishes, mailbox.on_signal())?;
+    let access = if view.read_only { Access::Watch } else { Access::Full };
+    let office = app.office().with(access);
     let stage = Stage {
-        office: app.office(),
+        office: &office,
         exporter: app.exporter(),
         has_ended: &|| app.has_ended(),
         ends_with_run: true,
+        view,
     };
     let shown = perform(&stage, mailbox);
-    if !matches!(shown, Ok(Ok(()))) {
+    if !matches!(shown, Ok(Ok(()))) || crash::has_panicked() {
         // The office ends in good order even if the dashboard does not.
         let _ = app.office().submit(Action::Drain);
     }
     let finished = app.finish();
-    match shown {
-        Ok(shown) => shown?,
-        Err(_) => return Ok(Exit::Panic),
+    if crash::has_panicked() {
+        return Ok(Exit::Panic);
+    }
+    if let Ok(shown) = shown {
+        shown?;
     }
     let finished = finished?;
     terminal::say(&finished.summary.to_text());
@@ -160,61 +185,131 @@ pub(crate) fn run(effective: &Effective, wishes: Wishes) -> Result<Exit> {
 }
 
 /// Shows something on the terminal until it ends, and gives the terminal back whatever happens. The
-/// outer result tells of a panic of the dashboard.
+/// outer result tells of a panic of the dashboard, [`crash::has_panicked`] of one of any thread.
 pub(crate) fn perform(stage: &Stage<'_>, mailbox: Mailbox) -> std::thread::Result<Result<()>> {
-    terminal::leave_on_panic();
-    let guard = Guard::start();
-    let shown = catch_unwind(AssertUnwindSafe(|| show(stage, mailbox)));
-    terminal::leave();
-    if let Ok(guard) = guard {
-        guard.dismiss();
+    let news = mailbox.sender.clone();
+    let data_dir = PathBuf::from(&stage.office.snapshot().run.data_dir);
+    // A dashboard that has ended needs no word.
+    crash::watch(&data_dir, terminal::leave, move || drop(news.send(Msg::Panicked)));
+    if stage.view.plain || plain::is_needed(options::env) {
+        return catch_unwind(AssertUnwindSafe(|| plain::show(stage, mailbox)));
     }
+    let guard = Keeper::default();
+    let shown = catch_unwind(AssertUnwindSafe(|| show(stage, mailbox, &guard)));
+    terminal::leave();
+    guard.dismiss();
     shown
 }
 
 /// Shows an office until it has ended or the terminal is gone.
-fn show(stage: &Stage<'_>, mailbox: Mailbox) -> Result<()> {
+fn show(stage: &Stage<'_>, mailbox: Mailbox, guard: &Keeper) -> Result<()> {
     let Mailbox { sender, receiver } = mailbox;
     terminal::enter()?;
-    let news = sender.clone();
-    stage.office.on_snapshot(move || drop(news.send(Msg::Snapshot)));
+    let eye = Arc::new(Eye::default());
+    watch(stage.office, &eye, sender.clone());
     let free = sender.clone();
     let writer = Writer::start(RawOut, move |is_alive| {
         let _ = free.send(if is_alive { Msg::Free } else { Msg::Gone });
     })?;
     let news = sender.clone();
     std::thread::Builder::new().name("keys".to_owned()).spawn(move || read_keys(&sender))?;
-    let theme = Theme::from_env(|name| std::env::var(name).ok());
-    let ui = UiState::new(theme, Keymap::default());
+    let place = Preferences::path(options::env);
+    let mut preferences = preferred(place.as_deref());
+    let (options, ui) = prepare(&preferences, stage.view);
+    let before = chosen(&ui);
     let mut screen = Screen::new();
     screen.mouse(ui.has_mouse);
-    Dashboard {
+    let mut dashboard = Dashboard {
         stage,
         office: stage.office,
         news,
         ui,
         screen,
         writer,
+        eye,
+        guard,
+        frame_interval: options.frame_interval,
         drawn_at: Time::ZERO,
         is_dirty: true,
+    };
+    dashboard.run(&receiver)?;
+    if preferences.keep(&before, &chosen(&dashboard.ui))
+        && let Some(place) = place
+        && let Err(error) = preferences.save(&place)
+    {
+        log::warn!(target: "dashboard", "preferences are not kept in {}: {error}", place.display());
     }
-    .run(&receiver)
+    Ok(())
+}
+
+/// Has the loop told of each snapshot that a person would see to be another one.
+fn watch(office: &Office, eye: &Arc<Eye>, news: Sender<Msg>) {
+    let (slot, eye) = (office.clone(), Arc::clone(eye));
+    office.on_snapshot(move || {
+        if eye.sees(&slot.snapshot()) || slot.is_closed() {
+            // A dashboard that has ended needs no word.
+            drop(news.send(Msg::Snapshot));
+        }
+    });
+}
+
+/// Reads preferences; what is wrong with them is told and does no harm.
+fn preferred(place: Option<&Path>) -> Preferences {
+    let Some(place) = place else { return Preferences::default() };
+    Preferences::load(place).unwrap_or_else(|error| {
+        log::warn!(target: "dashboard", "preferences are not read from {}: {error}", place.display());
+        Preferences::default()
+    })
+}
+
+/// Returns what the command line and preferences make of a dashboard.
+fn prepare(preferences: &Preferences, view: &ViewArgs) -> (Options, UiState) {
+    let (choices, mut problems) = preferences.choices();
+    let (keymap, key_problems) = Keymap::read(preferences.keys());
+    problems.extend(key_problems);
+    for problem in problems {
+        log::warn!(target: "dashboard", "preferences: {problem}");
+    }
+    let options = Options::new(view, &choices, options::env);
+    // Panels ask the theme; what else writes colours must not ask the environment again.
+    crossterm::style::force_color_output(options.theme.depth() != theme::Depth::None);
+    let mut ui = UiState::new(&options, keymap);
+    for panel in Page::ALL.iter().flat_map(|page| page.panels()) {
+        if let Some((column, is_down)) = choices.sorts.get(&panel_name(*panel)) {
+            ui.arrangements.entry(*panel).or_default().sort = Some((column - 1, *is_down));
+        }
+    }
+    (options, ui)
+}
+
+/// Returns what a person has chosen by now.
+fn chosen(ui: &UiState) -> Choices {
+    let sorts = ui.arrangements.iter().filter_map(|(panel, arrangement)| {
+        let (column, is_down) = arrangement.sort?;
+        Some((panel_name(*panel), (column + 1, is_down)))
+    });
+    Choices {
+        theme: Some(ui.theme.choice()),
+        window: Some(model::WINDOWS[ui.window]),
+        has_mouse: Some(ui.has_mouse),
+        fps: None,
+        sorts: sorts.collect(),
+    }
+}
+
+fn panel_name(panel: Panel) -> String {
+    format!("{panel:?}").to_lowercase()
 }
 
 fn read_keys(sender: &Sender<Msg>) {
     loop {
         let msg = crossterm::event::read().map_or(Msg::Gone, Msg::Terminal);
+        crash::failpoint("keys");
         let is_gone = matches!(msg, Msg::Gone);
         if sender.send(msg).is_err() || is_gone {
             return;
         }
     }
-}
-
-/// Returns whether a test asks for a failure that can't be had otherwise; never in a release.
-fn is_failpoint(name: &str) -> bool {
-    cfg!(debug_assertions)
-        && std::env::var_os("POSTOFFICE_FAILPOINT").is_some_and(|wanted| wanted == name)
 }
 
 /// A dashboard on a terminal.
@@ -225,18 +320,30 @@ struct Dashboard<'a> {
     ui: UiState,
     screen: Screen,
     writer: Writer,
+    eye: Arc<Eye>,
+    guard: &'a Keeper,
+    /// The least time between two frames.
+    frame_interval: Duration,
     drawn_at: Time,
     is_dirty: bool,
 }
 
 impl Dashboard<'_> {
-    fn run(mut self, receiver: &Receiver<Msg>) -> Result<()> {
+    fn run(&mut self, receiver: &Receiver<Msg>) -> Result<()> {
+        let mut has_guard = false;
         loop {
             let now = SystemClock.now();
             self.is_dirty |= self.ui.tick(now);
             self.draw(now);
+            // Only now: the first frame waits for nothing that it does not need.
+            if !has_guard {
+                self.guard.look_after();
+                has_guard = true;
+            }
             let has_ended = matches!(self.office.snapshot().phase, Phase::Stopped(_));
-            if self.stage.ends_with_run && (has_ended || (self.stage.has_ended)()) {
+            if self.stage.ends_with_run
+                && (has_ended || self.office.is_closed() || (self.stage.has_ended)())
+            {
                 return Ok(());
             }
             match receiver.recv_timeout(self.wait(now)) {
@@ -258,8 +365,8 @@ impl Dashboard<'_> {
 
     /// How long to wait for news.
     fn wait(&self, now: Time) -> Duration {
-        let frame = if self.is_dirty && self.writer.is_free() {
-            self.drawn_at + FRAME_INTERVAL
+        let frame = if self.is_dirty && self.writer.await_free() {
+            self.drawn_at + self.frame_interval
         } else {
             Time::NEVER
         };
@@ -303,20 +410,25 @@ impl Dashboard<'_> {
                 }
                 self.drawn_at = Time::ZERO;
             }
-            Msg::Terminal(Event::Resize(..)) => self.is_dirty = true,
-            Msg::Terminal(_) => {}
+            Msg::Terminal(Event::Resize(..)) => {
+                self.is_dirty = true;
+                // The terminal shows a torn picture until it gets a new one.
+                self.drawn_at = Time::ZERO;
+            }
+            Msg::Terminal(_) | Msg::Line(_) => {}
+            Msg::Panicked => return Ok(false),
+            Msg::Signal(Signal::Child) => self.guard.look_after(),
             Msg::Signal(Signal::Suspend) => self.suspend()?,
             Msg::Signal(Signal::Continue) => {
                 self.enter_again()?;
             }
-            Msg::Signal(Signal::Reload) if is_failpoint("dashboard-panic") => {
-                panic!("asked for by a failpoint");
-            }
+            Msg::Signal(Signal::Reload) => crash::failpoint("ui"),
             Msg::Signal(Signal::Terminate { .. }) if !self.stage.ends_with_run => {
                 return Ok(false);
             }
             Msg::Signal(_) => self.is_dirty = true,
         }
+        self.eye.set_frozen(self.ui.frozen.is_some());
         Ok(true)
     }
 
@@ -383,17 +495,8 @@ impl Dashboard<'_> {
         self.is_dirty = true;
     }
 
-    /// Looks for a ticket in the log, on another thread.
     fn find_ticket(&mut self, id: u64, now: Time) {
-        let news = self.news.clone();
-        let data_dir = PathBuf::from(&self.office.snapshot().run.data_dir);
-        let search = move || {
-            let found = log_commands::history(&data_dir, TicketId(id));
-            // A dashboard that has ended needs no word.
-            let _ = news.send(Msg::Searched(id, found));
-        };
-        let thread = std::thread::Builder::new().name("search".to_owned()).spawn(search);
-        if let Err(error) = thread {
+        if let Err(error) = find_ticket(self.office, id, self.news.clone()) {
             self.ui.say(Severity::Warning, format!("cannot search the log: {error}"), now);
         }
     }
@@ -434,13 +537,13 @@ impl Dashboard<'_> {
     }
 
     fn draw(&mut self, now: Time) {
-        let is_early = now < self.drawn_at + FRAME_INTERVAL;
+        let is_early = now < self.drawn_at + self.frame_interval;
         if !self.is_dirty || is_early || !self.writer.is_free() {
             return;
         }
         self.is_dirty = false;
         self.drawn_at = now;
-        let (width, height) = crossterm::terminal::size().unwrap_or((80, 24));
+        let (width, height) = terminal::size().unwrap_or((80, 24));
         self.ui.area = Rect::new(0, 0, width, height);
         let mut buf = Buffer::empty(self.ui.area);
         tui_logger::move_events();
@@ -459,4 +562,15 @@ impl Dashboard<'_> {
             }
         }
     }
+}
+
+/// Looks for a ticket in the log, on another thread.
+fn find_ticket(office: &Office, id: u64, news: Sender<Msg>) -> std::io::Result<()> {
+    let data_dir = PathBuf::from(&office.snapshot().run.data_dir);
+    let search = move || {
+        let found = log_commands::history(&data_dir, TicketId(id));
+        // A dashboard that has ended needs no word.
+        let _ = news.send(Msg::Searched(id, found));
+    };
+    std::thread::Builder::new().name("search".to_owned()).spawn(search).map(drop)
 }

@@ -12,6 +12,7 @@ use tui_input::Input;
 use super::ask::Ask;
 use super::layout::{Areas, Panel, View, areas};
 use super::meter::Meter;
+use super::options::Options;
 use super::registry::{Command, Keymap, Screen};
 use super::theme::Theme;
 use super::widgets::table::Arrangement;
@@ -24,14 +25,7 @@ pub(crate) const TOAST_TIME: Duration = Duration::from_secs(4);
 const TOASTS_MAX: usize = 3;
 /// Settings that can be taken back.
 const UNDOS_MAX: usize = 16;
-/// The spans that charts can cover.
-pub(crate) const WINDOWS: [Duration; 5] = [
-    Duration::from_secs(60),
-    Duration::from_secs(300),
-    Duration::from_secs(900),
-    Duration::from_secs(3_600),
-    Duration::from_secs(21_600),
-];
+pub(crate) use crate::app::view_args::WINDOWS;
 
 /// What the dashboard remembers.
 #[derive(Clone, Debug)]
@@ -199,15 +193,15 @@ pub(crate) struct Sight<'a> {
 
 impl UiState {
     /// Returns the state of a dashboard that was just opened.
-    pub(crate) fn new(theme: Theme, keymap: Keymap) -> Self {
+    pub(crate) fn new(options: &Options, keymap: Keymap) -> Self {
         Self {
-            theme,
+            theme: options.theme,
             keymap,
             area: Rect::new(0, 0, 80, 24),
             screen: Screen::Dash,
             focus: Screen::ALL.map(|screen| screen.panels()[0]),
             is_zoomed: false,
-            window: 0,
+            window: options.window,
             recent: None,
             frozen: None,
             overlay: None,
@@ -217,7 +211,7 @@ impl UiState {
             acknowledged: WallTime::default(),
             meter: Meter::default(),
             is_meter_shown: false,
-            has_mouse: true,
+            has_mouse: options.has_mouse,
             export_dir: None,
             undos: Vec::new(),
             interrupts: 0,

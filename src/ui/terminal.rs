@@ -12,9 +12,11 @@ use std::sync::{Arc, Mutex, PoisonError};
 use base64::Engine as _;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::termios::{self, SetArg, Termios};
-use ratatui::backend::{Backend, CrosstermBackend};
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
+
+use super::encode::encode;
+use crate::app::crash;
 
 /// Alternate screen on, cursor hidden, screen cleared.
 const ENTER: &[u8] = b"\x1b[?1049h\x1b[?25l\x1b[2J\x1b[H";
@@ -85,13 +87,12 @@ pub(super) fn say(text: &str) {
     }
 }
 
-/// Gives the terminal back before a panic of any thread is reported.
-pub(super) fn leave_on_panic() {
-    let report = std::panic::take_hook();
-    std::panic::set_hook(Box::new(move |info| {
-        leave();
-        report(info);
-    }));
+/// Returns columns and rows of the terminal; `None` if it does not say.
+pub(super) fn size() -> Option<(u16, u16)> {
+    let mut size = nix::libc::winsize { ws_row: 0, ws_col: 0, ws_xpixel: 0, ws_ypixel: 0 };
+    // SAFETY: the request fills in one `winsize`, which lives as long as the call.
+    let result = unsafe { nix::libc::ioctl(1, nix::libc::TIOCGWINSZ, &raw mut size) };
+    (result == 0 && size.ws_col > 0 && size.ws_row > 0).then_some((size.ws_col, size.ws_row))
 }
 
 /// The thread that writes to the terminal, one frame at a time: a terminal that is slow or stuck
@@ -99,6 +100,8 @@ pub(super) fn leave_on_panic() {
 pub(super) struct Writer {
     frames: SyncSender<Vec<u8>>,
     is_busy: Arc<AtomicBool>,
+    /// Somebody waits for its being free; nobody else is woken for that.
+    is_awaited: Arc<AtomicBool>,
 }
 
 /// What became of a frame.
@@ -113,8 +116,8 @@ pub(super) enum Written {
 }
 
 impl Writer {
-    /// Starts the thread. `on_free` is told when it can take the next frame, or with `false` that
-    /// the terminal is gone.
+    /// Starts the thread. `on_free` is told when it can take the next frame, if somebody
+    /// [waits](Self::await_free) for that, or with `false` that the terminal is gone.
     ///
     /// # Errors
     /// If the system has no thread left.
@@ -124,28 +127,43 @@ impl Writer {
     ) -> io::Result<Self> {
         let (frames, next_frame) = sync_channel::<Vec<u8>>(1);
         let is_busy = Arc::new(AtomicBool::new(false));
-        let busy = Arc::clone(&is_busy);
+        let is_awaited = Arc::new(AtomicBool::new(false));
+        let (busy, awaited) = (Arc::clone(&is_busy), Arc::clone(&is_awaited));
         std::thread::Builder::new().name("terminal".to_owned()).spawn(move || {
             while let Ok(frame) = next_frame.recv() {
+                crash::failpoint("terminal");
                 let written = out.write_all(&frame).and_then(|()| out.flush());
-                busy.store(false, Ordering::Release);
-                on_free(written.is_ok());
+                busy.store(false, Ordering::SeqCst);
+                let is_awaited = awaited.swap(false, Ordering::SeqCst);
+                if is_awaited || written.is_err() {
+                    on_free(written.is_ok());
+                }
                 if written.is_err() {
                     return;
                 }
             }
         })?;
-        Ok(Self { frames, is_busy })
+        Ok(Self { frames, is_busy, is_awaited })
     }
 
     /// Returns whether the frame before has left.
     pub(super) fn is_free(&self) -> bool {
-        !self.is_busy.load(Ordering::Acquire)
+        !self.is_busy.load(Ordering::SeqCst)
+    }
+
+    /// Asks to be told when the frame before has left; returns whether it has already.
+    pub(super) fn await_free(&self) -> bool {
+        if self.is_free() {
+            return true;
+        }
+        self.is_awaited.store(true, Ordering::SeqCst);
+        // It may have left between the two.
+        self.is_free()
     }
 
     /// Hands a frame over.
     pub(super) fn write(&self, frame: Vec<u8>) -> Written {
-        if self.is_busy.swap(true, Ordering::AcqRel) {
+        if self.is_busy.swap(true, Ordering::SeqCst) {
             return Written::Busy;
         }
         match self.frames.try_send(frame) {
@@ -195,12 +213,7 @@ impl Screen {
             self.needs_all = false;
             bytes.extend_from_slice(CLEAR);
         }
-        let updates = self.shown.diff(&next);
-        if !updates.is_empty() {
-            let mut backend = CrosstermBackend::new(&mut bytes);
-            // Writing to a vector can't fail.
-            let _ = backend.draw(updates.into_iter());
-        }
+        encode(&self.shown, &next, &mut bytes);
         let has_frame = bytes.len() > BEGIN_FRAME.len();
         bytes.extend_from_slice(END_FRAME);
         self.shown = next;
@@ -242,7 +255,7 @@ mod tests {
         let writer = Writer::start(out, move |is_alive| free.send(is_alive).unwrap()).unwrap();
         assert_eq!(writer.write(vec![b'x'; 8 << 20]), Written::Taken);
         assert_eq!(writer.write(b"late".to_vec()), Written::Busy);
-        assert!(!writer.is_free());
+        assert!(!writer.await_free());
         let mut bytes = vec![0; 8 << 20];
         reader.read_exact(&mut bytes).unwrap();
         assert!(freed.recv().unwrap() && writer.is_free());

@@ -3,12 +3,17 @@
 use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
 
 use super::model::UiState;
+use super::options::Options;
+use super::preferences::Choices;
 use super::registry::Keymap;
-use super::theme::Theme;
+use super::theme::{Depth, Theme};
 pub(crate) use crate::app::testing::{app, hurt, measured, starting};
+use crate::app::view_args::{ThemeName, ViewArgs};
 
 pub(crate) fn ui() -> UiState {
-    UiState::new(Theme { has_color: true, is_utf8: true }, Keymap::default())
+    let options = Options::new(&ViewArgs::default(), &Choices::default(), |_| None);
+    let theme = Theme::new(ThemeName::Auto, Depth::Sixteen, true);
+    UiState::new(&Options { theme, ..options }, Keymap::default())
 }
 
 /// Returns one of all sorts of keys.

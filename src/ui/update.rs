@@ -13,12 +13,14 @@ use super::model::{
 };
 use super::panels::{self, Content};
 use super::registry::Command;
+use super::theme::Depth;
 
 use super::view::Scene;
 use super::widgets::table::Table;
 use crate::app::action::{Action, ProcessId};
 use crate::app::format;
 use crate::app::state::{AppState, Phase, RECENT_SPANS, Severity};
+use crate::app::view_args::ThemeName;
 
 impl UiState {
     /// Acts on a key.
@@ -108,6 +110,7 @@ impl UiState {
                 };
             }
             Command::Live => self.frozen = None,
+            Command::Theme => self.set_theme(argument, now),
             Command::Acknowledge => self.acknowledged = sight.live.wall,
             Command::Open => self.open(sight),
             Command::Sort => self.sort(argument, sight, now),
@@ -128,6 +131,25 @@ impl UiState {
         } else {
             self.frozen = None;
         }
+    }
+
+    fn set_theme(&mut self, argument: Option<&str>, now: Time) {
+        self.theme = match argument.map(|text| (text, ThemeName::of(text))) {
+            None => self.theme.next(),
+            Some((_, Some(name))) => self.theme.with(name),
+            Some((text, None)) => {
+                let text = format!(
+                    "themes are auto, ansi, dark, light, high-contrast and mono, not {text}"
+                );
+                return self.say(Severity::Warning, text, now);
+            }
+        };
+        let name = self.theme.name();
+        let text = match self.theme.depth() {
+            Depth::None => format!("theme {name}, without colours here"),
+            _ => format!("theme {name}"),
+        };
+        self.say(Severity::Info, text, now);
     }
 
     fn set_window(&mut self, argument: Option<&str>, now: Time) {

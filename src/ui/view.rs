@@ -8,7 +8,7 @@ use ratatui::layout::Rect;
 use super::layout::{Class, Panel};
 use super::model::{UiState, WINDOWS};
 use super::panels::{self, Content, header, lines, overlays};
-use super::theme::{Theme, Tone};
+use super::theme::{Theme, Tone, ascii_of};
 use super::widgets::table;
 use crate::app::state::AppState;
 
@@ -54,6 +54,8 @@ pub(crate) fn draw(scene: Scene<'_>, buf: &mut Buffer) {
     if area.is_empty() {
         return;
     }
+    // The ground of a theme that has one; what is drawn on it keeps it.
+    buf.set_style(area, scene.theme().style(Tone::Plain));
     let areas = scene.ui.areas(has_banner(scene));
     if areas.class == Class::Tiny {
         lines::draw_tiny(scene, areas.lines, buf);
@@ -77,12 +79,7 @@ pub(crate) fn draw(scene: Scene<'_>, buf: &mut Buffer) {
 fn to_ascii(buf: &mut Buffer) {
     for cell in &mut buf.content {
         if !cell.symbol().is_ascii() {
-            let plain = match cell.symbol() {
-                "µ" => "u",
-                "–" => "-",
-                "→" => ">",
-                _ => "?",
-            };
+            let plain = ascii_of(cell.symbol());
             cell.set_symbol(plain);
         }
     }

@@ -49,7 +49,7 @@ use super::handle::Office;
 use super::server::{self, Serve, Server, Stream, Timed};
 use super::state::{AppState, LatencyFigures, Level, Phase, RECENT_SPANS, Source};
 use super::summary::{Summary, goal_json};
-use super::{prometheus, sample};
+use super::{crash, prometheus, sample};
 use changes::Change;
 use interventions::{VERBS, Wish};
 
@@ -126,6 +126,7 @@ impl Export for Exporter {
 
 impl<S: Stream> Serve<S> for Desk {
     fn serve(&self, stream: &mut S) {
+        crash::failpoint("control");
         let Ok(mut writer) = stream.duplicate() else { return };
         let mut reader = BufReader::new(Timed::new(stream, SystemClock.now()));
         loop {

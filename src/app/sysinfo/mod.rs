@@ -99,6 +99,23 @@ fn needs_json(needs: &Needs) -> Value {
     })
 }
 
+/// Returns where a machine limits a scenario: how much it matters, what it is called, what it is
+/// and should be, and what to do.
+pub(crate) fn advice(info: &SysInfo, needs: &Needs) -> Vec<(Severity, String, String, String)> {
+    let groups = table(info);
+    let hints = sysinfo::hints(info, needs).into_iter().map(|hint| {
+        let name = name_of(&groups, hint.value).to_owned();
+        (hint.severity, name, is_and_needs(&hint), hint.advice)
+    });
+    hints.collect()
+}
+
+fn is_and_needs(hint: &Hint) -> String {
+    let needs = hint.needs.as_ref().map(table::amount);
+    let needs = needs.map_or_else(String::new, |needs| format!(", needs {needs}"));
+    format!("{}{needs}", table::amount(&hint.is))
+}
+
 fn severity(severity: Severity) -> &'static str {
     match severity {
         Severity::Limit => "limit",
@@ -134,11 +151,8 @@ fn to_text(groups: &[Group], title: &str, hints: &[Hint]) -> String {
         (false, true) => format!("nothing limits scenario {title} here\n"),
     });
     for hint in hints {
-        let is = table::amount(&hint.is);
-        let needs = hint.needs.as_ref().map(table::amount);
-        let needs = needs.map_or_else(String::new, |needs| format!(", needs {needs}"));
         let name = format!(" {} {}", mark(hint.severity), name_of(groups, hint.value));
-        put(&mut text, &name, &format!("{is}{needs}: {}", hint.advice));
+        put(&mut text, &name, &format!("{}: {}", is_and_needs(hint), hint.advice));
     }
     text
 }

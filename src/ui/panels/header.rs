@@ -14,7 +14,11 @@ use crate::ui::view::Scene;
 /// Draws state, run, population and seats in one line, and the time at its right.
 pub(crate) fn draw(scene: Scene<'_>, area: Rect, buf: &mut Buffer) {
     let theme = scene.theme();
-    let clock = scene.app.wall.to_string();
+    let mut clock = scene.app.wall.to_string();
+    if scene.app.phase == Phase::Paused && scene.ui.frozen.is_none() {
+        // While the run stands still nobody is woken for a second.
+        clock.truncate("hh:mm".len());
+    }
     let width = u16::try_from(clock.len()).unwrap_or(0);
     if area.width < 80 {
         return draw_pieces(&short_pieces(scene), theme, area, buf);
