@@ -25,7 +25,7 @@ use engine::roles::links::{LinkId, Links};
 use engine::roles::staff::{Event as StaffEvent, Kind, Staff};
 use engine::supervisor::child::Input;
 use engine::supervisor::pace::Pace;
-use engine::supervisor::report::{Phase as ChildPhase, Transition};
+use engine::supervisor::report::{Cause, Phase as ChildPhase, Transition};
 use engine::supervisor::restart::Policy;
 use engine::supervisor::signals::Signal as OsSignal;
 use engine::supervisor::spawn::{Spawner, Stderr};
@@ -39,7 +39,7 @@ use super::events::News;
 use super::exit::Exit;
 use super::handle::Desk;
 use super::results::Results;
-use super::snapshot::Album;
+use super::snapshot::{Album, Steered};
 use super::state::{Ending, Phase, Severity, Source};
 use super::update::{Effect, Event, Rules, Run};
 
@@ -59,7 +59,8 @@ pub(crate) struct Orders {
     pub(crate) effective: Effective,
     /// Where that came from.
     pub(crate) recipe: Recipe,
-    /// Whether somebody can be asked whether a scenario that was read again is to be applied.
+    /// Whether somebody can be asked: whether a scenario that was read again is to be applied, or
+    /// whether what was given up is to be tried again.
     pub(crate) has_screen: bool,
     /// The run's identity.
     pub(crate) run: RunId,
@@ -393,6 +394,13 @@ impl Director {
         }
         if transition.to == ChildPhase::Failed {
             let reason = format!("{process} was given up: {transition}");
+            let is_limit = matches!(
+                transition.cause,
+                Cause::TooManyDeaths(_) | Cause::TooManyDeathsInPool | Cause::SpawnFailed(_)
+            );
+            if self.orders.has_screen && is_limit {
+                return self.hold(reason, now);
+            }
             return self.on_failure(Exit::Failed.code(), reason, now);
         }
         let staff = match process {
@@ -407,6 +415,13 @@ impl Director {
             Some(news) => self.album.tell(news, now),
             None => {}
         }
+    }
+
+    /// A role died too often and somebody is there to decide: nothing goes on meanwhile.
+    fn hold(&mut self, reason: String, now: Time) {
+        self.run.handle(Event::Pause, now);
+        let text = format!("{reason}; the office stands still: restart it and resume, or quit");
+        self.warn(error("given up", text), now);
     }
 
     fn on_failure(&mut self, exit: u8, reason: String, now: Time) {
@@ -516,18 +531,11 @@ impl Director {
 
     fn publish(&mut self, now: Time) {
         let staffs = [&self.issuer, &self.workers, &self.manager];
-        let wanted = (self.conf.workers(), self.conf.users().iter().sum());
+        let (workers, users) = (self.conf.workers(), self.conf.users().iter().sum());
+        let steered = Steered { workers, users, settings: self.settings() };
         let state = timed!(
             DIRECTOR_SNAPSHOT,
-            self.album.take(
-                now,
-                WallTime::now(),
-                &self.run,
-                &self.results,
-                staffs,
-                wanted,
-                self.settings()
-            )
+            self.album.take(now, WallTime::now(), &self.run, &self.results, staffs, steered)
         );
         self.desk.publish(state);
     }

@@ -44,8 +44,6 @@ pub(crate) enum Source {
     Ctl,
     /// A change of the scenario's file.
     File,
-    /// The scenario's own plan.
-    Plan,
     /// The supervision of processes.
     Supervisor,
     /// The run itself.
@@ -59,7 +57,6 @@ impl Source {
             Self::Key => "key",
             Self::Ctl => "ctl",
             Self::File => "file",
-            Self::Plan => "plan",
             Self::Supervisor => "supervisor",
             Self::Office => "office",
         }
@@ -72,7 +69,6 @@ impl fmt::Display for Source {
             Self::Key => "a person (dashboard)",
             Self::Ctl => "a person (ctl)",
             Self::File => "the scenario's file",
-            Self::Plan => "the scenario's plan",
             Self::Supervisor => "the supervisor",
             Self::Office => "the office",
         })

@@ -85,7 +85,8 @@ pub(crate) struct Wishes {
     pub(crate) ack_log: Option<PathBuf>,
     /// Where the scenario came from.
     pub(crate) recipe: Recipe,
-    /// Whether there is a dashboard: then a reload by signal is shown and waits for a yes.
+    /// Whether there is a dashboard: then a reload by signal is shown and waits for a yes, and what
+    /// is given up waits for another try instead of ending the run.
     pub(crate) has_screen: bool,
 }
 

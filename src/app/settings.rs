@@ -17,6 +17,10 @@ pub(crate) struct Settings {
     pub(crate) issuer_delay: Duration,
     /// Processes that stand still (SIGSTOP).
     pub(crate) frozen: Vec<ProcessId>,
+    /// Processes that were given up because they died too often; [`Action::Restart`] tries again.
+    ///
+    /// [`Action::Restart`]: super::action::Action::Restart
+    pub(crate) given_up: Vec<ProcessId>,
     /// The office time at which the step ends that is under way.
     pub(crate) step_until: Option<Duration>,
 }
@@ -32,6 +36,8 @@ pub(crate) enum Deviation<'a> {
     SlowIssuer(Duration),
     /// A process stands still.
     Frozen(ProcessId),
+    /// A process was given up.
+    GivenUp(ProcessId),
     /// A step is under way.
     Step,
 }
@@ -41,10 +47,13 @@ impl Settings {
     pub(crate) fn deviations(&self) -> Vec<Deviation<'_>> {
         let strike = self.is_on_strike.then_some(Deviation::Strike);
         let blocked = self.blocked.iter().map(|name| Deviation::Blocked(name));
-        let slow = (!self.issuer_delay.is_zero()).then(|| Deviation::SlowIssuer(self.issuer_delay));
+        let slow =
+            Some(Deviation::SlowIssuer(self.issuer_delay)).filter(|_| !self.issuer_delay.is_zero());
         let frozen = self.frozen.iter().copied().map(Deviation::Frozen);
+        let given_up = self.given_up.iter().copied().map(Deviation::GivenUp);
         let step = self.step_until.map(|_| Deviation::Step);
-        strike.into_iter().chain(blocked).chain(slow).chain(frozen).chain(step).collect()
+        let held = strike.into_iter().chain(blocked).chain(slow);
+        held.chain(frozen).chain(given_up).chain(step).collect()
     }
 }
 
@@ -55,6 +64,7 @@ impl fmt::Display for Deviation<'_> {
             Self::Blocked(service) => write!(f, "{service} blocked"),
             Self::SlowIssuer(delay) => write!(f, "issuer {} slow", format::duration(*delay)),
             Self::Frozen(process) => write!(f, "{process} frozen"),
+            Self::GivenUp(process) => write!(f, "{process} given up"),
             Self::Step => f.write_str("stepping"),
         }
     }
@@ -76,6 +86,7 @@ mod tests {
             blocked: vec!["parcels".to_owned()],
             issuer_delay: Duration::from_millis(200),
             frozen: vec![ProcessId::Issuer],
+            given_up: vec![ProcessId::UsersManager],
             step_until: Some(Duration::from_secs(3)),
         };
         let texts: Vec<String> = settings.deviations().iter().map(ToString::to_string).collect();
@@ -86,6 +97,7 @@ mod tests {
                 "parcels blocked",
                 "issuer 200ms slow",
                 "issuer frozen",
+                "users-manager given up",
                 "stepping"
             ]
         );

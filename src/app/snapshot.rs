@@ -82,6 +82,17 @@ pub(crate) struct Album {
     looked_at: Time,
 }
 
+/// What people want of the office.
+#[derive(Clone, Debug)]
+pub(crate) struct Steered {
+    /// How many workers.
+    pub(crate) workers: u16,
+    /// How many users.
+    pub(crate) users: u32,
+    /// What deviates from the ordinary.
+    pub(crate) settings: Settings,
+}
+
 /// The counts that rates are made of, at one moment.
 #[derive(Clone, Debug, Default)]
 struct Counted {
@@ -325,9 +336,9 @@ impl Album {
         run: &Run,
         results: &Results,
         [issuer, workers, manager]: [&Staff; 3],
-        (wanted_workers, wanted_users): (u16, u32),
-        settings: Settings,
+        steered: Steered,
     ) -> AppState {
+        let Steered { workers: wanted_workers, users: wanted_users, settings } = steered;
         self.count(results);
         let (waiting, in_service) = results.present();
         self.look_at_files(now, results);

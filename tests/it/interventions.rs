@@ -1,12 +1,13 @@
 //! What people do to a running office over `ctl`: tickets held back, processes stopped, killed and
 //! restarted, time in steps; what is promised meanwhile, and that all ends well.
 
-use nix::sys::signal::Signal;
+use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use serde_json::{Value, json};
 
 use crate::control::{ask, check, sample, start_with};
-use crate::support::{Office, is_stopped, stderr, wait_for};
+use crate::support::terminal::Terminal;
+use crate::support::{Office, is_stopped, run, stderr, wait_for};
 
 /// A few hundred tickets a second from the street, whatever becomes of them.
 const STREET: &str = "[run]\nwarmup = 0s\n[office]\nworkers = 2\nseats = 4\n\
@@ -328,4 +329,37 @@ fn a_surge_and_an_empty_office_are_seen_at_once() {
     until(&office, "tickets again", |sample| number(sample, "/totals/issued") > before + 20);
     let last = end_well(&mut office);
     check_marks(&last, &["users 5000", "users 10", "users 0", "users 20"]);
+}
+
+#[test]
+fn what_was_given_up_is_tried_again_if_somebody_watches() {
+    let mut terminal = Terminal::open(120, 40, &["-w", "2"]);
+    terminal.wait_for("▶ RUN");
+    let data_dir = terminal.data_dir().display().to_string();
+    let tell = |args: &[&str]| run(&[args, &["--data-dir", &data_dir]].concat());
+    let look = || -> Option<Value> {
+        serde_json::from_slice(&tell(&["sample", "--format", "json"]).stdout).ok()
+    };
+    let kill_until_given_up = || {
+        wait_for("worker 0 to be given up", || {
+            let sample = look()?;
+            let workers = sample["processes"].as_array()?.iter();
+            let worker = workers.clone().find(|row| row["role"] == "worker" && row["id"] == 0)?;
+            if worker["state"] == "ready" {
+                let pid = i32::try_from(worker["pid"].as_u64()?).unwrap();
+                // It may have gone since that snapshot.
+                let _ = kill(Pid::from_raw(pid), Signal::SIGKILL);
+            }
+            (sample["deviations"] == json!(["worker 0 given up"])).then_some(sample)
+        })
+    };
+    assert_eq!(kill_until_given_up()["state"], "paused");
+    terminal.wait_for("PAUSED");
+    assert_eq!(tell(&["ctl", "restart", "worker 0"]).status.code(), Some(0));
+    assert_eq!(tell(&["ctl", "resume"]).status.code(), Some(0));
+    let again = look().unwrap();
+    assert_eq!((&again["state"], &again["deviations"]), (&json!("running"), &json!([])));
+    kill_until_given_up();
+    assert_eq!(tell(&["ctl", "stop"]).status.code(), Some(0));
+    assert_eq!(terminal.exit_code(), 1, "the run ends without a worker that was wanted");
 }

@@ -7,17 +7,18 @@
 use std::time::Duration;
 
 use engine::clock::Time;
-use engine::ids::{ServiceId, UserProcessId};
+use engine::ids::{ServiceId, UserProcessId, WorkerId};
 use engine::limits;
 use engine::net::message::{Curbs, DirectorToIssuer, DirectorToManager, FreezeUser, WantedUsers};
 use engine::roles::links::Links;
 use engine::roles::staff::Staff;
-use engine::supervisor::child::Input;
+use engine::supervisor::child::{Child, Input};
 use engine::supervisor::report::Phase as ChildPhase;
 
 use super::{Director, ONLY, Outcome, news};
 use crate::app::action::{Action, ProcessId};
 use crate::app::events::{News, Source};
+use crate::app::exit::Exit;
 use crate::app::state::{Ending, Phase, Settings, Severity};
 use crate::app::update::Event;
 
@@ -81,11 +82,11 @@ impl Director {
             Action::Travel(_) => Err("a running office has no past to look at".to_owned()),
             Action::Drain => {
                 let is_new = !self.run.is_ending();
-                self.run.handle(Event::Drain(Ending::Completed), now);
+                self.run.handle(Event::Drain(self.ending()), now);
                 Ok(is_new)
             }
             Action::StopNow => {
-                self.run.handle(Event::StopNow(Ending::Completed), now);
+                self.run.handle(Event::StopNow(self.ending()), now);
                 Ok(true)
             }
         }
@@ -94,6 +95,17 @@ impl Director {
     fn service(&self, service: ServiceId) -> Option<String> {
         let services = &self.orders.effective.scenario.services;
         services.get(usize::from(service.0)).map(|service| service.name.clone())
+    }
+
+    /// Returns what an end that a person asks for now is: none that is good while something that is
+    /// needed is given up.
+    fn ending(&self) -> Ending {
+        match self.given_up().first() {
+            Some(process) => {
+                Ending::Failed { exit: Exit::Failed, reason: format!("{process} was given up") }
+            }
+            None => Ending::Completed,
+        }
     }
 
     /// Refuses what a run that ends has no use for.
@@ -222,7 +234,11 @@ impl Director {
             _ => limits::ISSUER_LEAVE_WITHIN,
         };
         if let Some((staff, slot)) = self.wanted(process)? {
-            staff.fleet().restart(slot, grace, now);
+            if staff.view().child(slot).map(Child::phase) == Some(ChildPhase::Failed) {
+                staff.fleet().retry_failed(now);
+            } else {
+                staff.fleet().restart(slot, grace, now);
+            }
         } else if let ProcessId::User(number) = process {
             self.manager.send(ONLY, &DirectorToManager::Restart(number), links);
         }
@@ -275,7 +291,7 @@ impl Director {
     /// Returns what deviates from the ordinary.
     pub(super) fn settings(&self) -> Settings {
         let only = |staff: &Staff, process| staff.frozen().contains(ONLY).then_some(process);
-        let workers = self.workers.frozen().slots().map(engine::ids::WorkerId);
+        let workers = self.workers.frozen().slots().map(WorkerId);
         let users = self.results.population.processes.iter().filter(|process| process.is_frozen);
         let frozen = only(&self.issuer, ProcessId::Issuer)
             .into_iter()
@@ -287,8 +303,24 @@ impl Director {
             blocked: self.curbs.blocked.iter().filter_map(|&id| self.service(id)).collect(),
             issuer_delay: self.curbs.delay,
             frozen: frozen.collect(),
+            given_up: self.given_up(),
             step_until: self.run.step_until().map(|at| self.run.timeline().office_time(at)),
         }
+    }
+
+    /// Returns the processes that are wanted and were given up.
+    fn given_up(&self) -> Vec<ProcessId> {
+        let of = |staff: &Staff, name: fn(u16) -> ProcessId| -> Vec<ProcessId> {
+            let wanted = staff.view().wanted();
+            let failed = staff.view().children().filter(|(slot, child)| {
+                child.phase() == ChildPhase::Failed && wanted.contains(slot)
+            });
+            failed.map(|(slot, _)| name(slot)).collect()
+        };
+        let mut all = of(&self.issuer, |_| ProcessId::Issuer);
+        all.extend(of(&self.workers, |slot| ProcessId::Worker(WorkerId(slot))));
+        all.extend(of(&self.manager, |_| ProcessId::UsersManager));
+        all
     }
 
     /// Returns how user processes are, as far as their manager has told.
