@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::parse::{Assignment, ConfigErrors, Given, Origin, Reading, find_key};
+use super::parse::{Assignment, ConfigErrors, Given, Origin, Reading};
 use super::scenario::Scenario;
 use super::schema::{ANY, KEYS, Key, kind_of};
 
@@ -22,6 +22,8 @@ pub struct Effective {
 pub(super) struct Entry {
     pub(super) section: String,
     pub(super) key: String,
+    /// Where the schema has it.
+    pub(super) at: usize,
     /// `None` where nobody gave one; the default may be derived from other keys.
     pub(super) value: Option<String>,
     pub(super) origin: Origin,
@@ -42,20 +44,24 @@ pub struct Row<'a> {
     pub key: &'static Key,
 }
 
+impl Entry {
+    fn row(&self) -> Row<'_> {
+        let Self { section, key, at, value, origin } = self;
+        Row { section, name: key, value: value.as_deref(), origin, key: &KEYS[*at] }
+    }
+}
+
 impl Effective {
     /// Returns every key of every section, in the order in which files show them. Where keys have
     /// names of their own and there is none, one row stands for all that there might be.
     pub fn rows(&self) -> impl Iterator<Item = Row<'_>> {
-        self.entries.iter().filter_map(|entry| {
-            let key = find_key(&entry.section, &entry.key).ok()?;
-            let Entry { section, key: name, value, origin } = entry;
-            Some(Row { section, name, value: value.as_deref(), origin, key })
-        })
+        self.entries.iter().map(Entry::row)
     }
 
     /// Returns one key's row.
     pub fn row(&self, section: &str, name: &str) -> Option<Row<'_>> {
-        self.rows().find(|row| row.section == section && row.name == name)
+        let found = self.entries.iter().find(|entry| entry.section == section && entry.key == name);
+        found.map(Entry::row)
     }
 
     /// Returns the scenario with some keys changed, as if the file had said so; each change with
@@ -74,7 +80,7 @@ impl Effective {
 
     fn sections(&self) -> Vec<(String, BTreeMap<String, Given>)> {
         let mut sections: Vec<(String, BTreeMap<String, Given>)> = Vec::new();
-        for Entry { section, key, value, origin } in &self.entries {
+        for Entry { section, key, value, origin, .. } in &self.entries {
             if sections.last().is_none_or(|(last, _)| last != section) {
                 sections.push((section.clone(), BTreeMap::new()));
             }
@@ -127,20 +133,21 @@ pub(super) fn entries(sections: &[(String, BTreeMap<String, Given>)]) -> Vec<Ent
             let none = BTreeMap::new();
             let found = sections.iter().find(|(name, _)| name == section);
             let values = found.map_or(&none, |(_, values)| values);
-            let mut put = |name: &str| {
+            let mut put = |at: usize, name: &str| {
                 let given = values.get(name);
                 entries.push(Entry {
                     section: section.to_owned(),
                     key: name.to_owned(),
+                    at,
                     value: given.map(|given| given.value.clone()),
                     origin: given.map_or(Origin::Default, |given| given.origin.clone()),
                 });
             };
-            for key in KEYS.iter().filter(|key| key.section == kind) {
+            for (at, key) in KEYS.iter().enumerate().filter(|(_, key)| key.section == kind) {
                 if key.name == ANY && !values.is_empty() {
-                    values.keys().for_each(|name| put(name));
+                    values.keys().for_each(|name| put(at, name));
                 } else {
-                    put(key.name);
+                    put(at, key.name);
                 }
             }
         }

@@ -425,7 +425,7 @@ fn is_plain(name: &str) -> bool {
 }
 
 /// Returns what the schema says of a key.
-pub(super) fn find_key(section: &str, name: &str) -> Result<&'static Key, String> {
+fn find_key(section: &str, name: &str) -> Result<&'static Key, String> {
     let kind = kind_of(section);
     if let Some(key) = KEYS.iter().find(|key| key.section == kind && key.name == name) {
         return Ok(key);

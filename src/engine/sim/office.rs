@@ -79,6 +79,10 @@ struct World {
     retains: bool,
     compression: Compression,
     policy: FsyncPolicy,
+    /// Somebody changes the policy while the issuer lives.
+    changes_policy: bool,
+    /// The policy whose promise held when the issuer died.
+    in_force: FsyncPolicy,
     run: u64,
     now: Time,
     /// The request that each user makes, again and again until its ticket's life has ended.
@@ -110,6 +114,8 @@ impl World {
             compression: if seed.is_multiple_of(5) { Compression::Lz4 } else { Compression::None },
             index,
             policy,
+            changes_policy: seed % 8 >= 4,
+            in_force: policy,
             run: 1,
             now: Time(1_000_000_000),
             asking: (0..USERS).map(|user| (user, 0)).collect(),
@@ -214,6 +220,7 @@ impl World {
                 break;
             }
         }
+        self.in_force = ledger.log.policy_in_force();
         ledger.log.synced()
     }
 
@@ -235,6 +242,10 @@ impl World {
         if self.below(40) == 0 {
             let room = self.below(2) * (40 << 10);
             self.disk.set_room((room > 0).then_some(room));
+        }
+        if self.changes_policy && self.below(8) == 0 {
+            let policy = POLICIES[usize::try_from(self.below(4)).unwrap()];
+            ledger.log.set_policy(policy, self.retains.then_some(64 << 10), self.now);
         }
         ledger.turn(self.now, told)
     }
@@ -309,7 +320,7 @@ impl World {
         assert!(after.len() >= before.iter().filter(is_kept).count(), "what was synced is kept");
         // A disk that fails a sync has lost what it was given, as if the power had failed.
         let is_lost = matches!(death, Death::Power) || self.disk.has_failed_a_sync();
-        let loses_tail = is_lost && self.policy != FsyncPolicy::EachBatch;
+        let loses_tail = is_lost && self.in_force != FsyncPolicy::EachBatch;
         // What was let go of had ended, and the index remembers its token.
         let oldest = if is_whole { TicketId(0) } else { ids.first().copied().unwrap_or(NEVER) };
         let is_gone = |(token, id): &(&Token, &TicketId)| {
