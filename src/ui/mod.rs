@@ -177,7 +177,8 @@ pub(crate) fn run(effective: &Effective, wishes: Wishes, view: &ViewArgs) -> Res
         shown?;
     }
     let finished = finished?;
-    terminal::say(&finished.summary.to_text());
+    let (is_utf8, _) = theme::charset(view.charset.unwrap_or_default(), options::env);
+    terminal::say(&theme::shown(&finished.summary.to_text(), is_utf8));
     if let Some(text) = finished.export_text() {
         terminal::say(&format!("{text}\n"));
     }

@@ -38,6 +38,10 @@ const TTY_ROOM_BYTES: usize = 256;
 
 /// The settings to give back, while the terminal is ours.
 static SAVED: Mutex<Option<Termios>> = Mutex::new(None);
+/// Whether frames may be written: what comes after the terminal was given back is thrown away...
+static IS_OURS: AtomicBool = AtomicBool::new(false);
+/// ...and one that is on its way is waited for, as long as a terminal may take for the rest.
+static IS_WRITING: AtomicBool = AtomicBool::new(false);
 
 fn terminal_fd() -> BorrowedFd<'static> {
     // SAFETY: standard output stays open for the whole life of the process.
@@ -55,6 +59,7 @@ pub(super) fn enter() -> io::Result<()> {
     termios::cfmakeraw(&mut raw);
     termios::tcsetattr(fd, SetArg::TCSANOW, &raw)?;
     SAVED.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(saved);
+    IS_OURS.store(true, Ordering::SeqCst);
     write_within(fd, ENTER, LEAVE_TIMEOUT_MS);
     Ok(())
 }
@@ -66,6 +71,14 @@ pub(super) fn leave() {
     let fd = terminal_fd();
     // A terminal that is gone needs nothing back.
     let _ = termios::tcsetattr(fd, SetArg::TCSANOW, &saved);
+    IS_OURS.store(false, Ordering::SeqCst);
+    for _ in 0..LEAVE_TIMEOUT_MS {
+        if !IS_WRITING.load(Ordering::SeqCst) {
+            break;
+        }
+        // Nothing is waited for but a millisecond.
+        let _ = poll(&mut [], PollTimeout::from(1_u8));
+    }
     write_within(fd, LEAVE, LEAVE_TIMEOUT_MS);
 }
 
@@ -230,7 +243,14 @@ pub(super) struct RawOut;
 
 impl Write for RawOut {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        Ok(nix::unistd::write(terminal_fd().as_fd(), bytes)?)
+        IS_WRITING.store(true, Ordering::SeqCst);
+        let written = if IS_OURS.load(Ordering::SeqCst) {
+            nix::unistd::write(terminal_fd().as_fd(), bytes)
+        } else {
+            Ok(bytes.len())
+        };
+        IS_WRITING.store(false, Ordering::SeqCst);
+        Ok(written?)
     }
 
     fn flush(&mut self) -> io::Result<()> {

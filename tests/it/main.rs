@@ -11,6 +11,7 @@ mod export;
 mod interventions;
 mod lifecycle;
 mod logstore;
+mod looks;
 mod peers;
 mod reload;
 mod storm;

@@ -152,6 +152,18 @@ impl Theme {
     }
 }
 
+/// Returns a text in characters that can be shown.
+pub(crate) fn shown(text: &str, is_utf8: bool) -> String {
+    if is_utf8 {
+        return text.to_owned();
+    }
+    let plain = |char: char| match char.is_ascii() {
+        true => char.to_string(),
+        false => ascii_of(char.encode_utf8(&mut [0; 4])).to_owned(),
+    };
+    text.chars().map(plain).collect()
+}
+
 /// Returns whether the terminal shows characters beyond ASCII, and why that is so.
 pub(crate) fn charset(wish: Charset, get: impl Fn(&str) -> Option<String>) -> (bool, &'static str) {
     match wish {

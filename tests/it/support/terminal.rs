@@ -88,11 +88,6 @@ impl Setup {
         self
     }
 
-    /// Returns the directory that is the program's own.
-    pub(crate) fn dir(&self) -> &Path {
-        self.dir.path()
-    }
-
     /// Starts it.
     pub(crate) fn open(self) -> Terminal {
         let Self { command, size, dir } = self;
@@ -203,6 +198,12 @@ impl Terminal {
                 && screen.mouse_protocol_mode() == vt100::MouseProtocolMode::None;
             is_plain.then_some(())
         });
+    }
+
+    /// Returns how the terminal's lines are edited.
+    pub(crate) fn local_flags(&self) -> LocalFlags {
+        let settings = self.master.get_termios().expect("a terminal has settings");
+        LocalFlags::from_bits_truncate(settings.local_flags.bits())
     }
 
     /// Waits for the end; returns the exit code.
