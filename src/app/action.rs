@@ -9,12 +9,12 @@ use std::time::Duration;
 
 use engine::clock::Time;
 use engine::config::Assignment;
-use engine::ids::{ServiceId, UserProcessId, WorkerId};
+use engine::ids::{LoadId, ServiceId, UserProcessId, WorkerId};
 
 use super::format;
 
 /// One request to the director.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub(crate) enum Action {
     /// Freezes arrivals and dispatch.
     Pause,
@@ -25,6 +25,17 @@ pub(crate) enum Action {
     SetUsers(u32),
     /// Changes how many workers there are; each keeps its seats.
     SetWorkers(u16),
+    /// Lets users live so many times as fast as the scenario says, from
+    /// [`engine::limits::SPEED_MIN`] to [`engine::limits::SPEED_MAX`]: arrivals of open loads and
+    /// think times of closed ones. Service is real work and keeps its time.
+    SetSpeed(f64),
+    /// Changes the rate of an open load.
+    SetRate {
+        /// Which load.
+        load: LoadId,
+        /// Requests per second, at speed one.
+        per_second: f64,
+    },
     /// Kills a process with SIGKILL; its supervisor replaces it.
     Kill(ProcessId),
     /// Changes keys of the scenario, all of them or none.
@@ -83,6 +94,8 @@ impl fmt::Display for Action {
             Self::Resume => f.write_str("resume"),
             Self::SetUsers(users) => write!(f, "users={users}"),
             Self::SetWorkers(workers) => write!(f, "workers={workers}"),
+            Self::SetSpeed(speed) => write!(f, "speed={speed}"),
+            Self::SetRate { load, per_second } => write!(f, "rate={per_second}/s of {load}"),
             Self::Kill(process) => write!(f, "kill {process}"),
             Self::Set { changes, .. } => {
                 f.write_str("set")?;

@@ -164,6 +164,18 @@ pub(crate) enum CtlCommand {
             .range(1..=i64::from(limits::WORKERS_MAX)))]
         number: u16,
     },
+    /// Let users live so many times as fast as the scenario says; service keeps its time
+    Speed {
+        /// How many times, from 0.1 to 100 (1: as usual)
+        #[arg(value_name = "TIMES", value_parser = speed)]
+        times: f64,
+    },
+    /// Change how many requests of an open load come
+    Rate {
+        /// The load, unless only one is open, and its rate: rush 300/s
+        #[arg(value_name = "[LOAD] RATE", required = true, num_args = 1..=2)]
+        words: Vec<String>,
+    },
     /// Let workers take no more tickets (off: let them take tickets again)
     Strike {
         /// Whether they strike
@@ -265,6 +277,23 @@ pub(crate) fn frozen(words: &[String]) -> Result<(String, Duration), String> {
     let range = limits::ACT_SPAN_MIN..=limits::FREEZE_MAX;
     let span = span.map_or(Ok(limits::FREEZE_USUAL), |span| within(&span, range))?;
     Ok((process.join(" "), span))
+}
+
+/// Splits `[LOAD] RATE`; the rate is per second.
+///
+/// # Errors
+/// What was expected instead of the rate.
+pub(crate) fn load_rate(words: &[String]) -> Result<(Option<&str>, f64), String> {
+    let (rate, load) = words.split_last().ok_or("a rate such as 300/s")?;
+    Ok((load.first().map(String::as_str), engine::config::per_second(rate)?))
+}
+
+fn speed(text: &str) -> Result<f64, String> {
+    let (least, most) = (limits::SPEED_MIN, limits::SPEED_MAX);
+    // Screens write it as x2.
+    let times = text.strip_prefix('x').unwrap_or(text).parse().ok();
+    let times = times.filter(|times| (least..=most).contains(times));
+    times.ok_or_else(|| format!("expected a number from {least} to {most}"))
 }
 
 fn switch(text: &str) -> Result<bool, String> {

@@ -26,10 +26,13 @@ const WITHIN: Duration = limits::CONTROL_EFFECT_WITHIN.saturating_add(limits::CO
 /// # Errors
 /// If the caller's directory is gone.
 pub(crate) fn run(command: &CtlCommand, args: &CtlArgs) -> Result<Exit> {
-    if let CtlCommand::Freeze { words } = command
-        && let Err(expected) = cli::frozen(words)
-    {
-        return Ok(Trouble::Freeze(expected).tell(args.json));
+    let words = match command {
+        CtlCommand::Freeze { words } => cli::frozen(words).err().map(Trouble::Freeze),
+        CtlCommand::Rate { words } => cli::load_rate(words).err().map(Trouble::Rate),
+        _ => None,
+    };
+    if let Some(trouble) = words {
+        return Ok(trouble.tell(args.json));
     }
     let told = match registry::find(args.data_dir.as_deref()) {
         Err(error) => Err(Trouble::Find(error)),
@@ -56,6 +59,8 @@ enum Trouble {
     Find(#[from] FindError),
     #[error("ctl freeze PROCESS for SPAN: {0}")]
     Freeze(String),
+    #[error("ctl rate [LOAD] RATE: expected {0}")]
+    Rate(String),
     #[error(transparent)]
     Ask(#[from] AskError),
     #[error(
@@ -74,7 +79,9 @@ impl Trouble {
             usage(self);
         }
         match self {
-            Self::Find(_) | Self::Freeze(_) | Self::Ask(AskError::Usage(_)) => Exit::Usage,
+            Self::Find(_) | Self::Freeze(_) | Self::Rate(_) | Self::Ask(AskError::Usage(_)) => {
+                Exit::Usage
+            }
             Self::Ask(_) | Self::NotEnded(_) => Exit::Failed,
         }
     }
@@ -88,6 +95,11 @@ fn request(command: &CtlCommand) -> Result<(Value, Duration)> {
         CtlCommand::Resume => (json!({ "do": "resume" }), WITHIN),
         CtlCommand::Users { number } => (json!({ "do": "users", "n": number }), WITHIN),
         CtlCommand::Workers { number } => (json!({ "do": "workers", "n": number }), WITHIN),
+        CtlCommand::Speed { times } => (json!({ "do": "speed", "times": times }), WITHIN),
+        CtlCommand::Rate { words } => {
+            let (load, rate) = cli::load_rate(words).map_err(|expected| eyre!("{expected}"))?;
+            (json!({ "do": "rate", "load": load, "per_s": rate }), WITHIN)
+        }
         CtlCommand::Strike { is_on } => (json!({ "do": "strike", "on": is_on }), WITHIN),
         CtlCommand::Block { service } => (json!({ "do": "block", "service": service }), WITHIN),
         CtlCommand::Unblock { service } => (json!({ "do": "unblock", "service": service }), WITHIN),
@@ -160,6 +172,11 @@ fn text(command: &CtlCommand, reply: &Value) -> String {
             format!("users: {}{kept}\n", level(&reply["users"]))
         }
         CtlCommand::Workers { .. } => format!("workers: {}\n", level(&reply["workers"])),
+        CtlCommand::Speed { .. } => {
+            let speed = &reply["speed"];
+            format!("users live {speed} times as fast; service keeps its time\n")
+        }
+        CtlCommand::Rate { .. } => rate_text(reply),
         CtlCommand::Strike { is_on: true } => "workers on strike\n".to_owned(),
         CtlCommand::Strike { is_on: false } => "no strike\n".to_owned(),
         CtlCommand::Block { .. } | CtlCommand::Unblock { .. } => {
@@ -213,6 +230,14 @@ fn goals_text(goals: &Value) -> String {
         text.push_str(&format!("; not met in the last 10 s: {}", word(&goal["goal"])));
     }
     text
+}
+
+fn rate_text(reply: &Value) -> String {
+    let speed = reply["speed"].as_f64().filter(|speed| speed.total_cmp(&1.0).is_ne());
+    let speed = speed.map_or(String::new(), |speed| format!("; at speed {speed}"));
+    let (load, now, base) =
+        (word(&reply["load"]), rate(&reply["per_s"]), rate(&reply["base_per_s"]));
+    format!("{load}: {now}/s; the run began with {base}/s{speed}\n")
 }
 
 fn word(value: &Value) -> &str {
@@ -463,6 +488,9 @@ mod tests {
         let said = |number| text(&CtlCommand::Users { number }, &users);
         assert_eq!(said(500), "users: 500 wanted, 12 so far\n");
         assert_eq!(said(3), "users: 500 wanted, 12 so far; open loads keep their users\n");
+        let rate = CtlCommand::Rate { words: vec!["300/s".to_owned()] };
+        let reply = json!({ "load": "rush", "per_s": 300.0, "base_per_s": 160.0, "speed": 2.0 });
+        assert_eq!(text(&rate, &reply), "rush: 300/s; the run began with 160/s; at speed 2\n");
         assert_eq!(text(&CtlCommand::Pause, &json!({ "state": "paused" })), "paused\n");
     }
 

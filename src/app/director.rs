@@ -41,6 +41,7 @@ use super::handle::Desk;
 use super::results::Results;
 use super::snapshot::{Album, Steered};
 use super::state::{Ending, Phase, Severity, Source};
+use super::tempo::Pacemaker;
 use super::update::{Effect, Event, Rules, Run};
 
 mod acts;
@@ -90,6 +91,7 @@ pub(crate) struct Director {
     workers: Staff,
     manager: Staff,
     run: Run,
+    tempo: Pacemaker,
     results: Results,
     album: Album,
     /// The configuration, and what children are started with as text.
@@ -136,6 +138,7 @@ impl Director {
             issuer: Staff::new(ISSUER),
             workers: Staff::new(WORKER),
             manager: Staff::new(MANAGER),
+            tempo: Pacemaker::new(&scenario),
             run: Run::new(rules_of(&scenario.run), scenario.run.warmup, scenario.run.duration),
             results,
             album,
@@ -180,7 +183,7 @@ impl Director {
 
     // --- children ---------------------------------------------------------------------------
 
-    fn on_issuer(&mut self, frame: &Frame<'_>, now: Time) -> Result<(), Refusal> {
+    fn on_issuer(&mut self, frame: &Frame<'_>, now: Time, links: &Links) -> Result<(), Refusal> {
         match IssuerToDirector::decode(frame.kind, frame.payload)? {
             IssuerToDirector::Ready(ready) => {
                 self.issuer.ready(ONLY, now);
@@ -197,7 +200,7 @@ impl Director {
                 let ends_second = totals.ends_second;
                 self.results.issuer = totals;
                 if ends_second {
-                    self.end_second(now);
+                    self.end_second(now, links);
                 }
                 let (waiting, _) = self.results.present();
                 let (at, open) = (self.results.at(), self.results.issuer.open);
@@ -220,12 +223,15 @@ impl Director {
     }
 
     /// What was measured is complete up to now: it is worth a look.
-    fn end_second(&mut self, now: Time) {
+    fn end_second(&mut self, now: Time, links: &Links) {
         for staff in [&mut self.issuer, &mut self.workers, &mut self.manager] {
             staff.take_metrics(|metrics| self.results.take_metrics(metrics));
         }
         let workers = self.workers.view().counts().ready;
         self.album.end_second(WallTime::now(), &self.run, &mut self.results, workers);
+        let [issuer, staff, manager] = [&self.issuer, &self.workers, &self.manager].map(Staff::net);
+        let told = [(1, links.net()), issuer, staff, manager, self.results.users_net()];
+        self.album.end_second_of_net(told, now);
         self.publish_at = now;
     }
 
@@ -297,6 +303,7 @@ impl Director {
                     }
                 }
             }
+            ManagerToDirector::Net(net) => self.results.set_users_net(net),
         }
         Ok(())
     }
@@ -368,6 +375,7 @@ impl Director {
                     socket: text(&self.orders.socket),
                     secret: self.orders.secret,
                     timeline: self.run.timeline().clone(),
+                    tempo: self.tempo.line().clone(),
                     ack_log: path(&self.orders.ack_log),
                     notes_dir: path(&self.orders.notes_dir),
                 };
@@ -547,11 +555,11 @@ impl Role for Director {
         link: LinkId,
         frame: &Frame<'_>,
         now: Time,
-        _links: &mut Links,
+        links: &mut Links,
     ) -> Result<(), Refusal> {
         if let Some(slot) = self.issuer.slot_of(link) {
             if !self.issuer.frame(link, slot, frame, now)? {
-                self.on_issuer(frame, now)?;
+                self.on_issuer(frame, now, links)?;
             }
         } else if let Some(slot) = self.workers.slot_of(link) {
             if !self.workers.frame(link, slot, frame, now)? {

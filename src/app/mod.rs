@@ -40,6 +40,7 @@ pub(crate) mod log_commands;
 pub(crate) mod logging;
 mod manual;
 mod metrics_server;
+pub(crate) mod net;
 pub(crate) mod output;
 mod procs;
 pub(crate) mod prometheus;
@@ -57,6 +58,7 @@ pub(crate) mod state;
 mod summary;
 mod sysinfo;
 mod tables;
+pub(crate) mod tempo;
 #[cfg(test)]
 pub(crate) mod testing;
 mod update;

@@ -5,8 +5,8 @@ use std::sync::{Arc, LazyLock};
 
 use engine::clock::Time;
 use engine::net::message::{
-    Carry, IssuerReady, IssuerTotals, LatencyScope, Population, ServiceLatencies, TicketCounts,
-    UsersLatencies, UsersTotals, WorkerTotals,
+    Carry, IssuerReady, IssuerTotals, LatencyScope, NetTotals, Population, ServiceLatencies,
+    TicketCounts, UsersLatencies, UsersNet, UsersTotals, WorkerTotals,
 };
 use engine::perf::histogram::InvalidHistogram;
 use engine::perf::{Histogram, Metrics, facade};
@@ -35,6 +35,10 @@ pub(crate) struct Results {
     pub(crate) lag: Arc<Histogram>,
     /// User processes.
     pub(crate) population: Population,
+    /// What their connections counted under the present users manager...
+    users_net: UsersNet,
+    /// ...and under those before it.
+    users_net_past: NetTotals,
     /// What all processes recorded of their own work, up to the last second.
     pub(crate) metrics: Metrics,
     /// What came since the last second ended.
@@ -194,8 +198,22 @@ impl Results {
         self.users[0] = totals;
     }
 
+    /// Takes what all users' connections counted.
+    pub(crate) fn set_users_net(&mut self, net: UsersNet) {
+        self.users_net = net;
+    }
+
+    /// Returns what all users' connections counted, and how many processes live.
+    pub(crate) fn users_net(&self) -> (u32, NetTotals) {
+        let mut all = self.users_net_past;
+        all.add(&self.users_net.totals);
+        (self.users_net.processes, all)
+    }
+
     /// Takes note that there is a new users manager, which counts from zero.
     pub(crate) fn manager_restarted(&mut self) {
+        let net = std::mem::take(&mut self.users_net);
+        self.users_net_past.add(&net.totals.of_the_past());
         let [present, past] = &mut self.users;
         past.add(&std::mem::take(present).without_digest());
     }

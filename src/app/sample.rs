@@ -4,8 +4,9 @@ use engine::clock::nanos;
 use engine::perf::Spread;
 use serde_json::{Value, json};
 
-use super::state::{AppState, LatencyFigures, Level, ProcessRow, RECENT_SPANS};
+use super::state::{AppState, LatencyFigures, Level, NetRow, ProcessRow, RECENT_SPANS};
 use super::summary::Summary;
+use super::tempo::LoadRate;
 
 /// Returns all figures of a snapshot. Keys are those of the summary; what only a running office
 /// has stands behind them.
@@ -40,6 +41,9 @@ pub(crate) fn json(state: &AppState) -> Value {
         },
         "recent": recent(state),
         "processes": state.processes.iter().map(process).collect::<Vec<_>>(),
+        "speed": state.settings.tempo.speed,
+        "loads": state.settings.tempo.rates.iter().map(load).collect::<Vec<_>>(),
+        "net": state.net.iter().map(net).collect::<Vec<_>>(),
         "deviations": deviations.iter().map(ToString::to_string).collect::<Vec<_>>(),
         "failure": state.failure,
     });
@@ -76,6 +80,43 @@ fn recent(state: &AppState) -> Vec<Value> {
     .collect()
 }
 
+fn load(rate: &LoadRate) -> Value {
+    json!({
+        "load": rate.name,
+        "model": rate.model,
+        "per_s": rate.wanted,
+        "base_per_s": rate.base,
+    })
+}
+
+fn net(row: &NetRow) -> Value {
+    let NetRow { role, processes, totals, rates } = row;
+    let refused =
+        totals.refused.all().into_iter().map(|(why, count)| (why.to_owned(), count.into()));
+    json!({
+        "role": role,
+        "processes": processes,
+        "connections": totals.connections,
+        "silent": totals.silent,
+        "frames_in": totals.frames_in,
+        "frames_out": totals.frames_out,
+        "bytes_in": totals.bytes_in,
+        "bytes_out": totals.bytes_out,
+        "frames_in_per_s": rates.map(|rates| rates.frames_in),
+        "frames_out_per_s": rates.map(|rates| rates.frames_out),
+        "bytes_in_per_s": rates.map(|rates| rates.bytes_in),
+        "bytes_out_per_s": rates.map(|rates| rates.bytes_out),
+        "read_pauses": totals.read_pauses,
+        "outbox_bytes": totals.outbox_bytes,
+        "outbox_bytes_max": totals.outbox_bytes_max,
+        "reconnects": totals.reconnects,
+        "refused": Value::Object(refused.collect()),
+        "turns": totals.turns,
+        "turns_per_s": rates.map(|rates| rates.turns),
+        "frames_per_turn": rates.and_then(|rates| rates.frames_per_turn),
+    })
+}
+
 fn process(row: &ProcessRow) -> Value {
     json!({
         "role": row.id.role(),
@@ -106,6 +147,12 @@ mod tests {
         }
         assert_eq!(sample["totals"]["waiting"], 37);
         assert_eq!(sample["processes"].as_array().unwrap().len(), 47);
+        assert_eq!(sample["loads"][0]["per_s"], 160.0);
+        let issuer = &sample["net"][1];
+        assert_eq!(
+            (&issuer["role"], &issuer["refused"]["bad_token"]),
+            (&json!("issuer"), &json!(2))
+        );
         let recent = sample["recent"].as_array().unwrap();
         assert_eq!(recent.len(), 12, "a minute has none here");
         let first = (&recent[0]["latency"], &recent[0]["window_s"], &recent[0]["p99_ns"]);

@@ -5,9 +5,10 @@ use std::time::Duration;
 
 use super::action::ProcessId;
 use super::format;
+use super::tempo::{LoadRate, Pulse};
 
 /// What deviates from the ordinary now; the default is an ordinary office.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub(crate) struct Settings {
     /// Workers take no tickets; they finish what they hold.
     pub(crate) is_on_strike: bool,
@@ -23,10 +24,12 @@ pub(crate) struct Settings {
     pub(crate) given_up: Vec<ProcessId>,
     /// The office time at which the step ends that is under way.
     pub(crate) step_until: Option<Duration>,
+    /// How fast users live.
+    pub(crate) tempo: Pulse,
 }
 
 /// One thing that deviates, as people read it.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub(crate) enum Deviation<'a> {
     /// Workers are on strike.
     Strike,
@@ -40,6 +43,10 @@ pub(crate) enum Deviation<'a> {
     GivenUp(ProcessId),
     /// A step is under way.
     Step,
+    /// Users live so many times as fast.
+    Speed(f64),
+    /// An open load has another rate.
+    Rate(&'a LoadRate),
 }
 
 impl Settings {
@@ -53,7 +60,11 @@ impl Settings {
         let given_up = self.given_up.iter().copied().map(Deviation::GivenUp);
         let step = self.step_until.map(|_| Deviation::Step);
         let held = strike.into_iter().chain(blocked).chain(slow);
-        held.chain(frozen).chain(given_up).chain(step).collect()
+        let held = held.chain(frozen).chain(given_up).chain(step);
+        let speed = self.tempo.speed;
+        let speed = speed.total_cmp(&1.0).is_ne().then_some(Deviation::Speed(speed));
+        let rates = self.tempo.rates.iter().filter(|rate| !rate.is_base()).map(Deviation::Rate);
+        held.chain(speed).chain(rates).collect()
     }
 }
 
@@ -66,12 +77,16 @@ impl fmt::Display for Deviation<'_> {
             Self::Frozen(process) => write!(f, "{process} frozen"),
             Self::GivenUp(process) => write!(f, "{process} given up"),
             Self::Step => f.write_str("stepping"),
+            Self::Speed(speed) => write!(f, "users x{speed}"),
+            Self::Rate(rate) => write!(f, "{} {}/s", rate.name, format::rate(rate.wanted)),
         }
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use engine::ids::LoadId;
+
     use super::*;
 
     #[test]
@@ -81,6 +96,13 @@ mod tests {
 
     #[test]
     fn all_that_deviates_is_named() {
+        let rate = |(name, wanted): (&str, f64)| LoadRate {
+            load: LoadId(1),
+            name: name.to_owned(),
+            model: "poisson",
+            base: 160.0,
+            wanted,
+        };
         let settings = Settings {
             is_on_strike: true,
             blocked: vec!["parcels".to_owned()],
@@ -88,6 +110,7 @@ mod tests {
             frozen: vec![ProcessId::Issuer],
             given_up: vec![ProcessId::UsersManager],
             step_until: Some(Duration::from_secs(3)),
+            tempo: Pulse { speed: 2.5, rates: [("rush", 300.0), ("calm", 160.0)].map(rate).into() },
         };
         let texts: Vec<String> = settings.deviations().iter().map(ToString::to_string).collect();
         assert_eq!(
@@ -98,7 +121,9 @@ mod tests {
                 "issuer 200ms slow",
                 "issuer frozen",
                 "users-manager given up",
-                "stepping"
+                "stepping",
+                "users x2.5",
+                "rush 300/s",
             ]
         );
     }

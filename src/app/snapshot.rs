@@ -9,7 +9,7 @@ use engine::clock::{Time, WallTime};
 use engine::config::scenario::FsyncPolicy;
 use engine::ids::{UserProcessId, WorkerId};
 use engine::limits;
-use engine::net::message::{IssuerReady, IssuerTotals, Recovering, ServiceTotals};
+use engine::net::message::{IssuerReady, IssuerTotals, NetTotals, Recovering, ServiceTotals};
 use engine::perf::catalog::{LOGSTORE_FSYNC, Metric};
 use engine::perf::metrics::Value;
 use engine::perf::{Histogram, Metrics};
@@ -24,6 +24,7 @@ use super::director::Orders;
 use super::events::{Events, News};
 use super::figures::Figures;
 use super::history::{History, Second};
+use super::net::NetBook;
 use super::procs::Procs;
 use super::recent::Recent;
 use super::results::{Fresh, Latencies, Results};
@@ -71,6 +72,7 @@ pub(crate) struct Album {
     figures: Arc<Figures>,
     latencies: Vec<LatencyRow>,
     metrics: Arc<Vec<MetricRow>>,
+    net: NetBook,
     starting_users: u32,
     recents: [Recent; 6],
     /// The counts at the end of the last second.
@@ -179,6 +181,7 @@ impl Album {
             services,
             latencies: Vec::new(),
             metrics: Arc::default(),
+            net: NetBook::default(),
             recents: Default::default(),
             last_second: Counted::default(),
             starting_users: scenario.loads.iter().map(|load| load.users).sum(),
@@ -216,6 +219,7 @@ impl Album {
             store: StoreRow::default(),
             metrics: Arc::default(),
             metrics_dropped: 0,
+            net: Arc::default(),
             slos,
             conf,
             conf_text,
@@ -328,6 +332,11 @@ impl Album {
         });
     }
 
+    /// Takes over what passed over the sockets of all roles, at the end of a second.
+    pub(crate) fn end_second_of_net(&mut self, told: [(u32, NetTotals); 5], now: Time) {
+        self.net.end_second(told, now);
+    }
+
     /// Takes a snapshot.
     pub(crate) fn take(
         &mut self,
@@ -395,6 +404,7 @@ impl Album {
             store: self.store_row(results),
             metrics: Arc::clone(&self.metrics),
             metrics_dropped: results.metrics.dropped(),
+            net: self.net.rows(),
             slos: self.slos.clone(),
             conf: Arc::clone(&self.conf),
             conf_text: Arc::clone(&self.conf_text),

@@ -17,6 +17,7 @@ use super::conf::{Answer, ConfRow, PendingReload};
 pub(crate) use super::events::{Happening, Source};
 use super::figures::Figures;
 use super::history::History;
+pub(crate) use super::net::NetRow;
 pub(crate) use super::settings::Settings;
 use super::slo::SloRow;
 
@@ -69,6 +70,8 @@ pub(crate) struct AppState {
     pub(crate) metrics: Arc<Vec<MetricRow>>,
     /// Recordings of metrics that found no room.
     pub(crate) metrics_dropped: u64,
+    /// What passes over the sockets, one row per role; empty before the first second is over.
+    pub(crate) net: Arc<Vec<NetRow>>,
     /// One row per goal, in the scenario's order.
     pub(crate) slos: Vec<SloRow>,
     /// One row per key of the scenario that is in effect, in the order in which files show them.

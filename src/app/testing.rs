@@ -4,16 +4,18 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use engine::clock::{Time, WallTime};
-use engine::ids::{RunId, UserProcessId, WorkerId};
-use engine::net::message::TicketCounts;
+use engine::ids::{LoadId, RunId, UserProcessId, WorkerId};
+use engine::net::message::{NetTotals, TicketCounts};
 use engine::perf::catalog::{METRICS, Metric, MetricKind};
 use engine::perf::{Histogram, Interval};
 
 use super::action::ProcessId;
 use super::figures::{Figures, Little, NamedHistogram, Peak, ServiceFigures, UserFigures};
 use super::history::History;
+use super::net::NetRates;
 use super::slo::{SloRow, SloValue, Verdict};
 use super::state::*;
+use super::tempo::{LoadRate, Pulse};
 
 fn us(us: u64) -> Duration {
     Duration::from_micros(us)
@@ -177,6 +179,7 @@ pub(crate) fn app() -> AppState {
         },
         metrics: Arc::default(),
         metrics_dropped: 0,
+        net: net(),
         slos: vec![
             SloRow {
                 name: "fast".to_owned(),
@@ -210,7 +213,7 @@ pub(crate) fn app() -> AppState {
         failure: None,
         events: events(),
         events_dropped: 0,
-        settings: Settings::default(),
+        settings: Settings { tempo: tempo(), ..Settings::default() },
         notices: vec![
             Notice {
                 wall: WallTime(43_480_000_000_000),
@@ -260,10 +263,63 @@ pub(crate) fn starting() -> AppState {
         services: Vec::new(),
         processes: Vec::new(),
         store: StoreRow::default(),
+        net: Arc::default(),
         notices: Vec::new(),
         events: Arc::default(),
         ..app()
     }
+}
+
+/// One open load, as the scenario has it.
+fn tempo() -> Pulse {
+    let rush = LoadRate {
+        load: LoadId(1),
+        name: "rush".to_owned(),
+        model: "poisson",
+        base: 160.0,
+        wanted: 160.0,
+    };
+    Pulse { speed: 1.0, rates: vec![rush] }
+}
+
+/// What a busy minute leaves in the sockets' counts.
+fn net() -> Arc<Vec<NetRow>> {
+    let row = |(role, processes, connections, share): (&'static str, u32, u64, u64)| {
+        let mut totals = NetTotals {
+            connections,
+            silent: u64::from(role == "issuer"),
+            frames_in: 1_404_120 * share,
+            frames_out: 1_404_118 * share,
+            bytes_in: 98_288_400 * share,
+            bytes_out: 112_400_000 * share,
+            read_pauses: share / 7,
+            outbox_bytes: 512 * share,
+            outbox_bytes_max: 262_400,
+            reconnects: u64::from(processes > 1),
+            turns: 402_000 * share,
+            ..NetTotals::default()
+        };
+        if role == "issuer" {
+            (totals.refused.bad_token, totals.refused.no_hello) = (2, 1);
+        }
+        let rates = NetRates {
+            frames_in: 364.6,
+            frames_out: 364.4,
+            bytes_in: 25_522.0,
+            bytes_out: 29_152.0,
+            turns: 104.2,
+            frames_per_turn: Some(3.5),
+        };
+        NetRow { role, processes, totals, rates: Some(rates) }
+    };
+    let rows = [
+        ("director", 1, 5, 1),
+        ("issuer", 1, 44, 25),
+        ("workers", 3, 6, 9),
+        ("users-manager", 1, 41, 2),
+        ("users", 40, 80, 16),
+    ];
+    Arc::new(rows.map(row).into())
 }
 
 /// A few things that happened in the last minutes.

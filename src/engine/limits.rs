@@ -21,6 +21,8 @@ pub const SEATS_MAX: u32 = 65_536;
 pub const USERS_MAX: u32 = 1_000_000;
 /// The most user processes.
 pub const USER_PROCESSES_MAX: u16 = 10_000;
+/// The most requests per second of an open load.
+pub const RATE_MAX: f64 = 10_000_000.0;
 /// The most tickets waiting and in service.
 pub const ROOM_MAX: u32 = 10_000_000;
 /// The largest scenario file.
@@ -119,6 +121,17 @@ pub const STEP_MAX: Duration = Duration::from_secs(60);
 pub const STEP_USUAL: Duration = Duration::from_secs(1);
 /// The shortest span of a freeze or a step.
 pub const ACT_SPAN_MIN: Duration = Duration::from_millis(1);
+/// The slowest that users may be made to live...
+pub const SPEED_MIN: f64 = 0.1;
+/// ...and the fastest.
+pub const SPEED_MAX: f64 = 100.0;
+/// How many times as fast as in the scenario a load's requests may come, speed and rate together;
+/// and how many times as slow.
+pub const TEMPO_FACTOR_MAX: u64 = 1_000_000;
+/// Changes of one load's tempo that are known exactly; before those, one on average.
+pub const TEMPO_PIECES_MAX: usize = 64;
+/// How long before a change of tempo everybody is told of it, so that nobody is late.
+pub const TEMPO_NOTICE: Duration = Duration::from_millis(100);
 
 // --- the end of a run -----------------------------------------------------------------------
 
@@ -251,6 +264,7 @@ const _: () = assert!(HEARTBEAT_INTERVAL.as_millis() * 2 < SUSPECT_AFTER.as_mill
 const _: () = assert!(SUSPECT_AFTER.as_millis() < HUNG_AFTER.as_millis());
 const _: () = assert!(HUNG_AFTER.as_millis() < FREEZE_MAX.as_millis(), "a hang can be shown");
 const _: () = assert!(FREEZE_USUAL.as_millis() < HUNG_AFTER.as_millis(), "most freezes end well");
+const _: () = assert!(TEMPO_PIECES_MAX > 2, "two pieces are folded into one before a third");
 const _: () = assert!(SPAWNS_PER_SECOND > 0 && SPAWN_BURST > 0);
 const _: () = assert!(BACKOFF_MIN.as_millis() < BACKOFF_MAX.as_millis());
 const _: () = assert!(UNPACKED_BLOCKS_KEPT > 0, "small reads must not unpack a block each");

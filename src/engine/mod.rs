@@ -29,4 +29,5 @@ mod sim;
 pub mod storage;
 pub mod supervisor;
 pub mod sysinfo;
+pub mod tempo;
 pub mod timeline;

@@ -3,8 +3,8 @@
 //! Pure: nothing here reads a file or speaks to a process. A change is applied as a whole or not at
 //! all. Three scenarios are kept: what is in effect, what the file and the command line said when
 //! they were last read, and what children are started with. The last one keeps the numbers of users
-//! and workers of the start, because the schedules of open loads and the workload's digest rest on
-//! them; how many there are now is told beside it.
+//! and workers and the rates of the start, because the schedules of open loads and the workload's
+//! digest rest on them; how many there are now, and how fast they live, is told beside it.
 
 use std::sync::Arc;
 
@@ -12,10 +12,12 @@ use engine::config::diff::Difference;
 use engine::config::scenario::Scenario;
 use engine::config::schema::{Change, Role};
 use engine::config::{Assignment, ConfigErrors, Effective, Origin, diff};
+use engine::ids::LoadId;
 use engine::limits;
 
 use super::{ChangeRow, ConfRow, Fate, Giver, Refusal};
 use crate::app::staffing::{Seating, spread_users};
+use crate::app::tempo::Pulse;
 
 /// The configuration of a running office.
 #[derive(Clone, Debug)]
@@ -26,6 +28,8 @@ pub(crate) struct Conf {
     read: Effective,
     /// What children are started with.
     staff: Effective,
+    /// How fast users live.
+    tempo: Pulse,
     /// How seats are spread over worker slots.
     seating: Seating,
     /// In which proportion closed loads share users.
@@ -39,6 +43,8 @@ pub(crate) struct Todo {
     pub(crate) users: bool,
     /// There should be another number of workers.
     pub(crate) workers: bool,
+    /// Users should live faster or slower.
+    pub(crate) tempo: bool,
     /// The run's duration, or what ends it, is another.
     pub(crate) rules: bool,
     /// The issuer should sync or keep its log in another way.
@@ -61,6 +67,7 @@ impl Conf {
             shown: effective.clone(),
             read: effective.clone(),
             staff: effective.clone(),
+            tempo: Pulse::of(scenario),
             seating: Seating::of(&scenario.office),
             weights: scenario.loads.iter().map(|load| load.users).collect(),
         }
@@ -84,6 +91,11 @@ impl Conf {
     /// Returns how seats are spread over worker slots.
     pub(crate) fn seating(&self) -> Seating {
         self.seating
+    }
+
+    /// Returns how fast users should live.
+    pub(crate) fn tempo(&self) -> &Pulse {
+        &self.tempo
     }
 
     /// Returns how many users each load should have.
@@ -137,6 +149,30 @@ impl Conf {
         Ok(todo)
     }
 
+    /// Changes how fast all users live.
+    ///
+    /// # Errors
+    /// [`Refusal`] if they can't live that fast.
+    pub(crate) fn set_speed(&mut self, speed: f64) -> Result<Todo, Refusal> {
+        let tempo = self.tempo.with_speed(speed).map_err(unfit)?;
+        let is_new = tempo != self.tempo;
+        self.tempo = tempo;
+        Ok(Todo { tempo: is_new, ..Todo::default() })
+    }
+
+    /// Changes the rate of an open load.
+    ///
+    /// # Errors
+    /// [`Refusal`] if the load is closed or can't have the rate.
+    pub(crate) fn set_rate(&mut self, load: LoadId, per_second: f64) -> Result<Todo, Refusal> {
+        let rate = self.tempo.rate(load).ok_or_else(|| {
+            unfit("that load is closed: its users ask when they have thought".to_owned())
+        })?;
+        let (section, value) =
+            (format!("load.{}", rate.name), format!("{} {per_second}/s", rate.model));
+        self.apply(vec![self.placed(assignment(&section, "rate", Some(value)))])
+    }
+
     /// Changes how many workers there are; each keeps its seats.
     ///
     /// # Errors
@@ -162,10 +198,11 @@ impl Conf {
         let wanted = self.shown.with(&pairs).map_err(|errors| refused(&errors))?;
         let plan = diff(&self.shown, &wanted);
         let stuck: Vec<String> = (plan.changes.iter())
-            .filter(|change| change.needs == Change::Restart)
+            .filter(|change| needs(change) == Change::Restart)
             .map(|change| {
                 let old = spelled(change.old.as_ref(), change.default);
-                format!("{}: it stays {old}; another value needs a new run", change.name())
+                let what = if is_rate(change) { "kind of arrivals" } else { "value" };
+                format!("{}: it stays {old}; another {what} needs a new run", change.name())
             })
             .collect();
         if !stuck.is_empty() {
@@ -207,6 +244,7 @@ impl Conf {
         let new = Seating::of(&read.scenario.office);
         let plan = diff(&self.shown, read);
         let weigh = |mut change: Difference| {
+            change.needs = needs(&change);
             if change.section == "office"
                 && change.key.as_deref() == Some("workers")
                 && self.reseats(new, read.scenario.office.workers)
@@ -288,10 +326,12 @@ impl Conf {
         let users = |scenario: &Scenario| -> Vec<u32> {
             scenario.loads.iter().map(|load| load.users).collect()
         };
+        let tempo = self.tempo.with_rates_of(scenario).map_err(unfit)?;
         let (was, is) = (before.storage, scenario.storage);
         let todo = Todo {
             users: users(before) != users(scenario),
             workers: before.office.workers != scenario.office.workers,
+            tempo: tempo != self.tempo,
             rules: before.run != scenario.run,
             store: (was.fsync, was.retain_bytes) != (is.fsync, is.retain_bytes),
             goals: before.slos != scenario.slos,
@@ -302,7 +342,7 @@ impl Conf {
                 || self.reseats(seating, scenario.office.workers),
         };
         (self.weights, self.seating) = (users(scenario), seating);
-        (self.shown, self.staff) = (after, staff);
+        (self.shown, self.staff, self.tempo) = (after, staff, tempo);
         Ok(todo)
     }
 }
@@ -311,9 +351,30 @@ impl Conf {
 fn is_level(change: &Assignment) -> bool {
     match (&change.section[..], &change.key[..]) {
         ("office", "workers" | "seats") => true,
-        (section, "users") => section.starts_with("load."),
+        (section, "users" | "rate") => section.starts_with("load."),
         _ => false,
     }
+}
+
+/// Returns whether a difference is about the rate of an open load.
+fn is_rate(change: &Difference) -> bool {
+    change.section.starts_with("load.") && change.key.as_deref() == Some("rate")
+}
+
+/// Returns what it takes to apply a difference. Requests may come faster or slower while the office
+/// runs, but not spread in another way: that is another schedule.
+fn needs(change: &Difference) -> Change {
+    let kind = |value: &Option<String>| {
+        value.as_ref().and_then(|value| value.split_whitespace().next()).map(str::to_owned)
+    };
+    if is_rate(change) && kind(&change.old) != kind(&change.new) {
+        return Change::Restart;
+    }
+    change.needs
+}
+
+fn unfit(text: String) -> Refusal {
+    Refusal { text, is_usage: true }
 }
 
 fn assignment(section: &str, key: &str, value: Option<String>) -> Assignment {

@@ -14,8 +14,9 @@
 //! | `{"do":"sample","format":"table"}` or `"prom"` | `text` |
 //! | `{"do":"stop"}` | `state`, `drain_ns`; the socket is closed when the run has ended |
 //!
-//! Interventions (strike, block, slow, kill, freeze, ...) have a file of their own,
-//! [`interventions`], and so have changes of the configuration, [`changes`].
+//! How fast users live (speed, rate) is in [`tempo`]. Interventions (strike, block, slow, kill,
+//! freeze, ...) have a file of their own, [`interventions`], and so have changes of the
+//! configuration, [`changes`].
 //!
 //! Whatever goes wrong is `{"version":1,"ok":false,"error":"..."}`. A request may say a `version`;
 //! another than ours is refused. Keys that a request does not need are refused too, so that a
@@ -41,6 +42,7 @@ use serde_json::{Map, Value, json};
 mod changes;
 pub(crate) mod client;
 mod interventions;
+mod tempo;
 
 use super::action::Action;
 use super::events;
@@ -183,7 +185,7 @@ impl<T: Into<String>> From<T> for Refused {
 }
 
 /// A request that was understood.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 enum Request {
     Status,
     Pause,
@@ -194,6 +196,7 @@ enum Request {
     Sample(Format),
     Intervene(Wish),
     Change(Change),
+    Tempo(tempo::Wish),
     Stop,
 }
 
@@ -238,10 +241,13 @@ impl Request {
                     Self::Intervene(wish?)
                 } else if let Some(change) = Change::read(word, &mut keys) {
                     Self::Change(change?)
+                } else if let Some(wish) = tempo::Wish::read(word, &mut keys) {
+                    Self::Tempo(wish?)
                 } else {
                     return Err(format!(
                         "{verb} is not known; known are status, pause, resume, users, workers, \
-                         {}, {VERBS}, snapshot, sample and stop",
+                         {}, {}, {VERBS}, snapshot, sample and stop",
+                        tempo::VERBS,
                         changes::VERBS
                     ));
                 }
@@ -338,6 +344,7 @@ impl Desk {
             Request::Sample(format) => Ok(sampled(&self.office, format)),
             Request::Intervene(wish) => Ok(self.intervene(wish)?),
             Request::Change(change) => self.change(change),
+            Request::Tempo(wish) => Ok(self.set_tempo(wish)?),
             Request::Stop => {
                 let has_begun = |state: &AppState| matches!(state.phase, Phase::Draining { .. });
                 let state = match self.act(Action::Drain, has_begun) {

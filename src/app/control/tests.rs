@@ -51,6 +51,13 @@ fn direct(director: DirectorsDesk, mut state: AppState) -> std::thread::JoinHand
                     row.unwrap().pid = None;
                 }
                 Some(Action::Step(span)) => state.elapsed += span,
+                Some(Action::SetSpeed(speed)) => state.settings.tempo.speed = speed,
+                Some(Action::SetRate { load, per_second }) => {
+                    let rates = state.settings.tempo.rates.iter_mut();
+                    rates
+                        .filter(|rate| rate.load == load)
+                        .for_each(|rate| rate.wanted = per_second);
+                }
                 Some(Action::Drain) => state.phase = Phase::Draining { open: 5 },
                 _ => {}
             }
@@ -82,6 +89,10 @@ fn a_reply_comes_when_a_snapshot_shows_the_effect() {
     check(json!({ "do": "users", "n": 0 }), "users", users(3));
     let workers = json!({ "actual": 3, "target": 9 });
     check(json!({ "do": "workers", "n": 9 }), "workers", workers);
+    check(json!({ "do": "speed", "times": 0.5 }), "speed", json!(0.5));
+    check(json!({ "do": "rate", "per_s": 300 }), "load", json!("rush"));
+    let rush = json!({ "do": "rate", "load": "rush", "per_s": 20 });
+    check(rush, "base_per_s", json!(160.0));
     check(json!({ "do": "stop" }), "state", json!("draining"));
     directing.join().unwrap();
     for request in [json!({ "do": "pause" }), json!({ "do": "users", "n": 5 })] {
@@ -121,6 +132,7 @@ fn mistakes_are_told() {
         ("{\"do\":\"workers\",\"n\":70000}\n", "a whole number from 1 to 1024"),
         ("{\"do\":\"snapshot\",\"dir\":\"here\"}\n", "an absolute path"),
         ("{\"do\":\"snapshot\",\"dir\":\"/no/such\"}\n", "there is no /no/such"),
+        ("{\"do\":\"rate\",\"load\":\"x\",\"per_s\":1}\n", "open are: rush"),
         ("{\"do\":\"sample\",\"format\":\"xml\"}\n", "json, table or prom"),
         ("{\"do\":\"set\",\"set\":[]}\n", "a list of SECTION.KEY=VALUE"),
         ("{\"do\":\"set\",\"set\":[\"room=5\"]}\n", "expected SECTION.KEY=VALUE"),

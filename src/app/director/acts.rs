@@ -40,11 +40,14 @@ impl Director {
     }
 
     fn tell_of(&mut self, action: &Action, who: Source, now: Time) {
-        let service = match action {
+        let name = match action {
             Action::Block(service) | Action::Unblock(service) => self.service(*service),
+            Action::SetRate { load, .. } => {
+                self.conf.tempo().rate(*load).map(|rate| rate.name.clone())
+            }
             _ => None,
         };
-        if let Some(news) = news::of_action(action, who, service.as_deref().unwrap_or_default()) {
+        if let Some(news) = news::of_action(action, who, name.as_deref().unwrap_or_default()) {
             log::info!(target: "director", "{} by {who}", news.text);
             self.album.tell(news, now);
         }
@@ -57,6 +60,8 @@ impl Director {
             Action::Step(span) => self.step(span, now),
             Action::SetUsers(users) => self.set_users(users, now, links),
             Action::SetWorkers(workers) => self.set_workers(workers, now, links),
+            Action::SetSpeed(speed) => self.set_speed(speed, now, links),
+            Action::SetRate { load, per_second } => self.set_rate(load, per_second, now, links),
             Action::Strike => self.curb(links, |curbs| curbs.is_on_strike = true),
             Action::EndStrike => self.curb(links, |curbs| curbs.is_on_strike = false),
             Action::Block(service) => {
@@ -304,6 +309,7 @@ impl Director {
             issuer_delay: self.curbs.delay,
             frozen: frozen.collect(),
             given_up: self.given_up(),
+            tempo: self.conf.tempo().clone(),
             step_until: self.run.step_until().map(|at| self.run.timeline().office_time(at)),
         }
     }

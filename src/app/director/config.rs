@@ -7,10 +7,11 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
 
-use engine::clock::{Time, WallTime};
+use engine::clock::{Time, WallTime, nanos};
 use engine::config::{Assignment, Effective};
+use engine::ids::LoadId;
 use engine::limits;
-use engine::net::message::{DirectorToIssuer, ScenarioChange};
+use engine::net::message::{DirectorToIssuer, DirectorToManager, ScenarioChange};
 use engine::roles::links::Links;
 
 use super::{Director, ONLY, Outcome, rules_of};
@@ -91,6 +92,34 @@ impl Director {
         Ok(todo.workers)
     }
 
+    pub(super) fn set_speed(&mut self, speed: f64, now: Time, links: &mut Links) -> Outcome {
+        self.only_before_the_end()?;
+        let todo = self.conf.set_speed(speed).map_err(|refusal| refusal.text)?;
+        self.change_office(todo, now, links);
+        Ok(todo.tempo)
+    }
+
+    pub(super) fn set_rate(
+        &mut self,
+        load: LoadId,
+        per_second: f64,
+        now: Time,
+        links: &mut Links,
+    ) -> Outcome {
+        self.only_before_the_end()?;
+        let todo = self.conf.set_rate(load, per_second).map_err(|refusal| refusal.text)?;
+        self.change_office(todo, now, links);
+        Ok(todo.tempo)
+    }
+
+    /// Lets users live as they should, from a moment on that all of them know before it comes.
+    fn send_tempo(&mut self, now: Time, links: &mut Links) {
+        let begins = self.run.timeline().office_time(now + limits::TEMPO_NOTICE);
+        self.tempo.follow(self.conf.tempo(), nanos(begins));
+        let tempo = DirectorToManager::Tempo(self.tempo.line().clone());
+        self.manager.send(ONLY, &tempo, links);
+    }
+
     // --- keys -------------------------------------------------------------------------------
 
     fn set(&mut self, changes: &[Assignment], ask: Ask, who: Source, now: Time, links: &mut Links) {
@@ -150,6 +179,9 @@ impl Director {
         }
         if todo.users {
             self.send_wanted(links);
+        }
+        if todo.tempo {
+            self.send_tempo(now, links);
         }
         if todo.workers {
             let (workers, grace) = (self.conf.workers(), limits::WORKERS_LEAVE_WITHIN);

@@ -31,8 +31,8 @@ fn brief(number: u32) -> String {
 }
 
 /// Returns what to tell of an action that was carried out; `None` if others tell it.
-/// `service` names the service that it is about.
-pub(super) fn of_action(action: &Action, who: Source, service: &str) -> Option<News> {
+/// `name` is that of the service or load that it is about.
+pub(super) fn of_action(action: &Action, who: Source, name: &str) -> Option<News> {
     let usual = Duration::ZERO;
     let (label, text) = match action {
         Action::Pause => ("pause".to_owned(), "the office was paused".to_owned()),
@@ -44,11 +44,19 @@ pub(super) fn of_action(action: &Action, who: Source, service: &str) -> Option<N
             format!("workers {workers}"),
             format!("{} asked for", counted(u32::from(*workers), "worker")),
         ),
+        Action::SetSpeed(speed) => (
+            format!("speed x{speed}"),
+            format!("users made to live {speed} times as fast, service as ever,"),
+        ),
+        Action::SetRate { per_second, .. } => {
+            let rate = format::rate(*per_second);
+            (format!("{rate}/s"), format!("load {name} set to {rate}/s"))
+        }
         Action::Kill(process) => (format!("kill {}", short(*process)), format!("{process} killed")),
         Action::Strike => ("strike".to_owned(), "workers called to strike".to_owned()),
         Action::EndStrike => ("strike over".to_owned(), "the strike ended".to_owned()),
-        Action::Block(_) => (format!("no {service}"), format!("service {service} blocked")),
-        Action::Unblock(_) => (format!("ok {service}"), format!("service {service} unblocked")),
+        Action::Block(_) => (format!("no {name}"), format!("service {name} blocked")),
+        Action::Unblock(_) => (format!("ok {name}"), format!("service {name} unblocked")),
         Action::SlowIssuer(delay) if *delay == usual => {
             ("issuer quick".to_owned(), "the issuer made quick again".to_owned())
         }
@@ -212,6 +220,8 @@ mod tests {
             Action::SetUsers(1),
             Action::SetUsers(1_000_000),
             Action::SetWorkers(1024),
+            Action::SetSpeed(0.1),
+            Action::SetRate { load: engine::ids::LoadId(1), per_second: 300.0 },
             Action::Strike,
             Action::EndStrike,
             Action::Block(ServiceId(0)),

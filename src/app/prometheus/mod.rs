@@ -13,6 +13,7 @@ use engine::perf::Histogram;
 use engine::perf::catalog::Metric;
 
 mod exposition;
+mod net;
 
 pub(crate) use exposition::CONTENT_TYPE;
 use exposition::{Exposition, Kind, Labels, Number, Scale, seconds};
@@ -37,6 +38,8 @@ pub(crate) fn render(state: &AppState) -> String {
     goals(&mut out, &state.slos);
     store(&mut out, &state.store);
     processes(&mut out, &state.processes);
+    net::net(&mut out, &state.net);
+    net::tempo(&mut out, &state.settings.tempo);
     internal(&mut out, state);
     out.into_text()
 }

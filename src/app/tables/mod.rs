@@ -15,6 +15,7 @@ use super::format;
 use super::state::{AppState, LatencyFigures, MetricRow, MetricValue, RECENT_SPANS, StoreRow};
 
 mod goals;
+mod net;
 mod series;
 mod told;
 
@@ -152,6 +153,8 @@ pub(crate) fn all(state: &AppState) -> Vec<Table> {
         confidence(&state.figures),
         little(&state.figures),
         processes(state),
+        net::net(state),
+        net::loads(state),
         metrics(state),
         run(state),
         store(&state.store),

@@ -16,7 +16,7 @@ pub use diff::diff;
 pub use effective::{Effective, Row};
 pub use parse::{Assignment, ConfigErrors, Origin, Override, OverrideKey, Source, parse};
 pub use scenario::Scenario;
-pub use value::span;
+pub use value::{per_second, span};
 
 use crate::limits;
 

@@ -397,7 +397,7 @@ pub const KEYS: &[Key] = &[
     Key {
         section: "load.*",
         name: "rate",
-        change: Change::Restart,
+        change: Change::Live,
         default: "required in an open load",
         range: "poisson 160/s or det 160/s",
         meaning: "the arrivals of an open load",

@@ -133,7 +133,10 @@ pub(super) fn percent(text: &str) -> Read<f64> {
 }
 
 /// Reads a rate per second, such as `160/s`.
-pub(super) fn per_second(text: &str) -> Read<f64> {
+///
+/// # Errors
+/// What was expected instead.
+pub fn per_second(text: &str) -> Result<f64, String> {
     let expected = || "a rate above zero such as 160/s (units /s /min)".to_owned();
     let (number, unit) = split(text).ok_or_else(expected)?;
     let per_second = match unit {
@@ -141,7 +144,11 @@ pub(super) fn per_second(text: &str) -> Read<f64> {
         "/min" => number / 60.0,
         _ => return Err(expected()),
     };
-    if per_second > 0.0 && per_second <= 10_000_000.0 { Ok(per_second) } else { Err(expected()) }
+    if per_second > 0.0 && per_second <= crate::limits::RATE_MAX {
+        Ok(per_second)
+    } else {
+        Err(expected())
+    }
 }
 
 /// Names of distributions that the dialect has and this version does not.

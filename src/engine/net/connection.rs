@@ -71,6 +71,11 @@ impl Inbox {
         Ok(frame)
     }
 
+    /// Returns how many bytes came that have not been read as frames.
+    pub fn unread(&self) -> usize {
+        self.end - self.start
+    }
+
     /// Returns how many bytes are held in memory.
     pub fn capacity(&self) -> usize {
         self.buf.capacity()

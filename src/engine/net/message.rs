@@ -11,10 +11,12 @@ use crate::clock::Time;
 
 mod control;
 mod data;
+mod traffic;
 mod users;
 
 pub use control::*;
 pub use data::*;
+pub use traffic::*;
 pub use users::*;
 
 /// The secret that lets a process join the data plane; handed out on the control plane only.
@@ -35,6 +37,7 @@ mod tests {
 
     use super::*;
     use crate::net::wire::Message;
+    use crate::tempo::{Course, Factor, Tempo};
     use crate::timeline::Timeline;
 
     /// Decodes a payload; what is accepted must encode to the same bytes, so that no two payloads
@@ -76,6 +79,19 @@ mod tests {
         fn a_payload_of_the_right_length_is_read(payload: [u8; 12]) {
             prop_assert!(check_all(4, &payload) >= 1, "a rejection is any twelve bytes");
         }
+    }
+
+    #[test]
+    fn a_tempo_travels_whole_and_one_that_is_none_is_refused() {
+        let mut course = Course::default();
+        course.change(Factor::new(2.5).expect("it is within the bounds"), 7_000);
+        let tempo = Tempo(vec![Course::default(), course]);
+        let mut payload = Vec::new();
+        ManagerToUser::Tempo(tempo.clone()).put_payload(&mut payload);
+        assert_eq!(ManagerToUser::decode(5, &payload), Ok(ManagerToUser::Tempo(tempo)));
+        let last = payload.len() - 8..;
+        payload[last].fill(0);
+        assert!(ManagerToUser::decode(5, &payload).is_err(), "nobody divides by zero");
     }
 
     #[test]

@@ -11,7 +11,7 @@ use crate::rng::Stream;
 /// One arrival.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Arrival {
-    /// When it is due, in nanoseconds of office time.
+    /// When it is due, in nanoseconds of demand time.
     pub offset_ns: u64,
     /// Which user of the load asks.
     pub user_index: u32,
@@ -75,7 +75,7 @@ impl Pending {
         std::mem::replace(&mut self.next, self.schedule.next_arrival())
     }
 
-    /// Returns when the first arrival is due whose user is here, in nanoseconds of office time, so
+    /// Returns when the first arrival is due whose user is here, in nanoseconds of demand time, so
     /// that nobody wakes for those of others; `None` if no user of the load is here.
     pub fn first_due(&self, is_here: impl Fn(u32) -> bool) -> Option<u64> {
         let mut ahead = self.clone();

@@ -118,8 +118,10 @@ impl Control {
         self.metrics.merge(metrics);
     }
 
-    /// Sends what was recorded since the last time.
+    /// Sends what was recorded since the last time, and what has passed over all sockets.
     pub fn send_metrics(&mut self, links: &mut Links) {
+        let net = links.net();
+        links.send(self.link, &ChildToSupervisor::Net(net));
         facade::drain(&mut self.metrics);
         let mut delta = MetricsDelta { dropped: self.metrics.dropped(), ..MetricsDelta::default() };
         let mut histograms = Vec::new();

@@ -17,6 +17,8 @@ pub struct Dial {
     join: Join,
     state: State,
     delay: Duration,
+    /// The issuer has answered before.
+    was_up: bool,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -33,7 +35,7 @@ impl Dial {
     /// Returns a connection to `socket` that is not made yet.
     pub fn new(socket: PathBuf, bounds: ConnectionLimits, join: Join) -> Self {
         let state = State::Down { retry_at: Time::ZERO };
-        Self { socket, bounds, join, state, delay: limits::RECONNECT_DELAY_MIN }
+        Self { socket, bounds, join, state, delay: limits::RECONNECT_DELAY_MIN, was_up: false }
     }
 
     /// Connects if it is time to.
@@ -49,10 +51,13 @@ impl Dial {
     }
 
     /// Takes note that the issuer answered.
-    pub fn welcomed(&mut self) {
+    pub fn welcomed(&mut self, links: &mut Links) {
         if let State::Joining(link) = self.state {
             self.state = State::Up(link);
             self.delay = limits::RECONNECT_DELAY_MIN;
+            if std::mem::replace(&mut self.was_up, true) {
+                links.reconnected();
+            }
         }
     }
 

@@ -16,6 +16,7 @@ use crate::clock::{Clock, SystemClock, Time};
 use crate::limits;
 use crate::net::connection::{ConnectionLimits, Inbox};
 use crate::net::frame::{ErrorCode, Frame, FrameError};
+use crate::net::message::NetTotals;
 use crate::net::poller::Poller;
 use crate::net::stream::{self, Fill};
 use crate::net::wire::DecodeError;
@@ -169,6 +170,7 @@ impl EventLoop {
             let deadline = role.deadline().min(self.accept_at);
             let busy = again || !self.links.to_read.is_empty();
             self.poller.wait(deadline, busy, &mut events)?;
+            self.links.counts.turns += 1;
             turns = (turns + 1) % TURNS_PER_TIMED;
             let next = if turns == 0 {
                 timed!(LOOP_TURN, self.turn(&events, role))
@@ -229,6 +231,7 @@ impl EventLoop {
             match listener.accept() {
                 // The directory is private; this is for a privileged stranger's mistake.
                 Ok((stream, _)) if !stream::is_own_user(&stream) => {
+                    self.links.counts.refused.other_user += 1;
                     log::warn!("a connection of another user is refused");
                 }
                 Ok((stream, _)) => {
@@ -305,7 +308,9 @@ impl EventLoop {
             };
             let mut inbox = std::mem::take(&mut link.connection.inbox);
             let payload_max = link.connection.payload_max();
+            let unread = inbox.unread();
             let filled = stream::fill(stream, &mut inbox, limits::READ_BYTES_PER_TURN);
+            self.links.counts.bytes_in += (inbox.unread() - unread) as u64;
             let now = self.clock.now();
             let fed = feed(role, id, &mut inbox, payload_max, now, &mut self.links);
             let Some(link) = self.links.get_mut(id) else {
@@ -333,6 +338,8 @@ impl EventLoop {
     }
 
     fn flush_dirty(&mut self, role: &mut impl Role) {
+        let NetTotals { outbox_bytes, outbox_bytes_max, .. } = &mut self.links.counts;
+        *outbox_bytes_max = (*outbox_bytes_max).max(*outbox_bytes);
         let mut dirty = std::mem::take(&mut self.links.dirty);
         for id in dirty.drain(..) {
             self.links.mark_clean(id);
@@ -350,8 +357,13 @@ impl EventLoop {
         let Some(Some(stream)) = self.streams.get_mut(Links::index(id)) else {
             return;
         };
+        let queued = link.connection.outbox.pending().len();
         let flushed = stream::flush(stream, &mut link.connection.outbox);
+        let bytes = queued - link.connection.outbox.pending().len();
         let is_closing = link.connection.is_closing();
+        let has_left = is_closing && !link.connection.wants_write();
+        let is_over = link.connection.outbox.is_over();
+        self.links.sent(bytes as u64);
         if flushed.is_err() {
             // A role that refused a peer has been told of its end already.
             if is_closing {
@@ -359,9 +371,10 @@ impl EventLoop {
             } else {
                 self.drop_link(id, Closed::ByPeer, role);
             }
-        } else if is_closing && !link.connection.wants_write() {
+        } else if has_left {
             self.remove(id);
-        } else if link.connection.outbox.is_over() {
+        } else if is_over {
+            self.links.counts.refused.congested += 1;
             self.drop_link(id, Closed::Congested, role);
         } else {
             self.links.resume(id);
@@ -429,14 +442,19 @@ fn feed(
     let fed = loop {
         let reads = links.get(id).is_some_and(|link| link.is_read);
         if !reads {
-            break Fed::Stopped;
+            break Ok(Fed::Stopped);
         }
-        let Some(frame) = inbox.next_frame(payload_max)? else {
-            break Fed::All;
+        let frame = match inbox.next_frame(payload_max) {
+            Ok(Some(frame)) => frame,
+            Ok(None) => break Ok(Fed::All),
+            Err(error) => break Err(error.into()),
         };
         frames += 1;
-        role.frame(id, &frame, now, links)?;
+        if let Err(refusal) = role.frame(id, &frame, now, links) {
+            break Err(refusal);
+        }
     };
     count!(LOOP_READ_FRAMES, frames);
-    Ok(fed)
+    links.heard(id, frames);
+    fed
 }

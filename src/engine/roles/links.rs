@@ -12,6 +12,7 @@ use mio::net::{UnixListener, UnixStream};
 use crate::limits;
 use crate::net::connection::{Connection, ConnectionLimits};
 use crate::net::frame::ErrorCode;
+use crate::net::message::NetTotals;
 use crate::net::wire::Message;
 
 /// One connection of this process.
@@ -42,6 +43,8 @@ pub(super) struct Link {
     pub(super) has_input: bool,
     /// The peer has ended its side; what it said before may still be unread.
     pub(super) has_ended: bool,
+    /// The peer has said something.
+    pub(super) has_spoken: bool,
     /// It stands in the queue of links to look at.
     pub(super) is_queued: bool,
     /// It stands in the list of links to flush.
@@ -57,6 +60,8 @@ pub struct Links {
     pub(super) closing: Vec<LinkId>,
     pub(super) wishes: VecDeque<Wish>,
     pub(super) to_read: VecDeque<LinkId>,
+    /// All but the connections, which are counted when somebody asks.
+    pub(super) counts: NetTotals,
 }
 
 /// One value per link, found by index.
@@ -131,15 +136,29 @@ impl Links {
     /// Sends a message. To a peer that has gone this does nothing.
     pub fn send<'m>(&mut self, id: LinkId, message: &impl Message<'m>) {
         let Some(link) = self.get_mut(id) else { return };
-        link.connection.send(message);
+        let connection = &mut link.connection;
+        let (before, was_high) = (connection.outbox.pending().len(), connection.outbox.is_high());
+        connection.send(message);
+        let added = connection.outbox.pending().len() - before;
+        let pauses = connection.outbox.is_high() && !was_high;
+        self.counts.frames_out += u64::from(added > 0);
+        self.counts.outbox_bytes += added as u64;
+        self.counts.read_pauses += u64::from(pauses);
         self.mark_dirty(id);
     }
 
     /// Tells a peer why it is not served, and closes once it has been told.
     pub fn refuse(&mut self, id: LinkId, code: ErrorCode, text: &str) {
         let Some(link) = self.get_mut(id) else { return };
+        if link.connection.is_closing() {
+            return;
+        }
+        let before = link.connection.outbox.pending().len();
         link.connection.refuse(code, text);
         link.is_read = false;
+        let added = link.connection.outbox.pending().len() - before;
+        self.counts.outbox_bytes += added as u64;
+        self.counts.refused.count(code);
         self.mark_dirty(id);
     }
 
@@ -167,6 +186,37 @@ impl Links {
         self.get(id).is_none_or(|link| !link.connection.wants_write())
     }
 
+    /// Returns what has passed over the connections of this process so far.
+    pub fn net(&self) -> NetTotals {
+        let links = || self.slots.iter().filter_map(|(_, link)| link.as_ref());
+        NetTotals {
+            connections: links().count() as u64,
+            silent: links().filter(|link| !link.has_spoken).count() as u64,
+            ..self.counts
+        }
+    }
+
+    /// Takes note that whole frames came.
+    pub(super) fn heard(&mut self, id: LinkId, frames: u64) {
+        self.counts.frames_in += frames;
+        if frames > 0
+            && let Some(link) = self.get_mut(id)
+        {
+            link.has_spoken = true;
+        }
+    }
+
+    /// Takes note that queued bytes have left.
+    pub(super) fn sent(&mut self, bytes: u64) {
+        self.counts.bytes_out += bytes;
+        self.counts.outbox_bytes -= bytes;
+    }
+
+    /// Takes note that a connection which was lost has been made again.
+    pub fn reconnected(&mut self) {
+        self.counts.reconnects += 1;
+    }
+
     pub(super) fn insert(&mut self, bounds: ConnectionLimits) -> LinkId {
         let index = self.free.pop().unwrap_or_else(|| {
             self.slots.push((0, None));
@@ -178,6 +228,7 @@ impl Links {
             is_read: true,
             has_input: false,
             has_ended: false,
+            has_spoken: false,
             is_queued: false,
             is_dirty: false,
         });
@@ -185,9 +236,9 @@ impl Links {
     }
 
     pub(super) fn remove(&mut self, id: LinkId) -> bool {
-        if self.get_mut(id).is_none() {
-            return false;
-        }
+        let Some(link) = self.get_mut(id) else { return false };
+        let lost = link.connection.outbox.pending().len();
+        self.counts.outbox_bytes -= lost as u64;
         let (generation, link) = &mut self.slots[id.index as usize];
         *generation = generation.wrapping_add(1);
         *link = None;

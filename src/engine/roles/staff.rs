@@ -16,7 +16,7 @@ use super::links::{CONTROL_LIMITS, LinkId, Links, PerLink};
 use crate::clock::Time;
 use crate::limits;
 use crate::net::frame::Frame;
-use crate::net::message::{ChildToSupervisor, FIRST_ROLE_KIND, LogLine};
+use crate::net::message::{ChildToSupervisor, FIRST_ROLE_KIND, LogLine, NetTotals};
 use crate::net::wire::Message;
 use crate::perf::Metrics;
 use crate::supervisor::Pid;
@@ -46,6 +46,9 @@ pub struct Staff {
     desks: BTreeMap<u16, Desk>,
     events: VecDeque<Event>,
     metrics: Metrics,
+    /// What each process has counted of its connections, and those that have ended.
+    nets: PerLink<NetTotals>,
+    net_past: NetTotals,
     ticked_at: Time,
 }
 
@@ -99,6 +102,8 @@ impl Staff {
             desks: BTreeMap::new(),
             events: VecDeque::new(),
             metrics: Metrics::default(),
+            nets: PerLink::default(),
+            net_past: NetTotals::default(),
             ticked_at: Time::ZERO,
         }
     }
@@ -204,6 +209,7 @@ impl Staff {
             ChildToSupervisor::Hello(_) | ChildToSupervisor::Heartbeat(_) => {}
             ChildToSupervisor::Log(line) => self.log(slot, &line),
             ChildToSupervisor::Metrics(delta) => merge_metrics(&mut self.metrics, &delta)?,
+            ChildToSupervisor::Net(net) => self.nets.insert(link, net),
             ChildToSupervisor::Failure(failure) => {
                 let reason = failure.reason.to_owned();
                 self.desk(slot).note.clone_from(&reason);
@@ -219,6 +225,17 @@ impl Staff {
         self.metrics.clear();
     }
 
+    /// Returns what all processes have counted of their connections, those that have ended
+    /// included, and how many of them live.
+    pub fn net(&self) -> (u32, NetTotals) {
+        let (mut processes, mut all) = (0, self.net_past);
+        for (_, net) in self.nets.iter() {
+            processes += 1;
+            all.add(net);
+        }
+        (processes, all)
+    }
+
     /// Takes note that a slot's process serves.
     pub fn ready(&mut self, slot: u16, now: Time) {
         self.fleet.handle(slot, Input::Ready, now);
@@ -230,6 +247,9 @@ impl Staff {
         let Some(slot) = self.slots.remove(link) else {
             return false;
         };
+        if let Some(net) = self.nets.remove(link) {
+            self.net_past.add(&net.of_the_past());
+        }
         let desk = self.desk(slot);
         if desk.link == Some(link) {
             desk.link = None;

@@ -1,8 +1,8 @@
 //! A user process: one or more simulated users who ask the issuer for tickets.
 //!
 //! What users ask and when is a pure function of the seed (`population`); this file adds what
-//! the office answers. Timers are kept in office time, so a pause stops them all at once and a
-//! resume makes no burst. A request that was not answered when the issuer went away is asked
+//! the office answers. Timers are kept in demand time (`tempo`), so a pause stops them all at once,
+//! a change of tempo moves none, and neither makes a burst. A request that was not answered when the issuer went away is asked
 //! again with the same token.
 
 use std::cmp::Reverse;
@@ -34,6 +34,7 @@ use crate::net::wire::Message;
 use crate::population::arrivals::Pending;
 use crate::population::workload::{UserDraws, Workload};
 use crate::scheduler::record::Outcome;
+use crate::tempo::Tempo;
 use crate::timeline::Timeline;
 
 /// The user process.
@@ -49,13 +50,12 @@ pub struct UserRole {
 struct Crowd {
     dial: Dial,
     line: Timeline,
+    tempo: Tempo,
     workload: Workload,
     loads: Vec<LoadState>,
     users: BTreeMap<UserId, User>,
     /// Users of the starting population whose digest has been counted.
     digested: BTreeSet<UserId>,
-    /// When closed users are done thinking, in nanoseconds of office time.
-    thinking: BinaryHeap<Reverse<(u64, UserId)>>,
     asks: HashMap<Token, Asked, FixedState>,
     unsent: VecDeque<Token>,
     totals: UsersTotals,
@@ -76,12 +76,14 @@ struct LoadState {
     drops: bool,
     /// The arrivals of an open load.
     open: Option<Open>,
+    /// When the users of a closed load are done thinking, in nanoseconds of demand time.
+    thinking: BinaryHeap<Reverse<(u64, UserId)>>,
 }
 
 /// The arrivals of an open load.
 struct Open {
     pending: Pending,
-    /// When the first of a user that is hosted here is due, in nanoseconds of office time;
+    /// When the first of a user that is hosted here is due, in nanoseconds of demand time;
     /// `None` is to be found out.
     wake_ns: Option<u64>,
 }
@@ -99,7 +101,7 @@ struct User {
 enum Cycle {
     /// It has not begun, or its load is open.
     None,
-    /// It asks at this office time, in nanoseconds.
+    /// It asks at this demand time, in nanoseconds.
     Thinks(u64),
     /// It waits for the end of this request.
     Waits(u64),
@@ -129,6 +131,11 @@ impl UserRole {
             ManagerToUser::Timeline(line) => {
                 if let Some(crowd) = &mut self.crowd {
                     crowd.line = line;
+                }
+            }
+            ManagerToUser::Tempo(tempo) => {
+                if let Some(crowd) = &mut self.crowd {
+                    crowd.tempo = tempo;
                 }
             }
             ManagerToUser::Host(hosted) => {
@@ -243,15 +250,16 @@ impl Crowd {
                     .map(|schedule| Open { pending: Pending::new(schedule), wake_ns: None }),
                 LoadModel::Closed { .. } => None,
             },
+            thinking: BinaryHeap::new(),
         });
         Ok(Self {
             dial: Dial::new(PathBuf::from(config.socket), bounds, join),
             line: config.timeline,
+            tempo: config.tempo,
             loads: loads.collect(),
             workload,
             users: BTreeMap::new(),
             digested: BTreeSet::new(),
-            thinking: BinaryHeap::new(),
             asks: HashMap::default(),
             unsent: VecDeque::new(),
             totals: UsersTotals::default(),
@@ -321,7 +329,7 @@ impl Crowd {
 
     /// A new connection: the issuer is told who is here and asked again what it did not answer.
     fn on_welcome(&mut self, links: &mut Links) {
-        self.dial.welcomed();
+        self.dial.welcomed(links);
         let Some(link) = self.dial.up() else { return };
         for &user in self.users.keys() {
             links.send(link, &UserToIssuer::Attach(Attach { user }));
@@ -350,12 +358,13 @@ impl Crowd {
 
     /// A closed user thinks, then asks.
     fn think(&mut self, user: UserId, now: Time) {
-        let office_ns = nanos(self.line.office_time(now));
+        let load = user.load();
+        let demand_ns = self.tempo.course(load).demand(nanos(self.line.office_time(now)));
         let Some(state) = self.users.get_mut(&user) else { return };
         let Some(seq) = state.next_seq else { return };
-        let due = office_ns.saturating_add(state.draws.draw(seq).think_ns);
+        let due = demand_ns.saturating_add(state.draws.draw(seq).think_ns);
         state.cycle = Cycle::Thinks(due);
-        self.thinking.push(Reverse((due, user)));
+        self.loads[usize::from(load.0)].thinking.push(Reverse((due, user)));
     }
 
     fn on_accepted(&mut self, token: Token, id: TicketId) {
@@ -413,11 +422,15 @@ impl Crowd {
             let held_ns = u64::from(self.line.is_paused(now));
             let office_ns = nanos(self.line.office_time(now)).saturating_sub(held_ns);
             let end_ns = self.line.arrivals.map_or(u64::MAX, nanos);
-            self.ask_closed(office_ns, end_ns);
+            let office_ns = office_ns.min(end_ns.saturating_sub(1));
             let link = self.dial.up();
             let can_send =
                 self.unsent.is_empty() && link.is_some_and(|link| !links.is_congested(link));
-            self.ask_open(office_ns, end_ns, can_send);
+            for load in (0..).map(LoadId).take(self.loads.len()) {
+                let demand_ns = self.tempo.course(load).demand(office_ns);
+                self.ask_closed(load, demand_ns);
+                self.ask_open(load, demand_ns, can_send);
+            }
         }
         self.find_wakes();
         self.send_unsent(now, links);
@@ -426,14 +439,15 @@ impl Crowd {
         }
     }
 
-    fn ask_closed(&mut self, office_ns: u64, end_ns: u64) {
-        while let Some(&Reverse((due, user))) = self.thinking.peek()
-            && due <= office_ns
+    /// Asks for all users of a closed load that are done thinking.
+    fn ask_closed(&mut self, load: LoadId, demand_ns: u64) {
+        let load = usize::from(load.0);
+        while let Some(&Reverse((due, user))) = self.loads[load].thinking.peek()
+            && due <= demand_ns
         {
-            self.thinking.pop();
+            self.loads[load].thinking.pop();
             let Some(state) = self.users.get_mut(&user) else { continue };
             if state.cycle == Cycle::Thinks(due)
-                && due < end_ns
                 && let Some(seq) = state.next_seq
             {
                 state.cycle = Cycle::Waits(seq);
@@ -442,26 +456,23 @@ impl Crowd {
         }
     }
 
-    /// Asks for all arrivals of open loads that are due. Those that an earlier life of this
+    /// Asks for all arrivals of an open load that are due. Those that an earlier life of this
     /// process asked for are passed over, which needs the issuer's word about each user first.
-    fn ask_open(&mut self, office_ns: u64, end_ns: u64, can_send: bool) {
-        for load in (0..).map(LoadId).take(self.loads.len()) {
-            let members = UserId::new(load, 0)..=UserId::new(load, UserId::PER_LOAD_MAX - 1);
-            let mut hosted = self.users.range(members);
-            if hosted.any(|(_, user)| user.next_seq.is_none()) {
-                continue;
-            }
-            while let Some(open) = &mut self.loads[usize::from(load.0)].open
-                && open.pending.next().offset_ns <= office_ns.min(end_ns.saturating_sub(1))
-            {
-                let due = open.pending.pop();
-                open.wake_ns = None;
-                let user = UserId::new(load, due.user_index);
-                let next_seq = self.users.get(&user).and_then(|user| user.next_seq);
-                if next_seq.is_some_and(|next_seq| next_seq <= due.seq) {
-                    let is_dropped = !can_send && self.loads[usize::from(load.0)].drops;
-                    self.ask(Token { user, seq: due.seq }, due.offset_ns, is_dropped);
-                }
+    fn ask_open(&mut self, load: LoadId, demand_ns: u64, can_send: bool) {
+        let members = UserId::new(load, 0)..=UserId::new(load, UserId::PER_LOAD_MAX - 1);
+        if self.users.range(members).any(|(_, user)| user.next_seq.is_none()) {
+            return;
+        }
+        while let Some(open) = &mut self.loads[usize::from(load.0)].open
+            && open.pending.next().offset_ns <= demand_ns
+        {
+            let due = open.pending.pop();
+            open.wake_ns = None;
+            let user = UserId::new(load, due.user_index);
+            let next_seq = self.users.get(&user).and_then(|user| user.next_seq);
+            if next_seq.is_some_and(|next_seq| next_seq <= due.seq) {
+                let is_dropped = !can_send && self.loads[usize::from(load.0)].drops;
+                self.ask(Token { user, seq: due.seq }, due.offset_ns, is_dropped);
             }
         }
     }
@@ -487,7 +498,8 @@ impl Crowd {
         let draw = user.draws.draw(token.seq);
         user.next_seq = Some(token.seq + 1);
         self.totals.intended += 1;
-        let scheduled = self.line.moment(Duration::from_nanos(due_ns));
+        let office_ns = self.tempo.course(token.user.load()).office(due_ns);
+        let scheduled = self.line.moment(Duration::from_nanos(office_ns));
         let is_measured = self.line.is_measured(scheduled);
         self.totals.measured_intended += u64::from(is_measured);
         if is_dropped || self.asks.len() >= limits::ASKS_WAITING_MAX {
@@ -543,14 +555,21 @@ impl Crowd {
     }
 
     fn deadline(&self) -> Time {
-        let closed = self.thinking.peek().map(|&Reverse((due, _))| due);
-        let open = self.loads.iter().filter_map(|load| load.open.as_ref());
-        let open = open.filter_map(|open| open.wake_ns).min();
-        let due = closed.into_iter().chain(open).min().unwrap_or(u64::MAX);
+        self.next_due().min(self.dial.deadline())
+    }
+
+    /// Returns when the next request of somebody who is hosted here is due.
+    fn next_due(&self) -> Time {
+        let loads = (0..).map(LoadId).zip(&self.loads);
+        let dues = loads.filter_map(|(id, load)| {
+            let closed = load.thinking.peek().map(|&Reverse((due, _))| due);
+            let open = load.open.as_ref().and_then(|open| open.wake_ns);
+            let due = closed.into_iter().chain(open).min()?;
+            Some(self.tempo.course(id).office(due))
+        });
+        let due = dues.min().unwrap_or(u64::MAX);
         let end_ns = self.line.arrivals.map_or(u64::MAX, nanos);
-        let next =
-            if due < end_ns { self.line.moment(Duration::from_nanos(due)) } else { Time::NEVER };
-        next.min(self.dial.deadline())
+        if due < end_ns { self.line.moment(Duration::from_nanos(due)) } else { Time::NEVER }
     }
 }
 

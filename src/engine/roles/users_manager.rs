@@ -16,7 +16,7 @@ use crate::limits;
 use crate::net::frame::Frame;
 use crate::net::message::{
     DirectorToManager, FreezeUser, HostedUsers, ManagerToDirector, ManagerToUser, Population,
-    Signal, UserProcess, UserToManager, UsersConfig, UsersTotals,
+    Signal, UserProcess, UserToManager, UsersConfig, UsersNet, UsersTotals,
 };
 use crate::net::wire::Message;
 use crate::population::planner::Planner;
@@ -91,6 +91,12 @@ impl UsersManagerRole {
                     office.config.timeline = line.clone();
                 }
                 self.staff.send_all(&ManagerToUser::Timeline(line), links);
+            }
+            DirectorToManager::Tempo(tempo) => {
+                if let Some(office) = &mut self.office {
+                    office.config.tempo = tempo.clone();
+                }
+                self.staff.send_all(&ManagerToUser::Tempo(tempo), links);
             }
             DirectorToManager::Wanted(wanted) => self.resize(&wanted.loads, now, links),
             DirectorToManager::Kill(UserProcessId(number)) => {
@@ -230,6 +236,11 @@ impl UsersManagerRole {
         if due.totals {
             let totals = ManagerToDirector::Totals(office.totals());
             self.control.send(&totals, links);
+            if due.latencies {
+                let (processes, totals) = self.staff.net();
+                let net = ManagerToDirector::Net(UsersNet { processes, totals });
+                self.control.send(&net, links);
+            }
             let population = ManagerToDirector::Population(self.population(office));
             self.control.send(&population, links);
         }

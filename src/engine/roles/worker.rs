@@ -191,7 +191,7 @@ impl AtWork {
         links: &mut Links,
     ) -> Result<(), Refusal> {
         match IssuerToWorker::decode(frame.kind, frame.payload)? {
-            IssuerToWorker::Welcome(_) => self.dial.welcomed(),
+            IssuerToWorker::Welcome(_) => self.dial.welcomed(links),
             IssuerToWorker::Assign(assign) => self.start(&assign, now, links),
             IssuerToWorker::Released(_) => self.leaving = Leaving::Released,
         }

@@ -207,3 +207,47 @@ fn rows_tell_who_gave_each_value() {
     assert_eq!((row("retain").giver, &row("retain").default[..]), (Giver::Default, "1GiB"));
     assert_eq!(row("NAME").section, "slo");
 }
+
+const OPEN: &str = "[load.rush]\nmodel = open\nrate = poisson 160/s\n[load.calm]";
+
+#[test]
+fn rates_change_live_and_children_keep_those_of_the_start() {
+    let mut conf = conf(OPEN);
+    let (lines, todo) = set(&mut conf, &["load.rush.rate=poisson 300/s"]).unwrap();
+    assert_eq!(lines, ["load.rush.rate: poisson 160/s -> poisson 300/s (live)"]);
+    assert_eq!(todo, Todo { tempo: true, ..Todo::default() });
+    assert_eq!((conf.tempo().rates[0].wanted, conf.tempo().rates[0].base), (300.0, 160.0));
+    assert_eq!(conf.staff().row("load.rush", "rate").unwrap().value, Some("poisson 160/s"));
+    assert_eq!(conf.set_rate(LoadId(0), 300.0).unwrap(), Todo::default(), "it has it");
+    assert_eq!(conf.set_rate(LoadId(0), 80.0).unwrap(), Todo { tempo: true, ..Todo::default() });
+    assert_eq!(conf.shown().row("load.rush", "rate").unwrap().value, Some("poisson 80/s"));
+    assert_eq!(origin(&conf, "load.rush", "rate"), "live");
+    assert!(conf.set_rate(LoadId(1), 5.0).is_err_and(|why| why.text.contains("closed")));
+    conf.set_rate(LoadId(0), 160.0).unwrap();
+    assert_eq!(origin(&conf, "load.rush", "rate"), "x.ini:3", "back to what the file says");
+}
+
+#[test]
+fn arrivals_of_another_kind_need_a_new_run() {
+    let mut conf = conf(OPEN);
+    let refused = set(&mut conf, &["load.rush.rate=det 160/s"]).unwrap_err();
+    let wanted = "it stays poisson 160/s; another kind of arrivals needs a new run";
+    assert_eq!(refused, format!("load.rush.rate: {wanted}"));
+    let read = |rate: &str| effective(&OPEN.replace("poisson 160/s", rate));
+    let fates: Vec<Fate> = conf.propose(&read("det 160/s")).iter().map(|row| row.fate).collect();
+    assert_eq!(fates, [Fate::NeedsNewRun]);
+    let (rows, todo) = conf.take(read("poisson 200/s")).unwrap();
+    assert_eq!((rows[0].fate, todo.tempo), (Fate::Applied, true));
+    assert_eq!(conf.tempo().rates[0].wanted, 200.0);
+}
+
+#[test]
+fn a_rate_that_speed_makes_too_high_is_refused_as_a_whole() {
+    let mut conf = conf(OPEN);
+    assert_eq!(conf.set_speed(100.0).unwrap(), Todo { tempo: true, ..Todo::default() });
+    assert_eq!(conf.set_speed(100.0).unwrap(), Todo::default());
+    let before = conf.shown().clone();
+    let refused = set(&mut conf, &["load.rush.rate=poisson 200000/s", "office.room=9"]);
+    assert!(refused.is_err_and(|why| why.contains("load rush: 20000000/s is not")));
+    assert_eq!((conf.tempo().rates[0].wanted, conf.shown()), (160.0, &before));
+}

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::super::wire::{DecodeError, Reader, Wire};
-use super::{Secret, Signal};
+use super::{NetTotals, Secret, Signal};
 use crate::clock::Time;
 use crate::ids::{Epoch, RunId, ServiceId};
 use crate::perf::Interval;
@@ -81,6 +81,8 @@ messages! {
         4 => Failure(Failure<'a>),
         /// What it recorded of its own work.
         5 => Metrics(MetricsDelta<'a>),
+        /// What passed over its sockets.
+        6 => Net(NetTotals),
     }
 }
 

@@ -1,8 +1,10 @@
 //! The control plane of users: director, users manager and user processes.
 
-use super::{HistogramBytes, Secret, Signal};
+use super::super::wire::{DecodeError, Reader, Wire};
+use super::{HistogramBytes, Secret, Signal, UsersNet};
 use crate::clock::Time;
 use crate::ids::{UserId, UserProcessId};
+use crate::tempo::{Course, Factor, Piece, Tempo};
 use crate::timeline::Timeline;
 
 wire_struct! {
@@ -19,6 +21,8 @@ wire_struct! {
         pub secret: Secret,
         /// The run's times.
         pub timeline: Timeline,
+        /// How fast users live.
+        pub tempo: Tempo,
         /// Where acknowledged ticket ids are appended, if anywhere.
         pub ack_log: Option<String>,
         /// Where each user process notes what its users were told, if anywhere.
@@ -150,6 +154,8 @@ messages! {
         7 => Continue(UserProcessId),
         /// End a user process in order and start it again.
         8 => Restart(UserProcessId),
+        /// Users live faster or slower.
+        9 => Tempo(Tempo),
     }
 }
 
@@ -164,6 +170,8 @@ messages! {
         18 => Latencies(UsersLatencies<'a>),
         /// Its processes.
         19 => Population(Population),
+        /// What passed over the sockets of its processes.
+        20 => Net(UsersNet),
     }
 }
 
@@ -178,6 +186,8 @@ messages! {
         3 => Host(HostedUsers),
         /// End.
         4 => Stop(Signal),
+        /// Users live faster or slower.
+        5 => Tempo(Tempo),
     }
 }
 
@@ -213,5 +223,36 @@ impl UsersTotals {
     /// every life, so it counts for the present one only.
     pub fn without_digest(self) -> Self {
         Self { digest: 0, digest_users: 0, ..self }
+    }
+}
+
+impl<'a> Wire<'a> for Tempo {
+    fn put(&self, out: &mut Vec<u8>) {
+        self.0.put(out);
+    }
+
+    fn take(reader: &mut Reader<'a>) -> Result<Self, DecodeError> {
+        Wire::take(reader).map(Self)
+    }
+}
+
+impl<'a> Wire<'a> for Course {
+    fn put(&self, out: &mut Vec<u8>) {
+        let pieces = self.pieces().iter();
+        let pieces: Vec<_> = pieces
+            .map(|&Piece { office_ns, demand_ns, factor }| (office_ns, (demand_ns, factor.parts())))
+            .collect();
+        pieces.put(out);
+    }
+
+    fn take(reader: &mut Reader<'a>) -> Result<Self, DecodeError> {
+        let invalid = |of, found| DecodeError::InvalidValue { of, found };
+        let mut pieces = Vec::new();
+        for (office_ns, (demand_ns, parts)) in <Vec<(u64, (u64, u64))>>::take(reader)? {
+            let factor = Factor::of_parts(parts).ok_or(invalid("Factor", parts))?;
+            pieces.push(Piece { office_ns, demand_ns, factor });
+        }
+        let found = pieces.len() as u64;
+        Self::of(pieces).ok_or(invalid("Course", found))
     }
 }
