@@ -12,8 +12,8 @@ use engine::perf::Histogram;
 pub(crate) use engine::perf::Spread;
 use engine::perf::catalog::Metric;
 
-use super::action::ProcessId;
-use super::conf::{Answer, ConfRow, PendingReload};
+use super::action::{Ask, ProcessId};
+use super::conf::{Answer, ChangeRow, ConfRow, PendingReload, Refusal};
 pub(crate) use super::events::{Happening, Source};
 use super::figures::Figures;
 use super::history::History;
@@ -139,6 +139,15 @@ pub(crate) struct Replay {
     pub(crate) is_following: bool,
     /// What the log does not hold of this run, and why.
     pub(crate) gaps: Vec<String>,
+}
+
+impl AppState {
+    /// Returns what became of a wish to change the configuration: the keys that differ, or why
+    /// nothing was changed; `None` while nobody knows yet.
+    pub(crate) fn answer_to(&self, ask: Ask) -> Option<&Result<Vec<ChangeRow>, Refusal>> {
+        let answer = self.answers.iter().rev().find(|answer| answer.ask == ask);
+        answer.map(|answer| &answer.outcome)
+    }
 }
 
 /// What identifies a run, and what its scenario says of it now.

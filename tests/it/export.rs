@@ -87,6 +87,7 @@ fn check_files(folder: &Path, summary: &Value) {
         "scenario.ini",
         "series.csv",
         "services.csv",
+        "slo.csv",
         "store.csv",
         "summary.json",
         "tickets.csv",

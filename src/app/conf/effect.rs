@@ -142,8 +142,9 @@ impl Conf {
             let value = wanted.to_string();
             self.placed(assignment(&format!("load.{}", load.name), "users", Some(value)))
         });
+        let pairs = pairs.collect();
         let weights = self.weights.clone();
-        let todo = self.apply(pairs.collect())?;
+        let todo = self.apply(pairs)?;
         // A proportion is not forgotten when there is nobody for a while.
         self.weights = weights;
         Ok(todo)
@@ -341,7 +342,13 @@ impl Conf {
             restart_workers: works(before) != works(scenario)
                 || self.reseats(seating, scenario.office.workers),
         };
-        (self.weights, self.seating) = (users(scenario), seating);
+        for (weight, (was, is)) in
+            self.weights.iter_mut().zip(users(before).into_iter().zip(users(scenario)))
+        {
+            // Whoever names a number for one load wants another proportion.
+            *weight = if was == is { *weight } else { is };
+        }
+        self.seating = seating;
         (self.shown, self.staff, self.tempo) = (after, staff, tempo);
         Ok(todo)
     }

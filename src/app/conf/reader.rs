@@ -41,6 +41,8 @@ impl Default for Recipe {
 pub(crate) enum RereadError {
     #[error("{0} is built in: there is no file to read again; change keys live instead")]
     BuiltIn(String),
+    #[error("{0} is no file that could be read again")]
+    NoFile(String),
     #[error("{0} is being written; try again when that is done")]
     Unsettled(String),
     #[error("{0} is empty; that would be a scenario of defaults and is more likely a mistake")]
@@ -93,6 +95,10 @@ impl Recipe {
             return Err(RereadError::BuiltIn(self.scenario.clone()));
         }
         let path = Path::new(&self.scenario);
+        // A pipe would be waited for without end.
+        if std::fs::metadata(path).is_ok_and(|metadata| !metadata.is_file()) {
+            return Err(RereadError::NoFile(self.scenario.clone()));
+        }
         for look in 0..LOOKS_MAX {
             match Mark::of(path) {
                 Ok(mark) if mark.is_old(WallTime::now()) => {
@@ -195,6 +201,8 @@ mod tests {
         std::fs::remove_file(recipe.name()).unwrap();
         let error = recipe.read_again().unwrap_err().to_string();
         assert!(error.contains("cannot read scenario"), "{error}");
+        let directory = Recipe::new(&dir.path().display().to_string(), Vec::new()).read_again();
+        assert!(matches!(directory, Err(RereadError::NoFile(_))), "{directory:?}");
         let built_in = Recipe::default().read_again();
         assert!(matches!(built_in, Err(RereadError::BuiltIn(_))), "{built_in:?}");
     }

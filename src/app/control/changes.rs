@@ -21,7 +21,7 @@ use serde_json::{Map, Value, json};
 
 use super::{Desk, Refused};
 use crate::app::action::{Action, Ask, ReloadMode};
-use crate::app::conf::{Answer, ChangeRow, Fate};
+use crate::app::conf::{ChangeRow, Fate};
 use crate::app::state::AppState;
 
 /// A wish to change the configuration.
@@ -61,10 +61,6 @@ fn mode(keys: &mut Map<String, Value>) -> Result<ReloadMode, String> {
     }
 }
 
-fn answer_to(state: &AppState, ask: Ask) -> Option<&Answer> {
-    state.answers.iter().rev().find(|answer| answer.ask == ask)
-}
-
 impl Desk {
     pub(super) fn change(&self, change: Change) -> Result<Value, Refused> {
         let ask = Ask::next();
@@ -72,8 +68,8 @@ impl Desk {
             Change::Set(changes) => Action::Set { changes, ask },
             Change::Reload(mode) => Action::Reload { mode, ask },
         };
-        let state = self.act(action, |state| answer_to(state, ask).is_some())?;
-        let outcome = answer_to(&state, ask).map(|answer| answer.outcome.clone());
+        let state = self.act(action, |state| state.answer_to(ask).is_some())?;
+        let outcome = state.answer_to(ask).cloned();
         let rows = outcome
             .unwrap_or_else(|| Ok(Vec::new()))
             .map_err(|refusal| Refused { text: refusal.text, is_usage: refusal.is_usage })?;

@@ -165,6 +165,8 @@ impl Director {
     }
 
     fn refuse(&mut self, who: Source, text: String, now: Time) {
+        // Several mistakes stand on lines of their own.
+        let text = text.replace('\n', "; ");
         let (severity, label) = (Severity::Warning, "not done".to_owned());
         self.warn(News { severity, who, label, text }, now);
     }

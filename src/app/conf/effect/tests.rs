@@ -127,11 +127,15 @@ fn children_keep_the_users_of_the_start() {
     assert_eq!(conf.users(), [60, 20]);
     assert_eq!(origin(&conf, "load.a", "users"), "live");
     conf.set_users(0).unwrap();
+    set(&mut conf, &["office.room=9"]).unwrap();
     conf.set_users(40).unwrap();
     assert_eq!(conf.users(), [30, 10]);
     assert_eq!(origin(&conf, "load.a", "users"), "x.ini:2");
     let staff: Vec<u32> = conf.staff().scenario.loads.iter().map(|load| load.users).collect();
     assert_eq!(staff, [30, 10]);
+    set(&mut conf, &["load.a.users=10"]).unwrap();
+    conf.set_users(40).unwrap();
+    assert_eq!(conf.users(), [20, 20], "a number for one load is another proportion");
 }
 
 #[test]
