@@ -1,4 +1,4 @@
-//! The configuration of a running office, changed: what [`Conf`] decides is carried out here.
+//! The configuration of a running office, changed: what [`Conf`](crate::app::conf::Conf) decides is carried out here.
 //!
 //! A change is applied as a whole or not at all. Live keys take effect at once; a key that a role
 //! reads when it starts has that role started again, the workers a few at a time, so that others
