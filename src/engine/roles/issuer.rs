@@ -117,7 +117,7 @@ impl IssuerRole {
                 if let State::Opening(opening) = &mut self.state {
                     opening.config.timeline = line;
                 } else if let State::Serving(serving) = &mut self.state {
-                    serving.ledger.core.set_timeline(line);
+                    serving.ledger.core.set_timeline(line, now);
                 }
             }
             DirectorToIssuer::Stop(_) => self.stop(now, links),

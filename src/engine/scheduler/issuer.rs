@@ -15,6 +15,7 @@
 use std::collections::VecDeque;
 use std::time::Duration;
 
+use super::curbs::Curbs;
 use super::queue::{Handle, Place, Queues};
 use super::record::{Completed, Issued, Outcome, Record};
 use super::state::{self, RunMark};
@@ -96,19 +97,6 @@ pub struct Options {
     pub retry: Retry,
 }
 
-/// What people hold back or slow down; the default is the ordinary.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Curbs {
-    /// Workers take no tickets; they finish what they hold. Their free seats are not staffed
-    /// meanwhile: utilisation is that of seats that would take a ticket.
-    pub is_on_strike: bool,
-    /// Services whose tickets are not handed out.
-    pub blocked: Vec<ServiceId>,
-    /// How long a round of handing out tickets is put off once there is a ticket and a seat for it,
-    /// in office time.
-    pub delay: Duration,
-}
-
 /// The state of all tickets that are not finished.
 #[derive(Debug)]
 pub struct Issuer {
@@ -169,6 +157,18 @@ enum State {
         worker: WorkerId,
         at: Time,
     },
+}
+
+impl State {
+    /// Returns what a ticket is at; `None` if there is none.
+    fn presence(self) -> Option<Presence> {
+        match self {
+            Self::Free => None,
+            Self::Waiting => Some(Presence::Waiting),
+            Self::InService(_) => Some(Presence::InService),
+            Self::Ended { .. } => Some(Presence::Left),
+        }
+    }
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -249,12 +249,7 @@ impl Issuer {
         // What open tickets contributed is counted again when they are queued again.
         let mut open = vec![[0_u128; 2]; self.options.services];
         for ticket in &self.tickets {
-            let presence = match ticket.state {
-                State::Free => continue,
-                State::Waiting => Presence::Waiting,
-                State::InService(_) => Presence::InService,
-                State::Ended { .. } => Presence::Left,
-            };
+            let Some(presence) = ticket.state.presence() else { continue };
             let sums = &mut open[usize::from(ticket.service.0)];
             for (sum, ns) in sums.iter_mut().zip(ticket.stay.contributed(presence, position)) {
                 *sum += u128::from(ns);
@@ -295,8 +290,13 @@ impl Issuer {
     }
 
     /// Takes note of a change of the run's timeline; a pause stops dispatch.
-    pub fn set_timeline(&mut self, line: Timeline) {
-        self.stats.set_timeline(line);
+    pub fn set_timeline(&mut self, line: Timeline, now: Time) {
+        let Some(rewind) = self.stats.set_timeline(line, now) else { return };
+        for ticket in &mut self.tickets {
+            if let Some(presence) = ticket.state.presence() {
+                self.stats.take_back(rewind, ticket.service, presence, &mut ticket.stay);
+            }
+        }
     }
 
     /// Holds tickets back or hands them out late from now on.

@@ -4,6 +4,7 @@
 //! and assignments come out through [`issuer::Effects`]. The issuer's role connects the two to
 //! sockets and to the logstore.
 
+pub mod curbs;
 pub mod issuer;
 pub mod queue;
 pub mod record;

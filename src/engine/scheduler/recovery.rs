@@ -35,7 +35,7 @@ impl Recovery {
     /// Returns the reader for a start of the issuer in `run`, whose timeline is `line`.
     pub fn new(options: Options, run: RunId, line: Timeline) -> Self {
         let mut stats = Stats::new(options.services);
-        stats.set_timeline(line);
+        stats.set_timeline(line, Time::ZERO);
         Self {
             options,
             run,
@@ -63,7 +63,7 @@ impl Recovery {
             self.first = Some(state.mark.first);
             self.tokens = state.tokens;
             self.stats = state.stats;
-            self.stats.set_timeline(line);
+            self.stats.set_timeline(line, Time::ZERO);
         }
         true
     }
@@ -141,7 +141,7 @@ impl Recovery {
 
     /// Takes note of a change of the run's timeline while the log was read.
     pub fn set_timeline(&mut self, line: Timeline) {
-        self.stats.set_timeline(line);
+        self.stats.set_timeline(line, Time::ZERO);
     }
 
     /// Returns the issuer as it was, with every open ticket queued again.

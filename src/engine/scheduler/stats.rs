@@ -20,7 +20,7 @@ mod presence;
 
 use fairness::{Jain, UserWaits};
 use presence::Moment;
-pub use presence::{Level, Presence, Stay, TimeAverage, Waits};
+pub use presence::{Level, Presence, Rewind, Stay, TimeAverage, Waits};
 
 /// The figures of one service.
 #[derive(Clone, Debug, Default)]
@@ -264,10 +264,47 @@ impl Stats {
         &self.line
     }
 
-    /// Takes note of a change of the run's timeline.
-    pub fn set_timeline(&mut self, line: Timeline) {
+    /// Takes note of a change of the run's timeline. If it was heard of late, the window stood still
+    /// already when more was counted: then every ticket that is still there must be given to
+    /// [`Self::take_back`].
+    pub fn set_timeline(&mut self, line: Timeline, now: Time) -> Option<Rewind> {
+        let from = self.window.position(now);
         self.window = line.window();
         self.line = line;
+        let to = self.window.position(now);
+        if from <= to {
+            return None;
+        }
+        let rewind = Rewind { from, to };
+        for service in &mut self.services {
+            service.waiting.rewind(rewind);
+            service.in_service.rewind(rewind);
+        }
+        let seats = self.staffed.level().value();
+        self.staffed.rewind(rewind);
+        self.staffed.take_back(seats.saturating_mul(from - to));
+        Some(rewind)
+    }
+
+    /// Takes back what a ticket has contributed since the window stands still.
+    pub fn take_back(
+        &mut self,
+        rewind: Rewind,
+        service: ServiceId,
+        presence: Presence,
+        stay: &mut Stay,
+    ) {
+        let begun = stay.since();
+        let stats = self.service(service);
+        let beyond = stay.rewind(rewind);
+        match presence {
+            Presence::Waiting => {
+                stats.waiting.take_back(beyond);
+                stats.waits_in_window.begin_earlier(begun - stay.since());
+            }
+            Presence::InService => stats.in_service.take_back(beyond),
+            Presence::Left => {}
+        }
     }
 
     /// Takes over the figures of a state that was kept.

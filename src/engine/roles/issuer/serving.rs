@@ -13,7 +13,7 @@ use crate::limits;
 use crate::net::message::{Carry, Curbs, IndexRebuilt, IssuerConfig, IssuerReady, Secret};
 use crate::net::stream;
 use crate::roles::event_loop::Next;
-use crate::scheduler::issuer;
+use crate::scheduler::curbs;
 use crate::scheduler::record::Start;
 use crate::scheduler::stats::CarriedOver;
 use crate::storage::{IndexOutcome, LogError, LogStats, Recovered};
@@ -168,9 +168,9 @@ impl Serving {
 }
 
 /// Returns what the director wants held back as the scheduler knows it.
-pub(super) fn curbs(curbs: Curbs) -> issuer::Curbs {
+pub(super) fn curbs(curbs: Curbs) -> curbs::Curbs {
     let Curbs { is_on_strike, blocked, delay } = curbs;
-    issuer::Curbs { is_on_strike, blocked, delay: delay.min(limits::ISSUER_DELAY_MAX) }
+    curbs::Curbs { is_on_strike, blocked, delay: delay.min(limits::ISSUER_DELAY_MAX) }
 }
 
 /// Returns why the index was made anew, if it was.

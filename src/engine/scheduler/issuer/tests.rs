@@ -137,12 +137,12 @@ fn a_pause_stops_dispatch_and_nothing_else() {
     issuer.worker_up(WorkerId(0), 1, Time(0));
     let mut line = Timeline::default();
     line.pause(Time(1));
-    issuer.set_timeline(line.clone());
+    issuer.set_timeline(line.clone(), Time(1));
     issuer.request(&request(0, 0), Time(2), &mut log);
     issuer.dispatch(Time(3), &mut log);
     assert_eq!(log.assigned.len(), 0);
     line.resume(Time(4));
-    issuer.set_timeline(line);
+    issuer.set_timeline(line, Time(4));
     issuer.dispatch(Time(5), &mut log);
     assert_eq!(log.assigned.len(), 1);
 }
@@ -212,11 +212,11 @@ fn a_slow_issuer_hands_out_in_rounds_that_come_late() {
     assert_eq!((log.assigned.len(), issuer.dispatch_deadline()), (0, Time(110)));
     // Office time stands still from 70 to 90, so the round comes later too.
     line.pause(Time(70));
-    issuer.set_timeline(line.clone());
+    issuer.set_timeline(line.clone(), Time(70));
     issuer.dispatch(Time(80), &mut log);
     assert_eq!(issuer.dispatch_deadline(), Time::NEVER);
     line.resume(Time(90));
-    issuer.set_timeline(line);
+    issuer.set_timeline(line, Time(90));
     assert_eq!(issuer.dispatch_deadline(), Time(130));
     issuer.dispatch(Time(129), &mut log);
     assert_eq!(log.assigned.len(), 0);

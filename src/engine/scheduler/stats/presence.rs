@@ -12,6 +12,14 @@ pub(super) struct Moment {
     pub(super) is_measured: bool,
 }
 
+/// The window stands still at position `to`, though it was taken to have reached `from`: whoever
+/// decided that was heard of late.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Rewind {
+    pub(super) from: u64,
+    pub(super) to: u64,
+}
+
 /// A number that changes in steps, and the largest that it was in the window.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Level {
@@ -91,6 +99,17 @@ impl TimeAverage {
         Self { level: Level::restored(max), since: 0, integral_ns }
     }
 
+    /// Goes on from an earlier position; what was counted beyond it is taken back by whoever knows
+    /// how much that was.
+    pub(super) fn rewind(&mut self, Rewind { from, to }: Rewind) {
+        self.integral_ns = self.integral_ns(from);
+        self.since = to;
+    }
+
+    pub(super) fn take_back(&mut self, span: u64) {
+        self.integral_ns = self.integral_ns.saturating_sub(u128::from(span));
+    }
+
     /// Adds what an earlier life integrated.
     pub(super) fn carry(&mut self, integral_ns: u128) {
         self.integral_ns += integral_ns;
@@ -122,6 +141,11 @@ impl Waits {
     pub(super) fn begin(&mut self, position: u64) {
         self.waiting += 1;
         self.begun += u128::from(position);
+    }
+
+    /// Takes a ticket that waits for one that began earlier.
+    pub(super) fn begin_earlier(&mut self, by: u64) {
+        self.begun = self.begun.saturating_sub(u128::from(by));
     }
 
     /// Adds a wait that was over before this life.
@@ -183,6 +207,14 @@ impl Stay {
             Presence::InService => [self.waited_ns, self.served_ns + present],
             Presence::Left => [self.waited_ns, self.served_ns],
         }
+    }
+
+    /// Begins what it is at no later than where the window stands; returns what it has contributed
+    /// beyond that.
+    pub(super) fn rewind(&mut self, Rewind { from, to }: Rewind) -> u64 {
+        let beyond = from.saturating_sub(self.since.max(to));
+        self.since = self.since.min(to);
+        beyond
     }
 
     pub(super) fn end_wait(&mut self, at: Moment) {

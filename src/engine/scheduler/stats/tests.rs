@@ -15,12 +15,15 @@ fn ms(ms: u64) -> Time {
 /// Opened at 1000 ms, warm-up to 2000 ms, arrivals until 4000 ms.
 fn stats() -> Stats {
     let mut stats = Stats::new(1);
-    stats.set_timeline(Timeline {
-        opened_at: ms(1000),
-        warmup: Duration::from_secs(1),
-        arrivals: Some(Duration::from_secs(3)),
-        pauses: Vec::new(),
-    });
+    stats.set_timeline(
+        Timeline {
+            opened_at: ms(1000),
+            warmup: Duration::from_secs(1),
+            arrivals: Some(Duration::from_secs(3)),
+            pauses: Vec::new(),
+        },
+        Time::ZERO,
+    );
     stats
 }
 
@@ -106,7 +109,7 @@ fn integrals_count_only_the_window_and_no_pause() {
     let mut line = stats.timeline().clone();
     line.pauses = vec![(ms(3000), ms(3400))];
     line.arrivals = Some(Duration::from_millis(2600));
-    stats.set_timeline(line);
+    stats.set_timeline(line, Time::ZERO);
     stats.left(COUNTER, &mut stay, WORKER, ms(4500));
     assert_eq!(integrals(&stats, 5000), [500, 1100, 500]);
     let staffed = stats.staffed().integral_ns(stats.position(ms(5000)));
@@ -132,6 +135,41 @@ fn the_queues_length_and_the_waits_add_up_to_the_same_while_tickets_wait() {
 }
 
 #[test]
+fn a_pause_that_is_heard_of_late_leaves_no_gap_between_the_queue_and_its_waits() {
+    let mut stats = stats();
+    let mut line = stats.timeline().clone();
+    let mut first = stats.issued(COUNTER, ms(2100), true);
+    let mut quick = stats.issued(COUNTER, ms(2400), true);
+    stats.started(COUNTER, &mut quick, ms(2450));
+    line.pause(ms(2300));
+    let rewind = stats.set_timeline(line.clone(), ms(2500)).unwrap();
+    stats.take_back(rewind, COUNTER, Presence::Waiting, &mut first);
+    stats.take_back(rewind, COUNTER, Presence::InService, &mut quick);
+    assert_eq!(stats.position(ms(2500)), 300_000_000);
+    stats.left(COUNTER, &mut quick, WORKER, ms(2550));
+    let mut second = stats.issued(COUNTER, ms(2600), true);
+    line.resume(ms(3000));
+    // What comes between the end of the pause and the word of it is no trouble.
+    let mut third = stats.issued(COUNTER, ms(3020), true);
+    assert_eq!(stats.set_timeline(line, ms(3050)), None);
+    for (stay, arrived, at) in
+        [(&mut first, 2100, 3100), (&mut second, 2600, 3200), (&mut third, 3020, 3300)]
+    {
+        stats.started(COUNTER, stay, ms(at));
+        stats.left(COUNTER, stay, WORKER, ms(at + 50));
+        stats.departed(COUNTER, stay, ms(arrived), false);
+        stats.completed(&ticket(arrived, 50), &served(at, at + 50));
+    }
+    stats.departed(COUNTER, &quick, ms(2400), false);
+    stats.completed(&ticket(2400, 100), &served(2450, 2550));
+    let [waiting, in_service, waits] = integrals(&stats, 3500);
+    assert_eq!(waiting, waits);
+    // The quick one waited while nobody knew that the window stood still.
+    assert_eq!(waiting, 300 + 50 + 200 + 300);
+    assert_eq!(in_service, 50 + 50 + 50);
+}
+
+#[test]
 fn waits_across_the_windows_borders_and_through_pauses_are_accounted_for() {
     let mut stats = stats();
     live(&mut stats, 1500, 2500, 2600, 0);
@@ -140,7 +178,7 @@ fn waits_across_the_windows_borders_and_through_pauses_are_accounted_for() {
     let mut line = stats.timeline().clone();
     line.pauses = vec![(ms(3850), ms(3950))];
     line.arrivals = Some(Duration::from_millis(2900));
-    stats.set_timeline(line);
+    stats.set_timeline(line, Time::ZERO);
     stats.started(COUNTER, &mut late, ms(4500));
     assert_eq!(integrals(&stats, 4600), [500 + 150 + 100, 100 + 150, 500 + 150 + 100]);
     stats.left(COUNTER, &mut late, WORKER, ms(4600));
