@@ -1,4 +1,4 @@
-//! The run second by second, for exports: bounded, and cheap to share.
+//! The run second by second, for charts and exports: bounded, and cheap to share.
 //!
 //! Seconds are kept in chunks; a full chunk is never changed again, so a snapshot shares it. When
 //! there are too many, the oldest chunk is let go of and counted.
@@ -7,20 +7,26 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
 
-use engine::clock::WallTime;
+use engine::clock::{Time, WallTime};
 use engine::perf::Spread;
+
+use super::trend::{self, Coarse, Extent, Measure};
 
 /// Seconds in a chunk.
 const CHUNK_SECONDS: usize = 600;
 /// Full chunks that are kept: six hours.
 const CHUNKS_MAX: usize = 36;
+/// Coarse steps that are kept: as long as seconds are.
+const COARSE_MAX: usize = (CHUNKS_MAX + 1) * CHUNK_SECONDS / trend::STEP_SECONDS;
 
 /// What happened in one second of the run. Counts cover all tickets, warm-up included.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(crate) struct Second {
-    /// Its end, as time since arrivals began, without pauses.
+    /// Its end.
+    pub(crate) end: Time,
+    /// The same, as time since arrivals began, without pauses.
     pub(crate) at: Duration,
-    /// Its end, for people.
+    /// The same, for people.
     pub(crate) wall: WallTime,
     /// How long it really was.
     pub(crate) span: Duration,
@@ -89,12 +95,15 @@ impl Second {
 pub(crate) struct History {
     full: VecDeque<Arc<Vec<Second>>>,
     latest: Arc<Vec<Second>>,
+    /// Steps that are over, oldest first.
+    coarse: Arc<Vec<Coarse>>,
     dropped: u64,
 }
 
 impl History {
     /// Adds a second.
     pub(crate) fn push(&mut self, second: Second) {
+        self.end_step(second.end);
         if self.latest.len() == CHUNK_SECONDS {
             self.full.push_back(std::mem::take(&mut self.latest));
         }
@@ -106,8 +115,50 @@ impl History {
         Arc::make_mut(&mut self.latest).push(second);
     }
 
+    /// Joins the seconds of the step that is over when a second ends in a later one.
+    fn end_step(&mut self, end: Time) {
+        let Some(last) = self.iter().next_back().map(|second| trend::step(second.end)) else {
+            return;
+        };
+        if last >= trend::step(end) {
+            return;
+        }
+        let coarse = Coarse::of(self.iter().rev().take_while(|s| trend::step(s.end) == last));
+        let steps = Arc::make_mut(&mut self.coarse);
+        if steps.len() == COARSE_MAX {
+            steps.remove(0);
+        }
+        steps.push(coarse);
+    }
+
+    /// Returns a measure of every second since a moment, oldest first; what is not known is left
+    /// out.
+    pub(crate) fn fine(&self, measure: Measure, from: Time) -> Vec<(Time, Extent)> {
+        let since = self.iter().rev().take_while(|second| second.end >= from);
+        let known = |second: &Second| Some((second.end, Extent::of(measure.of(second)?)));
+        let mut extents: Vec<_> = since.filter_map(known).collect();
+        extents.reverse();
+        extents
+    }
+
+    /// Returns the extents of a measure in steps of fifteen seconds, oldest first; the seconds of
+    /// the step that is not over follow one by one.
+    pub(crate) fn coarse(&self, measure: Measure, from: Time) -> Vec<(Time, Extent)> {
+        let joined = self.coarse.last().map_or(Time::ZERO, |last| last.end);
+        let since = self.coarse.partition_point(|step| step.end < from);
+        let known = |step: &Coarse| Some((step.end, step.extent(measure)?));
+        let mut extents: Vec<_> = self.coarse[since..].iter().filter_map(known).collect();
+        extents.extend(self.fine(measure, Time(joined.0 + 1).max(from)));
+        extents
+    }
+
+    /// Returns the last second that ended no later than a moment.
+    pub(crate) fn at(&self, moment: Time) -> Option<&Second> {
+        self.iter().rev().find(|second| second.end <= moment)
+    }
+
     /// Returns all seconds that are kept, oldest first.
-    pub(crate) fn iter(&self) -> impl Iterator<Item = &Second> {
+    pub(crate) fn iter(&self) -> impl DoubleEndedIterator<Item = &Second> {
         self.full.iter().flat_map(|chunk| chunk.iter()).chain(self.latest.iter())
     }
 
@@ -133,6 +184,44 @@ mod tests {
         assert!(kept.len() >= CHUNK_SECONDS * CHUNKS_MAX);
         assert_eq!((kept[0], kept[kept.len() - 1]), (history.dropped(), all as u64 - 1));
         assert!(kept.is_sorted());
+    }
+
+    fn second(number: u64, served: u64) -> Second {
+        let (end, span) = (Time(number * 1_000_000_000), Duration::from_secs(1));
+        Second { end, span, running: span, served, ..Second::default() }
+    }
+
+    #[test]
+    fn coarse_steps_keep_every_peak_and_end_with_the_newest_second() {
+        let mut history = History::default();
+        for number in 1..=100 {
+            history.push(second(number, if number == 37 { 900 } else { 10 + number % 3 }));
+        }
+        let coarse = history.coarse(Measure::Served, Time::ZERO);
+        let fine = history.fine(Measure::Served, Time::ZERO);
+        assert_eq!((fine.len(), coarse.len()), (100, 6 + 10), "six steps and ten seconds");
+        assert_eq!(coarse.last(), fine.last());
+        let all = |extents: &[(Time, Extent)]| {
+            extents.iter().map(|(_, extent)| *extent).reduce(Extent::join).unwrap()
+        };
+        assert_eq!(all(&coarse), Extent { min: 10.0, max: 900.0 });
+        assert_eq!(all(&coarse), all(&fine));
+        assert_eq!(coarse[2].0, Time(45_000_000_000), "a step ends with its last second");
+        assert!(coarse[2].1.max > 899.0 && coarse[1].1.max < 13.0);
+        let late = Time(92_000_000_000);
+        assert_eq!(history.coarse(Measure::Served, late), history.fine(Measure::Served, late));
+    }
+
+    #[test]
+    fn what_is_not_known_leaves_a_gap() {
+        let mut history = History::default();
+        history.push(second(1, 5));
+        history.push(Second { running: Duration::ZERO, ..second(2, 0) });
+        history.push(second(3, 5));
+        assert_eq!(history.fine(Measure::Served, Time::ZERO).len(), 2, "a pause is no zero");
+        assert_eq!(history.coarse(Measure::P99(trend::Timed::Wait), Time::ZERO), []);
+        assert_eq!(history.at(Time(2_500_000_000)).map(|s| s.end), Some(Time(2_000_000_000)));
+        assert_eq!(history.at(Time(999)), None);
     }
 
     #[test]

@@ -35,6 +35,7 @@ pub(crate) mod figures;
 pub(crate) mod format;
 pub(crate) mod handle;
 pub(crate) mod headless;
+pub(crate) mod heat;
 pub(crate) mod history;
 pub(crate) mod log_commands;
 pub(crate) mod logging;
@@ -61,6 +62,7 @@ mod tables;
 pub(crate) mod tempo;
 #[cfg(test)]
 pub(crate) mod testing;
+pub(crate) mod trend;
 mod update;
 pub(crate) mod view_args;
 pub(crate) mod viewer;

@@ -62,7 +62,7 @@ fn recent(state: &AppState) -> Vec<Value> {
     let rows = state.latencies.iter();
     rows.flat_map(|row| {
         RECENT_SPANS.iter().zip(&row.recent).filter_map(|(&seconds, figures)| {
-            let LatencyFigures { count, spread } = *figures;
+            let LatencyFigures { count, spread, .. } = *figures;
             let Spread { mean, p50, p90, p99, p999, max } = spread?;
             Some(json!({
                 "latency": row.name,

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use engine::clock::{Time, WallTime};
+use engine::clock::{Clock, SystemClock, Time, WallTime};
 use engine::config::scenario::FsyncPolicy;
 use engine::ids::{UserProcessId, WorkerId};
 use engine::limits;
@@ -23,6 +23,7 @@ use super::conf::{Answer, Conf, ConfRow, PendingReload};
 use super::director::Orders;
 use super::events::{Events, News};
 use super::figures::Figures;
+use super::heat::{Band, Heat, HeatRow};
 use super::history::{History, Second};
 use super::net::NetBook;
 use super::procs::Procs;
@@ -69,6 +70,7 @@ pub(crate) struct Album {
     recovery: Option<RecoveryRow>,
     number: u64,
     history: History,
+    heat: Heat,
     figures: Arc<Figures>,
     latencies: Vec<LatencyRow>,
     metrics: Arc<Vec<MetricRow>>,
@@ -177,6 +179,7 @@ impl Album {
             recovery: None,
             number: 0,
             history: History::default(),
+            heat: Heat::default(),
             figures: Arc::new(Figures::blank(services.iter().cloned())),
             services,
             latencies: Vec::new(),
@@ -199,6 +202,7 @@ impl Album {
         AppState {
             view: View::Live,
             number: 0,
+            at: SystemClock.now(),
             wall: WallTime::now(),
             phase: Phase::Starting,
             run,
@@ -212,6 +216,7 @@ impl Album {
             rates: Rates::default(),
             series: Arc::default(),
             history: History::default(),
+            heat: Heat::default(),
             figures,
             latencies: Vec::new(),
             services: Vec::new(),
@@ -284,6 +289,7 @@ impl Album {
         for (recent, second) in self.recents.iter_mut().zip(seconds) {
             recent.push(second);
         }
+        self.heat.push(HeatRow { end: results.at(), bands: seconds.map(Band::of) });
         self.figures = Arc::new(Figures::new(results, run, &self.services, self.starting_users));
         self.latencies = latency_rows(&self.figures, &self.recents);
         self.metrics = Arc::new(metric_rows(&results.metrics));
@@ -307,6 +313,7 @@ impl Album {
             |now: u64, before: u64| now.saturating_sub(if is_same_life { before } else { 0 });
         let (waiting, in_service) = results.present();
         self.history.push(Second {
+            end: counted.at,
             at: line.office_time(counted.at),
             wall,
             span: counted.at.since(last.at),
@@ -369,6 +376,7 @@ impl Album {
         AppState {
             view: View::Live,
             number: self.number,
+            at: now,
             wall,
             phase,
             run: self.facts.clone(),
@@ -390,6 +398,7 @@ impl Album {
             rates,
             series: Arc::clone(&self.series),
             history: self.history.clone(),
+            heat: self.heat.clone(),
             figures: Arc::clone(&self.figures),
             latencies: self.latencies.clone(),
             services: self.service_rows(results),

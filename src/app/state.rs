@@ -16,6 +16,7 @@ use super::action::{Ask, ProcessId};
 use super::conf::{Answer, ChangeRow, ConfRow, PendingReload, Refusal};
 pub(crate) use super::events::{Happening, Source};
 use super::figures::Figures;
+use super::heat::Heat;
 use super::history::History;
 pub(crate) use super::net::NetRow;
 pub(crate) use super::settings::Settings;
@@ -28,7 +29,9 @@ pub(crate) struct AppState {
     pub(crate) view: View,
     /// Which snapshot of the run this is: they are numbered from one.
     pub(crate) number: u64,
-    /// When the snapshot was taken, for people.
+    /// When the snapshot was taken.
+    pub(crate) at: Time,
+    /// The same for people.
     pub(crate) wall: WallTime,
     /// Where the run stands.
     pub(crate) phase: Phase,
@@ -54,6 +57,8 @@ pub(crate) struct AppState {
     pub(crate) series: Arc<Vec<Sample>>,
     /// The run second by second.
     pub(crate) history: History,
+    /// How latencies were spread in the last seconds.
+    pub(crate) heat: Heat,
     /// The figures of the measured window.
     pub(crate) figures: Arc<Figures>,
     /// Percentiles of tickets that arrived after the warm-up (wait, service, sojourn, response,
@@ -347,12 +352,16 @@ pub(crate) struct LatencyFigures {
     pub(crate) count: u64,
     /// The values; `None` if there are none.
     pub(crate) spread: Option<Spread>,
+    /// The 99.99th percentile; `None` if there are no values.
+    pub(crate) p9999: Option<Duration>,
 }
 
 impl LatencyFigures {
     /// Returns the figures of a histogram.
     pub(crate) fn of(histogram: &Histogram) -> Self {
-        Self { count: histogram.count(), spread: histogram.spread() }
+        let count = histogram.count();
+        let p9999 = (count > 0).then(|| Duration::from_nanos(histogram.quantile(0.9999)));
+        Self { count, spread: histogram.spread(), p9999 }
     }
 }
 

@@ -11,6 +11,7 @@ use engine::perf::{Histogram, Interval};
 
 use super::action::ProcessId;
 use super::figures::{Figures, Little, NamedHistogram, Peak, ServiceFigures, UserFigures};
+use super::heat::Heat;
 use super::history::History;
 use super::net::NetRates;
 use super::slo::{SloRow, SloValue, Verdict};
@@ -69,7 +70,7 @@ pub(crate) fn app() -> AppState {
     let sample = |index: u32| {
         let wave = f64::from(index % 40) - 20.0;
         Sample {
-            at: Time(1_000_000_000_000 + u64::from(index) * 250_000_000),
+            at: Time(1_663_750_000_000 + u64::from(index) * 250_000_000),
             offered: 180.0 + 3.0 * wave,
             served: 175.0 + 3.0 * wave,
             waiting: u64::from(index % 60),
@@ -77,7 +78,8 @@ pub(crate) fn app() -> AppState {
         }
     };
     let latency = |name, p50| {
-        let run = LatencyFigures { count: 11_940, spread: Some(spread(p50)) };
+        let run =
+            LatencyFigures { count: 11_940, spread: Some(spread(p50)), p9999: Some(us(p50 * 22)) };
         LatencyRow { name, run, recent: [run; 3] }
     };
     let service = |name: &str, issued, p50| ServiceRow {
@@ -94,6 +96,7 @@ pub(crate) fn app() -> AppState {
     AppState {
         view: View::Live,
         number: 3_044,
+        at: Time(1_763_500_000_000),
         wall: WallTime(43_491_000_000_000),
         phase: Phase::Running,
         run: RunFacts {
@@ -132,6 +135,7 @@ pub(crate) fn app() -> AppState {
         rates: Rates { offered: 182.3, served: 179.1, rejected: 0.0, utilization: Some(0.713) },
         series: Arc::new((0..400).map(sample).collect()),
         history: History::default(),
+        heat: Heat::default(),
         figures: Arc::default(),
         latencies: vec![
             latency("wait", 140),
@@ -351,8 +355,9 @@ pub(crate) fn measured() -> AppState {
     let all = state.figures.histograms.iter().filter(|named| named.service.is_none());
     let row = |named: &NamedHistogram| {
         let histogram = &named.histogram;
-        let run = LatencyFigures { count: histogram.count(), spread: histogram.spread() };
-        let second = LatencyFigures { count: 182, spread: Some(spread(150)) };
+        let run = LatencyFigures::of(histogram);
+        let (spread, p9999) = (Some(spread(150)), Some(us(3_300)));
+        let second = LatencyFigures { count: 182, spread, p9999 };
         LatencyRow { name: named.name, run, recent: [second, run, LatencyFigures::default()] }
     };
     state.latencies = all.map(row).collect();

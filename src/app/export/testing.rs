@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use engine::clock::WallTime;
+use engine::clock::{Time, WallTime};
 use engine::perf::Spread;
 
 use crate::app::history::{History, Second};
@@ -27,6 +27,7 @@ fn second(number: u64, of: u64) -> Second {
         Some(Spread { mean: p50, p50, p90, p99, p999: max, max })
     };
     Second {
+        end: Time(1_000_000_000_000 + (number + 1) * 1_000_000_000),
         at: ms((number + 1) * 1000),
         wall: WallTime((1_795_664_412 + number) * 1_000_000_000),
         span: ms(1000),

@@ -383,8 +383,7 @@ fn latencies(state: &AppState) -> Table {
     };
     let mut rows = Vec::new();
     for named in &state.figures.histograms {
-        let run =
-            LatencyFigures { count: named.histogram.count(), spread: named.histogram.spread() };
+        let run = LatencyFigures::of(&named.histogram);
         rows.push(row(
             named.service.as_deref().unwrap_or("all"),
             named.name,
