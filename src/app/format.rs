@@ -115,6 +115,41 @@ pub(crate) fn bytes(bytes: u64) -> String {
     scaled(size, unit.unwrap_or(&""))
 }
 
+/// Writes a number that is not negative in at most five characters, for axes: `250`, `2.5k`,
+/// `48.2k`, `1.5M`.
+pub(crate) fn short(number: f64) -> String {
+    const UNITS: [&str; 5] = ["", "k", "M", "G", "T"];
+    let mut size = number;
+    let mut unit = 0;
+    while size >= 999.5 && unit + 1 < UNITS.len() {
+        size /= 1000.0;
+        unit += 1;
+    }
+    format!("{}{}", plain(size), UNITS[unit])
+}
+
+/// Writes a span in few characters, for axes: `5ms`, `100µs`, `2.5s`.
+pub(crate) fn short_span(span: Duration) -> String {
+    let seconds = span.as_secs_f64();
+    let (size, unit) = match seconds {
+        ..0.999_5e-6 => (seconds * 1e9, "ns"),
+        ..0.999_5e-3 => (seconds * 1e6, "µs"),
+        ..0.999_5 => (seconds * 1e3, "ms"),
+        _ => (seconds, "s"),
+    };
+    format!("{}{unit}", plain(size))
+}
+
+/// Writes at most three digits and no zeros behind the point.
+fn plain(number: f64) -> String {
+    let text = scaled(number, "");
+    if text.contains('.') {
+        text.trim_end_matches('0').trim_end_matches('.').to_owned()
+    } else {
+        text
+    }
+}
+
 /// Writes a number without a unit: `0`, `0.123`, `3.21`, `48 210`; a dash for what is none.
 pub(crate) fn number(number: f64) -> String {
     let size = number.abs();
@@ -232,6 +267,30 @@ mod tests {
         check(1_200.0, 30_000.0, "0 µs ± 30");
         check(8_000_000.0, 0.0, "8.00 ms");
         check(0.0, 0.0, "0.00 ns");
+    }
+
+    #[test]
+    fn axes_have_short_numbers() {
+        for (number, text) in [
+            (0.0, "0"),
+            (2.5, "2.5"),
+            (250.0, "250"),
+            (999.9, "1k"),
+            (48_210.0, "48.2k"),
+            (1.5e6, "1.5M"),
+            (2e13, "20T"),
+        ] {
+            assert_eq!(short(number), text);
+        }
+        for (ns, text) in [
+            (5_000_000, "5ms"),
+            (999_999_999, "1s"),
+            (100_000, "100µs"),
+            (2_500_000_000, "2.5s"),
+            (40, "40ns"),
+        ] {
+            assert_eq!(short_span(Duration::from_nanos(ns)), text);
+        }
     }
 
     #[test]

@@ -19,6 +19,14 @@ pub(crate) enum Panel {
     Alerts,
     Throughput,
     Queue,
+    LatencyChart,
+    LogChart,
+    /// The figures of all charts, a line for each.
+    Now,
+    Percentiles,
+    Histogram,
+    Heat,
+    Metrics,
 }
 
 impl Screen {
@@ -34,9 +42,12 @@ impl Screen {
                 Panel::Alerts,
                 Panel::Throughput,
                 Panel::Queue,
+                Panel::LatencyChart,
+                Panel::LogChart,
+                Panel::Now,
             ],
             Self::Procs => &[Panel::Processes, Panel::Services],
-            Self::Perf => &[Panel::Latency],
+            Self::Perf => &[Panel::Percentiles, Panel::Histogram, Panel::Heat, Panel::Metrics],
             Self::Store => &[Panel::Store],
             Self::Net => &[Panel::Services],
             Self::Sys => &[Panel::Processes],
@@ -94,6 +105,9 @@ pub(crate) struct Areas {
     /// The keys.
     pub(crate) keys: Rect,
 }
+
+/// The least width of a chart.
+const CHART_WIDTH: u16 = 38;
 
 /// How a screen is divided.
 enum Plan {
@@ -161,21 +175,22 @@ fn plan(screen: Screen, class: Class, body: Rect) -> Plan {
     let is_wide = class == Class::Wide;
     match screen {
         Screen::Dash if is_wide => dash_wide(body),
-        Screen::Dash => dash_normal(body),
+        Screen::Dash => dash_normal(),
         Screen::Procs => {
             Rows(vec![(Fill(3), One(Panel::Processes)), (Fill(2), One(Panel::Services))])
         }
+        Screen::Perf => perf(is_wide),
         other => One(other.panels()[0]),
     }
 }
 
 fn dash_wide(body: Rect) -> Plan {
     let charts = if body.height >= 40 { 13 } else { 10 };
+    // A chart that is narrower has no room for its head.
+    let all = [Panel::Throughput, Panel::LatencyChart, Panel::Queue, Panel::LogChart];
+    let shown = all.iter().take(usize::from(body.width / CHART_WIDTH));
     Rows(vec![
-        (
-            Length(charts),
-            Columns(vec![(Fill(1), One(Panel::Throughput)), (Fill(1), One(Panel::Queue))]),
-        ),
+        (Length(charts), Columns(shown.map(|chart| (Fill(1), One(*chart))).collect())),
         (
             Fill(3),
             Columns(vec![
@@ -199,19 +214,24 @@ fn dash_wide(body: Rect) -> Plan {
     ])
 }
 
-fn dash_normal(body: Rect) -> Plan {
-    let charts = if body.height >= 28 { 9 } else { 6 };
+fn dash_normal() -> Plan {
     Rows(vec![
-        (
-            Length(charts),
-            Columns(vec![(Fill(1), One(Panel::Throughput)), (Fill(1), One(Panel::Queue))]),
-        ),
+        (Length(6), One(Panel::Now)),
         (
             Length(8),
             Columns(vec![(Length(42), One(Panel::Latency)), (Fill(1), One(Panel::Services))]),
         ),
         (Fill(1), One(Panel::Processes)),
     ])
+}
+
+fn perf(is_wide: bool) -> Plan {
+    let pictures = Columns(vec![(Fill(1), One(Panel::Histogram)), (Fill(1), One(Panel::Heat))]);
+    let mut rows = vec![(Length(9), One(Panel::Percentiles)), (Fill(1), pictures)];
+    if is_wide {
+        rows.push((Fill(1), One(Panel::Metrics)));
+    }
+    Rows(rows)
 }
 
 impl Plan {

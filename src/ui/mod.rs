@@ -31,6 +31,7 @@ mod encode;
 mod find;
 pub(crate) mod guard;
 mod key;
+mod keymap;
 mod keys;
 mod layout;
 mod meter;
@@ -39,6 +40,7 @@ mod mouse;
 mod options;
 mod overlays;
 mod panels;
+mod past;
 mod plain;
 mod preferences;
 mod registry;
@@ -47,6 +49,7 @@ mod terminal;
 #[cfg(test)]
 mod testing;
 mod theme;
+mod time;
 mod update;
 mod view;
 mod widgets;
@@ -380,6 +383,7 @@ impl Dashboard<'_> {
         match msg {
             Msg::Snapshot => {
                 self.is_dirty = true;
+                self.ui.past.push(&self.office.snapshot());
                 if !self.writer.is_free() {
                     self.ui.meter.skip();
                 }

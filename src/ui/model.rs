@@ -13,11 +13,12 @@ use super::ask::Ask;
 use super::layout::{Areas, Panel, View, areas};
 use super::meter::Meter;
 use super::options::Options;
+use super::past::{Frozen, Past};
 use super::registry::{Command, Keymap, Screen};
 use super::theme::Theme;
 use super::widgets::table::Arrangement;
 use crate::app::action::{Action, ProcessId};
-use crate::app::state::{AppState, ProcessRow, Severity};
+use crate::app::state::{AppState, LatencyRow, ProcessRow, Severity};
 
 /// How long a toast stays.
 pub(crate) const TOAST_TIME: Duration = Duration::from_secs(4);
@@ -26,6 +27,19 @@ const TOASTS_MAX: usize = 3;
 /// Settings that can be taken back.
 const UNDOS_MAX: usize = 16;
 pub(crate) use crate::app::view_args::WINDOWS;
+
+/// Charts of at most this are made of four samples a second, as long as those are kept.
+pub(crate) const FINE_WINDOW: Duration = Duration::from_secs(300);
+
+/// Percentiles that others are compared with.
+#[derive(Clone, Debug)]
+pub(crate) struct Pinned {
+    /// When they held.
+    pub(crate) wall: WallTime,
+    /// The span that they are of, as in [`UiState::recent`].
+    pub(crate) span: Option<usize>,
+    pub(crate) latencies: Vec<LatencyRow>,
+}
 
 /// What the dashboard remembers.
 #[derive(Clone, Debug)]
@@ -43,8 +57,14 @@ pub(crate) struct UiState {
     /// The span of the latencies that are shown, by its place in
     /// [`crate::app::state::RECENT_SPANS`]; `None` is the measured window.
     pub(crate) recent: Option<usize>,
+    /// What the office looked like in past seconds.
+    pub(crate) past: Past,
     /// What is shown while the display is frozen.
-    pub(crate) frozen: Option<Arc<AppState>>,
+    pub(crate) frozen: Option<Frozen>,
+    /// Whether charts stand still and their newest column moves.
+    pub(crate) is_sweeping: bool,
+    /// Percentiles that others are compared with.
+    pub(crate) pinned: Option<Pinned>,
     pub(crate) overlay: Option<Overlay>,
     /// Newest last.
     pub(crate) toasts: Vec<Toast>,
@@ -203,7 +223,10 @@ impl UiState {
             is_zoomed: false,
             window: options.window,
             recent: None,
+            past: Past::default(),
             frozen: None,
+            is_sweeping: false,
+            pinned: None,
             overlay: None,
             toasts: Vec::new(),
             arrangements: BTreeMap::new(),
@@ -220,7 +243,7 @@ impl UiState {
 
     /// Returns what is shown: the frozen moment, or the present.
     pub(crate) fn shown<'a>(&'a self, live: &'a Arc<AppState>) -> &'a Arc<AppState> {
-        self.frozen.as_ref().unwrap_or(live)
+        self.frozen.as_ref().map_or(live, |frozen| &frozen.shown)
     }
 
     /// Returns the focused panel.

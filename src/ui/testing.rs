@@ -1,19 +1,104 @@
 //! What tests of the dashboard start from, beside the fixed offices of the app's own tests.
 
+use std::sync::LazyLock;
+use std::time::Duration;
+
 use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
+use engine::clock::{Time, WallTime};
+use engine::perf::{Histogram, Spread};
 
 use super::model::UiState;
 use super::options::Options;
 use super::preferences::Choices;
 use super::registry::Keymap;
 use super::theme::{Depth, Theme};
-pub(crate) use crate::app::testing::{app, hurt, measured, starting};
+use super::view::Scene;
+use crate::app::heat::{Band, HeatRow};
+use crate::app::history::Second;
+use crate::app::state::AppState;
+pub(crate) use crate::app::testing::{app, hurt, starting};
 use crate::app::view_args::{ThemeName, ViewArgs};
 
 pub(crate) fn ui() -> UiState {
     let options = Options::new(&ViewArgs::default(), &Choices::default(), |_| None);
     let theme = Theme::new(ThemeName::Auto, Depth::Sixteen, true);
     UiState::new(&Options { theme, ..options }, Keymap::default())
+}
+
+/// Returns what panels draw from.
+pub(crate) fn scene<'a>(ui: &'a UiState, app: &'a AppState) -> Scene<'a> {
+    Scene { ui, app, live: app }
+}
+
+/// Seconds that the fixed office has behind it.
+const SECONDS: u64 = 700;
+
+/// Returns an office of which everything is known, its last seconds too.
+pub(crate) fn measured() -> AppState {
+    // Made once: ten minutes of histograms take a while.
+    static MEASURED: LazyLock<AppState> = LazyLock::new(with_seconds);
+    MEASURED.clone()
+}
+
+fn with_seconds() -> AppState {
+    let mut state = crate::app::testing::measured();
+    let bands: Vec<[Band; 6]> = (0..17).map(|number| bands(number)).collect();
+    for number in 0..SECONDS {
+        let ago = Duration::from_secs(SECONDS - 1 - number);
+        let (end, wall) = (state.at - ago, WallTime(state.wall.0 - ago.as_nanos() as u64));
+        state.history.push(second(number, end, wall));
+        state.heat.push(HeatRow { end, bands: bands[number as usize % 17].clone() });
+    }
+    state
+}
+
+/// Returns a wave with one sharp peak.
+fn wave(number: u64) -> u64 {
+    if number == SECONDS - 40 { 900 } else { 40 + number % 17 * 3 }
+}
+
+fn second(number: u64, end: Time, wall: WallTime) -> Second {
+    let one = Duration::from_secs(1);
+    let spread = |us: u64| {
+        let [p50, p90, p99, max] = [us, 3 * us, 9 * us, 31 * us].map(Duration::from_micros);
+        Some(Spread { mean: p50, p50, p90, p99, p999: max, max })
+    };
+    let wave = wave(number);
+    Second {
+        end,
+        at: one * u32::try_from(number + 1).unwrap_or(0),
+        wall,
+        span: one,
+        running: one,
+        measured: one,
+        issued: wave,
+        served: wave,
+        waiting: number % 23,
+        in_service: 4,
+        staffed: 6,
+        workers: 3,
+        users: 128,
+        wait: spread(wave * 20),
+        sojourn: spread(wave * 200),
+        response: spread(wave * 220),
+        records: 2 * wave,
+        log_bytes: 60_000 * wave,
+        syncs: 4 * wave,
+        ..Second::default()
+    }
+}
+
+fn bands(number: u64) -> [Band; 6] {
+    [1, 60, 61, 1, 62, 1].map(|scale| Band::of(&waits(number, scale)))
+}
+
+/// Returns the waits of a second: most of them short, a few long.
+fn waits(number: u64, scale: u64) -> Histogram {
+    let mut histogram = Histogram::default();
+    for ticket in 1..40 {
+        histogram.record(Duration::from_micros(scale * wave(number) * ticket * ticket / 20));
+    }
+    histogram
 }
 
 /// Returns one of all sorts of keys.

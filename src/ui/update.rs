@@ -12,6 +12,7 @@ use super::model::{
     Detail, Effect, Find, Menu, Overlay, Prompt, Question, Sight, UiState, WINDOWS,
 };
 use super::panels::{self, Content};
+use super::past::Frozen;
 use super::registry::Command;
 use super::theme::Depth;
 
@@ -103,14 +104,19 @@ impl UiState {
             Command::WindowShorter => self.window = self.window.saturating_sub(1),
             Command::WindowLonger => self.window = (self.window + 1).min(WINDOWS.len() - 1),
             Command::WindowDefault => self.set_window(argument, now),
-            Command::Freeze => {
-                self.frozen = match self.frozen {
-                    Some(_) => None,
-                    None => Some(Arc::clone(sight.live)),
-                };
-            }
-            Command::Live => self.frozen = None,
             Command::Theme => self.set_theme(argument, now),
+            Command::Freeze
+            | Command::Live
+            | Command::Oldest
+            | Command::ScrubBack
+            | Command::ScrubForward
+            | Command::LeapBack
+            | Command::LeapForward
+            | Command::EventBack
+            | Command::EventForward => self.travel(command, argument, sight, now),
+            Command::Sweep => self.is_sweeping = !self.is_sweeping,
+            Command::Pin => self.pin(sight, now),
+            Command::Unpin => self.pinned = None,
             Command::Acknowledge => self.acknowledged = sight.live.wall,
             Command::Open => self.open(sight),
             Command::Sort => self.sort(argument, sight, now),
@@ -425,6 +431,13 @@ impl UiState {
                 };
                 (!marked.iter().any(is_alive)).then_some("no living process is selected")
             }
+            Command::ScrubForward | Command::LeapForward | Command::EventForward
+                if self.frozen.as_ref().is_none_or(Frozen::is_newest) =>
+            {
+                Some("there is nothing newer; End follows the run")
+            }
+            Command::Pin if shown.latencies.is_empty() => Some("no latency is known yet"),
+            Command::Unpin if self.pinned.is_none() => Some("nothing is pinned"),
             Command::Undo if self.undos.is_empty() => Some("no setting was changed from here"),
             _ => None,
         }

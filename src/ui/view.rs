@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use engine::clock::{Time, WallTime, nanos};
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 
@@ -30,6 +31,27 @@ impl Scene<'_> {
     /// Returns the time that charts cover.
     pub(crate) fn window(&self) -> Duration {
         WINDOWS[self.ui.window]
+    }
+
+    /// Returns the moment that a frozen display looks at.
+    pub(crate) fn cursor(&self) -> Option<Time> {
+        self.ui.frozen.as_ref().map(|frozen| frozen.at)
+    }
+
+    /// Returns the moment after which nothing is shown: what was logged or what happened later
+    /// than a frozen display looks at is left out. `None` while it follows the run.
+    pub(crate) fn until(&self) -> Option<WallTime> {
+        self.ui.frozen.as_ref().map(|frozen| frozen.shown.wall)
+    }
+
+    /// Returns the moment at the right edge of charts: the newest that is known, or earlier if a
+    /// frozen display looks further back than charts cover. Then they turn by half a page.
+    pub(crate) fn edge(&self) -> Time {
+        let Some(frozen) = &self.ui.frozen else { return self.app.at };
+        let (newest, half) = (frozen.newest(), nanos(self.window()) / 2);
+        let back = newest.since(frozen.at + self.window());
+        let pages = nanos(back).div_ceil(half.max(1));
+        Time(newest.0.saturating_sub(pages * half))
     }
 
     /// Says why a panel has nothing to show.

@@ -1,13 +1,14 @@
 //! What people should know, the newest first.
 
-use super::Pieces;
+use super::{Pieces, goals};
 use crate::app::state::{Notice, Severity};
 use crate::ui::theme::Tone;
 use crate::ui::view::Scene;
 
 /// Returns the head, with how many nobody has taken note of.
 pub(crate) fn title(scene: Scene<'_>) -> String {
-    match fresh(scene).count() {
+    let missed = goals::alerts(scene.app).len();
+    match fresh(scene).count() + missed {
         0 => "Alerts".to_owned(),
         fresh => format!("Alerts {fresh}  a acknowledges"),
     }
@@ -22,7 +23,8 @@ pub(crate) fn fresh(scene: Scene<'_>) -> impl Iterator<Item = &Notice> {
 
 /// Returns a line for each.
 pub(crate) fn lines(scene: Scene<'_>) -> Vec<Pieces> {
-    if scene.app.notices.is_empty() {
+    let missed = goals::alerts(scene.app);
+    if scene.app.notices.is_empty() && missed.is_empty() {
         let text = "nothing out of the ordinary has happened".to_owned();
         return vec![vec![(text, Tone::Quiet)]];
     }
@@ -35,7 +37,7 @@ pub(crate) fn lines(scene: Scene<'_>) -> Vec<Pieces> {
         let text = scene.shortened(&notice.text);
         vec![(format!("{}  ", notice.wall), Tone::Quiet), (text, tone)]
     };
-    scene.app.notices.iter().rev().map(line).collect()
+    missed.into_iter().chain(scene.app.notices.iter().rev().map(line)).collect()
 }
 
 /// Returns how a severity looks.

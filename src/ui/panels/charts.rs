@@ -1,163 +1,452 @@
-//! The two charts: throughput and queue depth over the last minute.
+//! Charts over time: tickets, queue, latency, log. One picture for all of them: axes, lines, goals,
+//! marks of what happened, and the cursor of a frozen display.
 
 use std::time::Duration;
 
+use engine::clock::{Time, WallTime, nanos};
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 
 use super::draw_reason;
 use crate::app::format;
-use crate::app::state::Sample;
+use crate::app::slo::SloValue;
+use crate::app::state::{AppState, Sample};
+use crate::app::trend::{Extent, Measure, Timed};
+use crate::ui::model::FINE_WINDOW;
+use crate::ui::panels::goals;
 use crate::ui::theme::Tone;
 use crate::ui::view::Scene;
-use crate::ui::widgets::columns::{self, nice_top};
+use crate::ui::widgets::columns::nice_top;
+use crate::ui::widgets::plot::{self, Curve, Scale, TimeAxis};
+use crate::ui::widgets::table::visible;
 
 /// Room for the numbers of the axis.
-const AXIS_WIDTH: u16 = 8;
+const AXIS_WIDTH: u16 = 6;
+/// Charts of seconds up to this window; longer ones are of coarse steps.
+const SECONDS_WINDOW: Duration = Duration::from_secs(900);
+/// How long a value lasts while there is no newer one: samples, seconds and coarse steps.
+const HOLDS: [Duration; 3] =
+    [Duration::from_secs(1), Duration::from_millis(2_500), Duration::from_secs(32)];
 
-/// Returns the head of the throughput chart.
-pub(crate) fn throughput_title(scene: Scene<'_>) -> String {
-    let rates = &scene.app.rates;
-    format!(
-        "Tickets/s  served {}  asked {}",
-        format::rate(rates.served),
-        format::rate(rates.offered)
-    )
+/// A chart.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Chart {
+    Throughput,
+    Queue,
+    Latency,
+    Log,
 }
 
-/// Returns the head of the queue chart.
-pub(crate) fn queue_title(scene: Scene<'_>) -> String {
-    let totals = &scene.app.totals;
-    let (waiting, busy) = (format::count(totals.waiting), format::count(totals.in_service));
-    format!("Queue  {waiting} waiting  {busy} in service")
-}
-
-/// Draws completions per second.
-pub(crate) fn draw_throughput(scene: Scene<'_>, area: Rect, buf: &mut Buffer) {
-    draw(scene, Tone::Good, area, buf, |sample| sample.served, mean);
-}
-
-/// Draws waiting tickets.
-pub(crate) fn draw_queue(scene: Scene<'_>, area: Rect, buf: &mut Buffer) {
-    #[expect(clippy::cast_precision_loss, reason = "a chart for people")]
-    let waiting = |sample: &Sample| sample.waiting as f64;
-    draw(scene, Tone::Warning, area, buf, waiting, max);
-}
-
-fn draw(
-    scene: Scene<'_>,
+/// A line of a chart.
+struct Line {
+    measure: Measure,
     tone: Tone,
-    area: Rect,
-    buf: &mut Buffer,
-    value: impl Fn(&Sample) -> f64,
-    join: fn(&[f64]) -> f64,
-) {
-    let theme = scene.theme();
-    if scene.app.series.is_empty() {
-        return draw_reason(scene.reason("the first second is being measured"), theme, area, buf);
+    is_broken: bool,
+}
+
+impl Chart {
+    /// Returns its lines, the first on top.
+    fn lines(self, app: &AppState) -> Vec<Line> {
+        let line = |measure, tone, is_broken| Line { measure, tone, is_broken };
+        let timed = timed(app);
+        match self {
+            Self::Throughput => vec![
+                line(Measure::Served, Tone::Good, false),
+                line(Measure::Offered, Tone::Plain, true),
+            ],
+            Self::Queue => vec![line(Measure::Waiting, Tone::Warning, false)],
+            Self::Latency => vec![
+                line(Measure::P99(timed), Tone::Warning, false),
+                line(Measure::P50(timed), Tone::Good, true),
+            ],
+            Self::Log => vec![
+                line(Measure::LogBytes, Tone::Accent, false),
+                line(Measure::Syncs, Tone::Plain, true),
+            ],
+        }
     }
-    let chart = Rect {
+
+    /// Returns the head, as long as there is room for.
+    pub(crate) fn title(self, scene: Scene<'_>, width: u16) -> String {
+        let text = |measure| now(scene, measure);
+        let titles = match self {
+            Self::Throughput => {
+                let (served, asked) = (text(Measure::Served), text(Measure::Offered));
+                [
+                    format!("Tickets/s  served {served}  asked {asked}"),
+                    format!("Tickets/s {served} of {asked}"),
+                ]
+            }
+            Self::Queue => {
+                let waiting = text(Measure::Waiting);
+                let busy = format::count(scene.app.totals.in_service);
+                let full = format!("Queue  {waiting} waiting  {busy} in service");
+                [full, format!("Queue {waiting}")]
+            }
+            Self::Latency => {
+                let timed = timed(scene.app);
+                let (p50, p99) = (text(Measure::P50(timed)), text(Measure::P99(timed)));
+                let name = timed.name();
+                [
+                    format!("Latency  {name} p50 {p50}  p99 {p99}"),
+                    format!("{name} p50 {p50} p99 {p99}"),
+                ]
+            }
+            Self::Log => {
+                let (bytes, syncs) = (text(Measure::LogBytes), text(Measure::Syncs));
+                [format!("Log {bytes}/s  fsync/s {syncs}"), format!("Log {bytes}/s")]
+            }
+        };
+        let room = usize::from(width.saturating_sub(6));
+        let [full, short] = titles;
+        if full.chars().count() <= room { full } else { short }
+    }
+}
+
+/// Returns the latency that is charted: the one that a goal is about, or the sojourn time.
+pub(crate) fn timed(app: &AppState) -> Timed {
+    let goals = app.slos.iter().filter_map(|row| goals::parts(&row.metric));
+    goals.filter_map(|(_, name)| Timed::named(name)).next().unwrap_or(Timed::Sojourn)
+}
+
+/// Returns a figure of the moment that is looked at, as text.
+pub(crate) fn now(scene: Scene<'_>, measure: Measure) -> String {
+    let app = scene.app;
+    if scene.cursor().is_none() {
+        match measure {
+            Measure::Served => return format::rate(app.rates.served),
+            Measure::Offered => return format::rate(app.rates.offered),
+            Measure::Waiting => return format::count(app.totals.waiting),
+            _ => {}
+        }
+    }
+    let at = scene.cursor().unwrap_or(app.at);
+    let hold = hold(scene, measure);
+    let known = values(scene, measure, at - hold);
+    let last = known.iter().rev().find(|(moment, _)| *moment <= at);
+    last.map_or_else(|| format::ABSENT.to_owned(), |(_, extent)| text(measure, extent.max))
+}
+
+/// Returns a figure as text.
+pub(crate) fn text(measure: Measure, value: f64) -> String {
+    match measure {
+        Measure::P50(_) | Measure::P99(_) => format::duration(Duration::from_secs_f64(value)),
+        Measure::LogBytes => format!("{}B", format::short(value)),
+        #[expect(
+            clippy::cast_possible_truncation,
+            clippy::cast_sign_loss,
+            reason = "it was a count"
+        )]
+        Measure::Waiting => format::count(value.round() as u64),
+        _ => format::rate(value),
+    }
+}
+
+fn is_sampled(scene: Scene<'_>, measure: Measure) -> bool {
+    scene.window() <= FINE_WINDOW
+        && matches!(measure, Measure::Offered | Measure::Served | Measure::Waiting)
+}
+
+fn hold(scene: Scene<'_>, measure: Measure) -> Duration {
+    let [sample, second, step] = HOLDS;
+    match measure {
+        _ if is_sampled(scene, measure) => sample,
+        _ if scene.window() <= SECONDS_WINDOW => second,
+        _ => step,
+    }
+}
+
+/// Returns what is known of a figure since a moment, oldest first.
+fn values(scene: Scene<'_>, measure: Measure, from: Time) -> Vec<(Time, Extent)> {
+    let app = scene.app;
+    if scene.window() > SECONDS_WINDOW {
+        return app.history.coarse(measure, from);
+    }
+    if !is_sampled(scene, measure) {
+        return app.history.fine(measure, from);
+    }
+    let stood_still = |at: Time| app.pauses.iter().any(|&(since, to)| since < at && at <= to);
+    let since = app.series.partition_point(|sample| sample.at < from);
+    let known = app.series[since..].iter().filter(|sample| !stood_still(sample.at));
+    let value = |sample: &Sample| match measure {
+        Measure::Offered => sample.offered,
+        Measure::Served => sample.served,
+        #[expect(clippy::cast_precision_loss, reason = "a chart for people")]
+        _ => sample.waiting as f64,
+    };
+    known.map(|sample| (sample.at, Extent::of(value(sample)))).collect()
+}
+
+/// Returns the greatest value of a figure in each of so many columns, for a line of text.
+pub(crate) fn spark(scene: Scene<'_>, measure: Measure, width: u16) -> Vec<Option<f64>> {
+    let axis = TimeAxis::new(scene.edge(), scene.window(), width, scene.ui.is_sweeping);
+    let hold = hold(scene, measure);
+    let columns = axis.join(&values(scene, measure, axis.from() - hold), hold);
+    let greatest = |pair: &[Option<Extent>]| {
+        let known = pair.iter().flatten().map(|extent| extent.max);
+        known.reduce(f64::max)
+    };
+    columns.chunks(2).map(greatest).collect()
+}
+
+/// Draws a chart.
+pub(crate) fn draw(chart: Chart, scene: Scene<'_>, area: Rect, buf: &mut Buffer) {
+    let theme = scene.theme();
+    let plot_area = Rect {
         x: area.x + AXIS_WIDTH.min(area.width),
         width: area.width.saturating_sub(AXIS_WIDTH),
         height: area.height.saturating_sub(1),
         ..area
     };
-    let window = scene.window();
-    let values = resample(&scene.app.series, window, chart.width, value, join);
-    let highest = values.iter().flatten().fold(0.0_f64, |a, b| a.max(*b));
-    let top = nice_top(highest);
-    columns::draw(&values, top, theme.style(tone), theme.is_utf8, chart, buf);
-    draw_axes(scene, top, area, chart, buf);
+    if plot_area.is_empty() {
+        return;
+    }
+    let axis = TimeAxis::new(scene.edge(), scene.window(), plot_area.width, scene.ui.is_sweeping);
+    let lines = chart.lines(scene.app);
+    let columns: Vec<Vec<Option<Extent>>> = lines
+        .iter()
+        .map(|line| {
+            let hold = hold(scene, line.measure);
+            axis.join(&values(scene, line.measure, axis.from() - hold), hold)
+        })
+        .collect();
+    if columns.iter().flatten().all(Option::is_none) {
+        let why = scene.reason("nothing was measured in this time");
+        return draw_reason(why, theme, area, buf);
+    }
+    let limit = (chart == Chart::Latency).then(|| limit(scene.app)).flatten();
+    let scales = scales(chart, &columns, limit.map(|(limit, _)| limit));
+    let curves: Vec<Curve<'_>> = (lines.iter().zip(&columns).zip(&scales))
+        .map(|((line, columns), scale)| Curve {
+            columns,
+            scale: *scale,
+            style: theme.style(line.tone),
+            is_broken: line.is_broken,
+        })
+        .collect();
+    plot::draw(&curves, theme.is_utf8, plot_area, buf);
+    draw_scale(chart, scene, scales[0], plot_area, area, buf);
+    if let (Chart::Log, Some(Scale::Linear(top))) = (chart, scales.get(1)) {
+        let label = format!("{} fsync/s", format::short(*top));
+        let below = u16::from(plot_area.height > 3);
+        let y = plot_area.y + below;
+        put_right(scene, &label, lines[1].tone, Rect { y, height: 1, ..plot_area }, buf);
+    }
+    if let Some((limit, tone)) = limit {
+        draw_limit(scene, limit, scales[0].share(limit), tone, plot_area, buf);
+    }
+    draw_marks(scene, axis, plot_area, buf);
+    draw_times(scene, axis, plot_area, area, buf);
 }
 
-fn draw_axes(scene: Scene<'_>, top: f64, area: Rect, chart: Rect, buf: &mut Buffer) {
+/// Returns the goal of the charted latency, in seconds, and how it is doing.
+fn limit(app: &AppState) -> Option<(f64, Tone)> {
+    let timed = timed(app).name();
+    let row = app.slos.iter().find(|row| {
+        goals::parts(&row.metric).is_some_and(|(_, name)| name == timed)
+            && matches!(row.limit, SloValue::Span(_))
+    })?;
+    let SloValue::Span(limit) = row.limit else { return None };
+    Some((limit, goals::tone(row.alert)))
+}
+
+/// Returns the scale of each line.
+fn scales(chart: Chart, columns: &[Vec<Option<Extent>>], limit: Option<f64>) -> Vec<Scale> {
+    let greatest = |columns: &[Option<Extent>]| {
+        columns.iter().flatten().fold(0.0_f64, |top, extent| top.max(extent.max))
+    };
+    match chart {
+        Chart::Latency => {
+            let all = columns.iter().flatten().flatten();
+            let ends = all.flat_map(|extent| [extent.min, extent.max]).chain(limit);
+            vec![Scale::log_of(ends); columns.len()]
+        }
+        Chart::Log => {
+            columns.iter().map(|columns| Scale::Linear(nice_top(greatest(columns)))).collect()
+        }
+        _ => {
+            let top = columns.iter().map(|columns| greatest(columns)).fold(0.0, f64::max);
+            vec![Scale::Linear(nice_top(top)); columns.len()]
+        }
+    }
+}
+
+/// Draws the numbers of the axis.
+fn draw_scale(
+    chart: Chart,
+    scene: Scene<'_>,
+    scale: Scale,
+    plot: Rect,
+    area: Rect,
+    buf: &mut Buffer,
+) {
     let style = scene.theme().style(Tone::Quiet);
-    let label = |number: f64| format!("{:>7}", format::rate(number));
-    let width = usize::from(area.width);
-    buf.set_stringn(area.x, area.y, label(top), width, style);
-    if chart.height > 6 {
-        let middle = chart.y + chart.height / 2;
-        buf.set_stringn(area.x, middle, label(top / 2.0), width, style);
+    let width = usize::from(AXIS_WIDTH.min(area.width));
+    let mut label = |share: f64, text: String| {
+        #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "0 to 65535")]
+        let down = ((1.0 - share) * f64::from(plot.height - 1)).round() as u16;
+        let y = plot.y + down.min(plot.height - 1);
+        buf.set_stringn(area.x, y, format!("{text:>5} "), width, style);
+        y
+    };
+    match scale {
+        Scale::Linear(top) => {
+            let text = |value: f64| match chart {
+                Chart::Log => format!("{}B", format::short(value)),
+                _ => format::short(value),
+            };
+            if plot.height > 1 {
+                label(0.0, "0".to_owned());
+            }
+            if plot.height > 6 {
+                label(0.5, text(top / 2.0));
+            }
+            label(1.0, text(top));
+        }
+        Scale::Log(low, high) => {
+            let mut last = None;
+            let mut value = high;
+            while value >= low * 0.99 {
+                let share = scale.share(value);
+                let text = format::short_span(Duration::from_secs_f64(value));
+                // A label needs a row of its own.
+                #[expect(clippy::cast_possible_truncation, reason = "0 to 65535")]
+                let row = (share * f64::from(plot.height - 1)).round() as i32;
+                if last != Some(row) {
+                    label(share, text);
+                    last = Some(row);
+                }
+                value /= 10.0;
+            }
+        }
     }
-    if chart.height > 1 {
-        buf.set_stringn(area.x, chart.bottom() - 1, label(0.0), width, style);
+}
+
+/// Draws a goal as a broken line, with its name at the left.
+fn draw_limit(scene: Scene<'_>, limit: f64, share: f64, tone: Tone, plot: Rect, buf: &mut Buffer) {
+    let theme = scene.theme();
+    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "0 to 65535")]
+    let down = ((1.0 - share) * f64::from(plot.height - 1)).round() as u16;
+    let y = plot.y + down.min(plot.height - 1);
+    let text = format!("goal {} ", format::short_span(Duration::from_secs_f64(limit)));
+    let symbols = text.chars().map(|char| char.to_string());
+    let rule = std::iter::repeat(theme.pick("┄", "-").to_owned());
+    for (x, symbol) in (plot.left()..plot.right()).zip(symbols.chain(rule)) {
+        put_blank(x, y, &symbol, theme.style(tone), buf);
     }
+}
+
+/// Sets a cell that nothing was drawn in.
+fn put_blank(x: u16, y: u16, symbol: &str, style: ratatui::style::Style, buf: &mut Buffer) {
+    if let Some(cell) = buf.cell_mut((x, y)).filter(|cell| cell.symbol() == " ") {
+        cell.set_symbol(symbol).set_style(style);
+    }
+}
+
+/// Writes a text at the right end of a row, as far as nothing is drawn there.
+fn put_right(scene: Scene<'_>, text: &str, tone: Tone, row: Rect, buf: &mut Buffer) {
+    let width = u16::try_from(text.chars().count()).unwrap_or(u16::MAX);
+    if width > row.width {
+        return;
+    }
+    for (x, char) in (row.right() - width..).zip(text.chars()) {
+        put_blank(x, row.y, &char.to_string(), scene.theme().style(tone), buf);
+    }
+}
+
+/// Draws what happened as marks in the top row, with words where there is room, and the cursor of
+/// a frozen display as a line.
+pub(crate) fn draw_marks(scene: Scene<'_>, axis: TimeAxis, plot: Rect, buf: &mut Buffer) {
+    let theme = scene.theme();
+    let edge = scene.edge();
+    let marks: Vec<(u16, &crate::app::state::Happening)> = (scene.app.events.iter())
+        .filter(|event| event.at <= edge)
+        .filter_map(|event| Some((axis.cell(event.at)?, event)))
+        .collect();
+    for (cell, event) in &marks {
+        let tone = match super::alerts::severity_tone(event.severity) {
+            Tone::Plain => Tone::Accent,
+            tone => tone,
+        };
+        let x = plot.x + cell;
+        if let Some(place) = buf.cell_mut((x, plot.y)) {
+            place.set_symbol(theme.pick("▾", "v")).set_style(theme.style(tone));
+        }
+    }
+    for (index, (cell, event)) in marks.iter().enumerate() {
+        let length = u16::try_from(event.label.chars().count()).unwrap_or(u16::MAX);
+        let end = cell.saturating_add(length);
+        let next = marks[index + 1..].iter().map(|(cell, _)| *cell).find(|next| next > cell);
+        let is_free = |x: u16| buf[(plot.x + x, plot.y)].symbol() == " ";
+        let is_last_here = marks.get(index + 1).is_none_or(|(next, _)| next != cell);
+        let has_room = end < next.unwrap_or(plot.width) && end < plot.width;
+        if is_last_here && has_room && (cell + 1..=end).all(is_free) {
+            let x = plot.x + cell + 1;
+            buf.set_string(
+                x,
+                plot.y,
+                visible(&event.label, length.into()),
+                theme.style(Tone::Quiet),
+            );
+        }
+    }
+    draw_cursor(scene, axis, plot, buf);
+}
+
+fn draw_cursor(scene: Scene<'_>, axis: TimeAxis, plot: Rect, buf: &mut Buffer) {
+    let theme = scene.theme();
+    let Some(cell) = scene.cursor().and_then(|cursor| axis.cell(cursor)) else { return };
+    for y in plot.top()..plot.bottom() {
+        let Some(place) = buf.cell_mut((plot.x + cell, y)) else { continue };
+        if place.symbol() == " " {
+            place.set_symbol(theme.pick("│", "|")).set_style(theme.style(Tone::Accent));
+        } else {
+            place.set_style(theme.style(Tone::Selected));
+        }
+    }
+}
+
+/// Draws the times below a chart.
+pub(crate) fn draw_times(
+    scene: Scene<'_>,
+    axis: TimeAxis,
+    plot: Rect,
+    area: Rect,
+    buf: &mut Buffer,
+) {
     if area.height < 2 {
         return;
     }
+    let theme = scene.theme();
+    let style = theme.style(Tone::Quiet);
     let y = area.bottom() - 1;
+    let width = usize::from(plot.width);
+    let clock = |moment: Time| {
+        let app = scene.app;
+        let ago = nanos(app.at.since(moment));
+        WallTime((app.wall.0 + nanos(moment.since(app.at))).saturating_sub(ago)).to_string()
+    };
     let ago = |span| format!("-{}", format::window(span));
-    let (whole, half) = (ago(scene.window()), ago(scene.window() / 2));
-    buf.set_stringn(chart.x, y, whole, usize::from(chart.width), style);
-    if chart.width > 30 {
-        buf.set_string(chart.x + chart.width / 2 - 2, y, half, style);
+    let is_live = scene.cursor().is_none();
+    let (left, middle, right) = if scene.ui.is_sweeping {
+        (clock(axis.sweep_start()), String::new(), String::new())
+    } else if is_live {
+        (ago(scene.window()), ago(scene.window() / 2), "now".to_owned())
+    } else {
+        (clock(axis.from()), String::new(), clock(scene.edge()))
+    };
+    buf.set_stringn(plot.x, y, &left, width, style);
+    let length = |text: &str| u16::try_from(text.chars().count()).unwrap_or(u16::MAX);
+    if plot.width > 24 && !middle.is_empty() {
+        buf.set_string(plot.x + plot.width / 2 - 2, y, &middle, style);
     }
-    if chart.width > 10 {
-        buf.set_string(chart.right() - 3, y, "now", style);
+    if plot.width > length(&left) + length(&right) + 2 {
+        buf.set_string(plot.right() - length(&right), y, &right, style);
     }
-}
-
-/// Joins samples into one value per column. Columns stand for fixed spans of time, so the
-/// picture moves on in whole columns and does not flicker.
-pub(crate) fn resample(
-    series: &[Sample],
-    window: Duration,
-    width: u16,
-    value: impl Fn(&Sample) -> f64,
-    join: fn(&[f64]) -> f64,
-) -> Vec<Option<f64>> {
-    let (Some(last), 1..) = (series.last(), width) else { return Vec::new() };
-    let step = (engine::clock::nanos(window) / u64::from(width)).max(1);
-    let column = |sample: &Sample| sample.at.0 / step;
-    let first_column = column(last).saturating_sub(u64::from(width) - 1);
-    let mut columns = vec![Vec::new(); usize::from(width)];
-    for sample in series.iter().rev() {
-        let Some(index) = column(sample).checked_sub(first_column) else { break };
-        if let Some(values) = usize::try_from(index).ok().and_then(|index| columns.get_mut(index)) {
-            values.push(value(sample));
-        }
-    }
-    // Four samples a second leave gaps in a chart with more columns than that.
-    let mut previous = None;
-    let filled = columns.iter().map(|values| {
-        if !values.is_empty() {
-            previous = Some(join(values));
-        }
-        previous
-    });
-    filled.collect()
-}
-
-#[expect(clippy::cast_precision_loss, reason = "a few samples")]
-pub(crate) fn mean(values: &[f64]) -> f64 {
-    values.iter().sum::<f64>() / values.len().max(1) as f64
-}
-
-pub(crate) fn max(values: &[f64]) -> f64 {
-    values.iter().fold(0.0, |a, b| a.max(*b))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use engine::clock::Time;
-
-    const MINUTE: Duration = Duration::from_secs(60);
-
-    fn sample(ms: u64, served: f64) -> Sample {
-        let at = Time(ms * 1_000_000);
-        Sample { at, offered: served, served, waiting: 0, in_service: 0 }
-    }
-
-    #[test]
-    fn columns_are_fixed_spans_and_join_their_samples() {
-        let series =
-            [sample(3_000, 9.0), sample(60_000, 2.0), sample(60_250, 4.0), sample(65_000, 6.0)];
-        let values = resample(&series, MINUTE, 12, |sample| sample.served, mean);
-        assert_eq!(values.len(), 12);
-        assert_eq!(values[0], None, "what is older than the window is not shown");
-        assert_eq!((values[10], values[11]), (Some(3.0), Some(6.0)));
-        assert!(resample(&series, MINUTE, 0, |sample| sample.served, mean).is_empty());
-        assert!(resample(&[], MINUTE, 9, |sample| sample.served, max).is_empty());
+    if scene.ui.is_sweeping
+        && let Some(cell) = axis.cell(scene.edge())
+        && let Some(place) = buf.cell_mut((plot.x + cell, y))
+    {
+        place.set_symbol(theme.pick("▲", "^")).set_style(theme.style(Tone::Good));
     }
 }

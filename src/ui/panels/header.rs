@@ -3,11 +3,12 @@
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 
-use super::draw_pieces;
+use super::{draw_pieces, goals};
 use crate::app::state::{AppState, Ending, Level, Phase};
 use crate::app::{format, recovery};
 use crate::ui::bars;
 use crate::ui::model::WINDOWS;
+use crate::ui::past::Sharpness;
 use crate::ui::theme::{Theme, Tone};
 use crate::ui::view::Scene;
 
@@ -57,7 +58,18 @@ fn moment(scene: Scene<'_>) -> (String, Tone) {
     let theme = scene.theme();
     match &scene.ui.frozen {
         Some(frozen) => {
-            (format!("{} FROZEN at {}", theme.pick("‖", "="), frozen.wall), Tone::Warning)
+            let symbol = theme.pick("‖", "=");
+            let mut text = format!("{symbol} FROZEN at {}", frozen.shown.wall);
+            if !frozen.is_newest() {
+                let ago = format::duration(frozen.newest().since(frozen.at));
+                text = format!("{symbol} {}, {ago} back", frozen.shown.wall);
+            }
+            match frozen.sharpness {
+                Sharpness::Whole => {}
+                Sharpness::Nearest(_) => text.push_str(", tables older"),
+                Sharpness::Seconds => text.push_str(", no tables"),
+            }
+            (text, Tone::Warning)
         }
         None => (format!("{} LIVE", theme.pick("●", "*")), Tone::Good),
     }
@@ -117,6 +129,7 @@ fn state_pieces(scene: Scene<'_>) -> Vec<(String, Tone)> {
         (format!("{}/{}", app.seats.busy, app.seats.staffed), Tone::Plain),
         (busy, Tone::Plain),
     ];
+    pieces.extend(goals::pieces(app));
     pieces.extend(loss_pieces(app));
     pieces.extend([
         ("  scenario ".to_owned(), Tone::Quiet),
@@ -146,16 +159,20 @@ fn short_pieces(scene: Scene<'_>) -> Vec<(String, Tone)> {
     let app = scene.app;
     let theme = scene.theme();
     let (phase, tone) = phase_text(app, theme);
-    vec![
+    let mut pieces = vec![
         (format!(" {phase} "), tone),
         (format::stopwatch(app.elapsed), Tone::Strong),
         (" wrk ".to_owned(), Tone::Quiet),
         (level(app.workers, theme), level_tone(app.workers)),
         (" usr ".to_owned(), Tone::Quiet),
         (level(app.users, theme), level_tone(app.users)),
+    ];
+    pieces.extend(goals::pieces(app));
+    pieces.extend([
         (" seats ".to_owned(), Tone::Quiet),
         (format!("{}/{}", app.seats.busy, app.seats.staffed), Tone::Plain),
-    ]
+    ]);
+    pieces
 }
 
 fn level_tone(level: Level) -> Tone {

@@ -1,7 +1,9 @@
 //! Percentiles of the latencies.
 
+use super::goals;
 use crate::app::format;
 use crate::app::state::{LatencyFigures, LatencyRow, RECENT_SPANS};
+use crate::ui::past::Sharpness;
 use crate::ui::view::Scene;
 use crate::ui::widgets::table::{Cell, Column, Row, Table};
 use engine::perf::Interval;
@@ -23,11 +25,14 @@ const TITLE_WIDTH: u16 = 60;
 const MEAN_WIDTH: u16 = 11;
 
 /// The order in which latencies are shown; the last ones go where there is no room.
-const ORDER: [&str; 6] = ["wait", "service", "sojourn", "response", "overhead", "lag"];
+pub(super) const ORDER: [&str; 6] = ["wait", "service", "sojourn", "response", "overhead", "lag"];
 
 /// Returns the head: what the figures are of, how sure the mean wait is, and whether the queue is
 /// as long as the waits say.
 pub(crate) fn title(scene: Scene<'_>, width: u16) -> String {
+    if is_of_second(scene) {
+        return "Latency, that second".to_owned();
+    }
     if let Some(span) = scene.ui.recent {
         return format!("Latency, last {} s", RECENT_SPANS[span]);
     }
@@ -50,7 +55,7 @@ pub(crate) fn title(scene: Scene<'_>, width: u16) -> String {
 
 /// Returns the rows; a row's key is the latency's name.
 pub(crate) fn table(scene: Scene<'_>) -> Table {
-    let figures = |row: &LatencyRow| scene.ui.recent.map_or(row.run, |span| row.recent[span]);
+    let figures = |row: &LatencyRow| figures(scene, row);
     let found = |name: &&str| scene.app.latencies.iter().find(|row| row.name == *name);
     let mut shown: Vec<&LatencyRow> = ORDER.iter().filter_map(found).collect();
     if shown.iter().all(|row| figures(row).count == 0) {
@@ -58,7 +63,7 @@ pub(crate) fn table(scene: Scene<'_>) -> Table {
     }
     let row = |row: &LatencyRow| Row {
         key: row.name.to_owned(),
-        cells: cells(row.name, figures(row), interval(scene, row.name)),
+        cells: cells(scene, row.name, figures(row), interval(scene, row.name)),
     };
     let empty = match scene.ui.recent {
         None => "no ticket has been served since the warm-up",
@@ -68,8 +73,23 @@ pub(crate) fn table(scene: Scene<'_>) -> Table {
     Table { columns: &COLUMNS, rows, empty: scene.reason(empty).into() }
 }
 
+/// Returns whether no more is known of the moment than what happened in its second.
+pub(super) fn is_of_second(scene: Scene<'_>) -> bool {
+    let frozen = scene.ui.frozen.as_ref();
+    frozen.is_some_and(|frozen| frozen.sharpness == Sharpness::Seconds)
+}
+
+/// Returns the figures of the span that is chosen, or of the only one that is known.
+pub(super) fn figures(scene: Scene<'_>, row: &LatencyRow) -> LatencyFigures {
+    match scene.ui.recent {
+        _ if is_of_second(scene) => row.recent[0],
+        None => row.run,
+        Some(span) => row.recent[span],
+    }
+}
+
 /// Returns how sure the mean of a latency of the run is, if that is known.
-fn interval(scene: Scene<'_>, name: &str) -> Option<Interval> {
+pub(super) fn interval(scene: Scene<'_>, name: &str) -> Option<Interval> {
     let all = &scene.app.figures.all;
     let interval = match name {
         "wait" => all.wait_interval,
@@ -79,7 +99,12 @@ fn interval(scene: Scene<'_>, name: &str) -> Option<Interval> {
     interval.filter(|interval| scene.ui.recent.is_none() && interval.is_valid())
 }
 
-fn cells(name: &'static str, figures: LatencyFigures, interval: Option<Interval>) -> Vec<Cell> {
+fn cells(
+    scene: Scene<'_>,
+    name: &'static str,
+    figures: LatencyFigures,
+    interval: Option<Interval>,
+) -> Vec<Cell> {
     #[expect(clippy::cast_precision_loss, reason = "an order of rows")]
     let count = Cell::plain(compact(figures.count)).by(figures.count as f64);
     let mut cells = vec![Cell::plain(name), count];
@@ -92,12 +117,21 @@ fn cells(name: &'static str, figures: LatencyFigures, interval: Option<Interval>
     let sure = sure.filter(|text| text.chars().count() <= usize::from(MEAN_WIDTH));
     let mean = sure.unwrap_or_else(|| format::duration(spread.mean));
     cells.push(Cell::plain(mean).by(spread.mean.as_secs_f64()));
-    cells.extend([spread.p50, spread.p90, spread.p99, spread.p999, spread.max].map(Cell::span));
+    let percentiles = [
+        ("p50", spread.p50),
+        ("p90", spread.p90),
+        ("p99", spread.p99),
+        ("p99.9", spread.p999),
+        ("max", spread.max),
+    ];
+    let cell =
+        |(figure, value)| Cell::span(value).tone(goals::tone_of(scene.app, figure, name, value));
+    cells.extend(percentiles.map(cell));
     cells
 }
 
 /// Writes a count in at most seven characters.
-fn compact(count: u64) -> String {
+pub(super) fn compact(count: u64) -> String {
     match count {
         0..100_000 => format::count(count),
         100_000..10_000_000 => format!("{}k", format::count(count / 1000)),

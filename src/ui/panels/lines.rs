@@ -3,92 +3,128 @@
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 
-use super::charts::{max, mean, resample};
-use super::draw_pieces;
 use super::header::{level, phase_text};
+use super::{charts, draw_pieces, goals, plain};
 use crate::app::format;
-use crate::app::state::{Sample, Severity, Spread};
+use crate::app::state::{Severity, Spread};
+use crate::app::trend::Measure;
 use crate::ui::theme::Tone;
 use crate::ui::view::Scene;
 use crate::ui::widgets::columns;
 
-/// Room for the name and the value of a line.
-const LABEL_WIDTH: u16 = 26;
+/// A figure on a line of its own.
+struct Figure {
+    name: &'static str,
+    value: String,
+    measure: Measure,
+    tone: Tone,
+    /// What stands behind its chart; the greatest value if it is empty.
+    note: String,
+}
 
-/// Draws four lines: throughput and queue depth with a chart, and two percentiles.
-pub(crate) fn draw_small(scene: Scene<'_>, area: Rect, buf: &mut Buffer) {
-    let app = scene.app;
-    #[expect(clippy::cast_precision_loss, reason = "a chart for people")]
-    let waiting = |sample: &Sample| sample.waiting as f64;
-    let row = |y: u16| Rect { y: area.y + y, height: 1, ..area };
-    let sojourn = latency(scene, "sojourn");
-    let wait = latency(scene, "wait");
-    let line = |y: u16, name: &str, value: String, buf: &mut Buffer| {
-        let text = format!(" {name:<12}{value:>11}");
-        let tone = Tone::Plain;
-        draw_pieces(&[(text, tone)], scene.theme(), row(y), buf);
-    };
-    if area.height < 4 {
-        return;
+/// Returns the figures of all charts; `is_short` gives each percentile a line of its own.
+fn figures(scene: Scene<'_>, is_short: bool) -> Vec<Figure> {
+    let timed = charts::timed(scene.app);
+    let now = |measure| charts::now(scene, measure);
+    let figure =
+        |name, value, measure, tone| Figure { name, value, measure, tone, note: String::new() };
+    let (p50, p99) = (Measure::P50(timed), Measure::P99(timed));
+    let log = format!("{}/s", now(Measure::LogBytes));
+    let mut figures = vec![
+        figure("tickets/s", now(Measure::Served), Measure::Served, Tone::Good),
+        figure("queue", now(Measure::Waiting), Measure::Waiting, Tone::Warning),
+    ];
+    if is_short {
+        figures.push(figure("p50", now(p50), p50, Tone::Good));
+        figures.push(figure("p99", now(p99), p99, Tone::Warning));
+    } else {
+        let both = format!("{} / {}", now(p50), now(p99));
+        let note = timed.name().to_owned();
+        figures.push(Figure { note, ..figure("p50 / p99", both, p99, Tone::Warning) });
     }
-    line(0, "served/s", format::rate(app.rates.served), buf);
-    line(1, "waiting", format::count(app.totals.waiting), buf);
-    chart(scene, row(0), Tone::Good, |sample| sample.served, mean, buf);
-    chart(scene, row(1), Tone::Warning, waiting, max, buf);
-    let pair = |name: &str, spread: Option<Spread>| {
-        let text = |pick: fn(&Spread) -> std::time::Duration| {
-            spread.as_ref().map_or_else(|| format::ABSENT.to_owned(), |s| format::duration(pick(s)))
-        };
-        format!(
-            " {name:<8} p50 {:>7}  p99 {:>7}  max {:>7}",
-            text(|s| s.p50),
-            text(|s| s.p99),
-            text(|s| s.max)
-        )
-    };
-    for (y, name, spread) in [(2, "wait", wait), (3, "sojourn", sojourn)] {
-        draw_pieces(&[(pair(name, spread), Tone::Plain)], scene.theme(), row(y), buf);
+    let note = format!("fsync {}/s", now(Measure::Syncs));
+    figures.push(Figure { note, ..figure("log", log, Measure::LogBytes, Tone::Accent) });
+    figures
+}
+
+/// Draws a line for each figure: its name, its value, and a chart in the rest of the line.
+pub(crate) fn draw_small(scene: Scene<'_>, area: Rect, buf: &mut Buffer) {
+    for (y, figure) in (area.y..area.bottom()).zip(figures(scene, true)) {
+        let line = Rect { y, height: 1, ..area };
+        draw_figure(scene, &figure, (10, 10), 0, line, buf);
     }
 }
 
-fn chart(
+/// Draws the same for a panel that is as wide as the screen, with a note behind each chart.
+pub(crate) fn draw_now(scene: Scene<'_>, area: Rect, buf: &mut Buffer) {
+    let is_narrow = area.width < 60;
+    for (y, figure) in (area.y..area.bottom()).zip(figures(scene, is_narrow)) {
+        let line = Rect { y, height: 1, ..area };
+        let (widths, note) = if is_narrow { ((10, 10), 0) } else { ((10, 17), 15) };
+        draw_figure(scene, &figure, widths, note, line, buf);
+    }
+}
+
+fn draw_figure(
     scene: Scene<'_>,
-    row: Rect,
-    tone: Tone,
-    value: impl Fn(&Sample) -> f64,
-    join: fn(&[f64]) -> f64,
+    figure: &Figure,
+    (name_width, value_width): (usize, usize),
+    note_width: u16,
+    line: Rect,
     buf: &mut Buffer,
 ) {
     let theme = scene.theme();
-    let area = Rect {
-        x: row.x + LABEL_WIDTH.min(row.width),
-        width: row.width.saturating_sub(LABEL_WIDTH + 1),
-        ..row
+    let pieces = [
+        (format!(" {:<name_width$}", figure.name), Tone::Quiet),
+        (format!("{:>value_width$} ", figure.value), Tone::Plain),
+    ];
+    draw_pieces(&pieces, theme, line, buf);
+    let left = u16::try_from(name_width + value_width + 2).unwrap_or(u16::MAX);
+    let chart = Rect {
+        x: line.x.saturating_add(left).min(line.right()),
+        width: line.width.saturating_sub(left + 1 + note_width),
+        ..line
     };
-    let values = resample(&scene.app.series, scene.window(), area.width, value, join);
-    let highest = values.iter().flatten().fold(0.0_f64, |a, b| a.max(*b));
-    let top = columns::nice_top(highest);
-    columns::draw(&values, top, theme.style(tone), theme.is_utf8, area, buf);
+    let values = charts::spark(scene, figure.measure, chart.width);
+    let top = values.iter().flatten().fold(0.0_f64, |a, b| a.max(*b));
+    columns::draw(&values, top, theme.style(figure.tone), theme.is_utf8, chart, buf);
+    if note_width > 0 {
+        let note = if figure.note.is_empty() {
+            format!("max {}", charts::text(figure.measure, top))
+        } else {
+            figure.note.clone()
+        };
+        let room = Rect { x: chart.right(), width: note_width, ..line };
+        draw_pieces(&[(format!("  {note}"), Tone::Quiet)], theme, room, buf);
+    }
 }
 
 fn latency(scene: Scene<'_>, name: &str) -> Option<Spread> {
-    scene.app.latencies.iter().find(|row| row.name == name).and_then(|row| row.run.spread)
+    let row = scene.app.latencies.iter().find(|row| row.name == name)?;
+    super::latency::figures(scene, row).spread
 }
 
 /// Draws what matters most, as many lines as there are: state, rate, tail, what is wrong.
 pub(crate) fn draw_tiny(scene: Scene<'_>, area: Rect, buf: &mut Buffer) {
     let app = scene.app;
     let theme = scene.theme();
-    let (phase, tone) = phase_text(app, theme);
+    let (mut phase, tone) = phase_text(app, theme);
+    if scene.cursor().is_some() {
+        phase = format!("{} {}", theme.pick("‖", "="), app.wall);
+    }
     let p99 = latency(scene, "sojourn")
         .map_or_else(|| format::ABSENT.to_owned(), |spread| format::duration(spread.p99));
-    let trouble = app.notices.iter().rev().find(|notice| notice.severity != Severity::Info);
+    let notices = app.notices.iter().rev();
+    let trouble =
+        notices.filter(|notice| notice.severity != Severity::Info).map(|notice| &notice.text);
+    let missed = goals::alerts(app).first().map(|pieces| plain(std::slice::from_ref(pieces)));
+    let trouble = missed.or_else(|| trouble.cloned().next()).unwrap_or_default();
     let lines = [
         (format!("{phase} {}", format::stopwatch(app.elapsed)), tone),
         (format!("{}/s  p99 {p99}", format::rate(app.rates.served)), Tone::Plain),
         (format!("waiting {}", format::count(app.totals.waiting)), Tone::Plain),
         (format!("wrk {} usr {}", level(app.workers, theme), level(app.users, theme)), Tone::Plain),
-        trouble.map_or((String::new(), Tone::Plain), |notice| (notice.text.clone(), Tone::Warning)),
+        (trouble.trim_end().to_owned(), Tone::Warning),
     ];
     for (y, line) in (area.y..area.bottom()).zip(lines) {
         draw_pieces(&[line], theme, Rect { y, height: 1, ..area }, buf);

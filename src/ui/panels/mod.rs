@@ -4,11 +4,15 @@
 
 pub(crate) mod alerts;
 pub(crate) mod charts;
+pub(crate) mod goals;
 pub(crate) mod header;
 pub(crate) mod latency;
 pub(crate) mod lines;
 pub(crate) mod logs;
+pub(crate) mod metrics;
 pub(crate) mod overlays;
+pub(crate) mod percentiles;
+pub(crate) mod pictures;
 pub(crate) mod processes;
 pub(crate) mod services;
 pub(crate) mod store;
@@ -17,10 +21,13 @@ use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 
 use super::layout::Panel;
+use super::past::Sharpness;
 use super::theme::{Theme, Tone};
 use super::view::Scene;
 use super::widgets::table::{Table, visible};
+use crate::app::format;
 use crate::app::state::{AppState, Phase};
+use charts::Chart;
 
 /// A line of pieces, each with its meaning.
 pub(crate) type Pieces = Vec<(String, Tone)>;
@@ -45,20 +52,38 @@ pub(crate) fn title(panel: Panel, scene: Scene<'_>, width: u16) -> String {
         Panel::Logs => "Logs".to_owned(),
         Panel::Store => "Log on disk".to_owned(),
         Panel::Alerts => alerts::title(scene),
-        Panel::Throughput => charts::throughput_title(scene),
-        Panel::Queue => charts::queue_title(scene),
+        Panel::Now => "Now".to_owned(),
+        Panel::Percentiles => percentiles::title(scene, width),
+        Panel::Histogram => pictures::histogram_title(scene, width),
+        Panel::Heat => pictures::heat_title(scene, width),
+        Panel::Metrics => metrics::title(scene),
+        Panel::Throughput | Panel::Queue | Panel::LatencyChart | Panel::LogChart => {
+            chart(panel).map_or_else(String::new, |chart| chart.title(scene, width))
+        }
     }
 }
 
 /// Returns what a panel of some width shows.
 pub(crate) fn content(panel: Panel, scene: Scene<'_>, width: u16) -> Content {
+    if let Some(why) = unknown(panel, scene) {
+        return Content::Text(vec![vec![(why, Tone::Quiet)]]);
+    }
     match panel {
+        Panel::Percentiles => Content::Table(percentiles::table(scene)),
+        Panel::Metrics => Content::Table(metrics::table(scene)),
         Panel::Processes => Content::Table(processes::table(scene.app)),
         Panel::Services => Content::Table(services::table(scene.app)),
         Panel::Latency => Content::Table(latency::table(scene)),
         Panel::Store => Content::Text(store::lines(scene, width)),
         Panel::Alerts => Content::Text(alerts::lines(scene)),
-        Panel::Logs | Panel::Throughput | Panel::Queue => Content::Picture,
+        Panel::Logs
+        | Panel::Throughput
+        | Panel::Queue
+        | Panel::LatencyChart
+        | Panel::LogChart
+        | Panel::Now
+        | Panel::Histogram
+        | Panel::Heat => Content::Picture,
     }
 }
 
@@ -66,10 +91,51 @@ pub(crate) fn content(panel: Panel, scene: Scene<'_>, width: u16) -> Content {
 pub(crate) fn paint(panel: Panel, scene: Scene<'_>, area: Rect, buf: &mut Buffer) {
     match panel {
         Panel::Logs => logs::draw(scene, area, buf),
-        Panel::Throughput => charts::draw_throughput(scene, area, buf),
-        Panel::Queue => charts::draw_queue(scene, area, buf),
-        _ => {}
+        Panel::Now => lines::draw_now(scene, area, buf),
+        Panel::Histogram => pictures::draw_histogram(scene, area, buf),
+        Panel::Heat => pictures::draw_heat(scene, area, buf),
+        _ => {
+            if let Some(chart) = chart(panel) {
+                charts::draw(chart, scene, area, buf);
+            }
+        }
     }
+}
+
+/// Returns the chart that a panel has, if it is one.
+fn chart(panel: Panel) -> Option<Chart> {
+    Some(match panel {
+        Panel::Throughput => Chart::Throughput,
+        Panel::Queue => Chart::Queue,
+        Panel::LatencyChart => Chart::Latency,
+        Panel::LogChart => Chart::Log,
+        _ => return None,
+    })
+}
+
+/// Says why a panel can't show the moment that a frozen display looks at, if it can't.
+fn unknown(panel: Panel, scene: Scene<'_>) -> Option<String> {
+    let frozen = scene.ui.frozen.as_ref()?;
+    if panel == Panel::Metrics && !frozen.is_newest() {
+        return Some("what was recorded is kept of the frozen moment only".to_owned());
+    }
+    let is_of_seconds = chart(panel).is_some()
+        || matches!(
+            panel,
+            Panel::Now
+                | Panel::Latency
+                | Panel::Percentiles
+                | Panel::Histogram
+                | Panel::Heat
+                | Panel::Metrics
+                | Panel::Logs
+                | Panel::Alerts
+        );
+    (frozen.sharpness == Sharpness::Seconds && !is_of_seconds).then(|| {
+        let since = scene.ui.past.oldest().map(|oldest| frozen.newest().since(oldest));
+        let ago = since.map(|since| format!(" {} back", format::duration(since)));
+        format!("kept{} only; charts and percentiles go further", ago.as_deref().unwrap_or(""))
+    })
 }
 
 /// Returns all that is known about a row, as names and values; `None` if its cells are all.

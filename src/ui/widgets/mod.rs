@@ -1,4 +1,5 @@
 //! What panels are made of.
 
 pub(crate) mod columns;
+pub(crate) mod plot;
 pub(crate) mod table;

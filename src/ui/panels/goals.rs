@@ -1,0 +1,136 @@
+//! Goals of the run: how they are doing, in the header, in figures and as alerts.
+
+use std::time::Duration;
+
+use super::Pieces;
+use crate::app::format;
+use crate::app::slo::{SloRow, SloValue, Verdict};
+use crate::app::state::AppState;
+use crate::ui::theme::Tone;
+
+/// Returns the figure and the latency of a metric such as `p99(wait)`.
+pub(crate) fn parts(metric: &str) -> Option<(&str, &str)> {
+    let (figure, rest) = metric.split_once('(')?;
+    Some((figure.trim(), rest.strip_suffix(')')?.trim()))
+}
+
+/// Returns how a verdict looks.
+pub(crate) fn tone(verdict: Verdict) -> Tone {
+    match verdict {
+        Verdict::Unknown => Tone::Quiet,
+        Verdict::Met => Tone::Good,
+        Verdict::Missed => Tone::Bad,
+    }
+}
+
+/// Returns a figure with its unit.
+pub(crate) fn text(value: SloValue) -> String {
+    match value {
+        SloValue::Span(seconds) => {
+            format::duration(Duration::try_from_secs_f64(seconds).unwrap_or_default())
+        }
+        SloValue::Share(share) => format::percent(share),
+        SloValue::Rate(rate) => format!("{}/s", format::rate(rate)),
+        SloValue::Count(count) => format::rate(count),
+    }
+}
+
+/// Returns how a percentile of a latency does by the goals; `Plain` if there is none about it.
+pub(crate) fn tone_of(app: &AppState, figure: &str, latency: &str, value: Duration) -> Tone {
+    let about = |row: &&SloRow| parts(&row.metric) == Some((figure, latency));
+    match app.slos.iter().find(about).map(|row| row.limit) {
+        Some(SloValue::Span(limit)) if value.as_secs_f64() < limit => Tone::Good,
+        Some(SloValue::Span(_)) => Tone::Bad,
+        _ => Tone::Plain,
+    }
+}
+
+/// Returns what the header says: the worst of the verdicts, and which goal it is.
+pub(crate) fn pieces(app: &AppState) -> Pieces {
+    let count = |verdict| app.slos.iter().filter(|row| row.verdict == verdict).count();
+    let all = app.slos.len();
+    if all == 0 {
+        return Pieces::new();
+    }
+    let (text, tone) = match (count(Verdict::Missed), count(Verdict::Met)) {
+        (0, met) if met == all => ("OK".to_owned(), Tone::Good),
+        (0, met) => (format!("{met}/{all} met"), Tone::Quiet),
+        (missed, _) => (format!("{missed}/{all} MISSED"), Tone::Bad),
+    };
+    vec![("  SLO ".to_owned(), Tone::Quiet), (text, tone)]
+}
+
+/// Returns a line for each goal that is missed now, newest first.
+pub(crate) fn alerts(app: &AppState) -> Vec<Pieces> {
+    let mut missed: Vec<&SloRow> =
+        app.slos.iter().filter(|row| row.alert == Verdict::Missed).collect();
+    missed.sort_by_key(|row| std::cmp::Reverse(row.since));
+    missed.into_iter().map(|row| alert(row, app)).collect()
+}
+
+fn alert(row: &SloRow, app: &AppState) -> Pieces {
+    let recent = row.recent.map_or_else(|| format::ABSENT.to_owned(), text);
+    let since = match row.since {
+        Some(since) => format!(", for {}", format::duration(app.at.since(since))),
+        None => String::new(),
+    };
+    vec![
+        ("MISSED  ".to_owned(), Tone::Bad),
+        (format!("{}: {recent} in the last 10 s{since}", row.text), Tone::Bad),
+    ]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ui::testing;
+    use engine::clock::Time;
+
+    fn row(metric: &str, limit: f64, verdict: Verdict) -> SloRow {
+        SloRow {
+            name: "quick".to_owned(),
+            text: format!("{metric} < {limit}s"),
+            metric: metric.to_owned(),
+            value: None,
+            limit: SloValue::Span(limit),
+            attainment: None,
+            verdict,
+            recent: Some(SloValue::Span(limit * 2.0)),
+            alert: verdict,
+            since: Some(Time(1_753_500_000_000)),
+        }
+    }
+
+    #[test]
+    fn a_metric_has_a_figure_and_a_latency() {
+        assert_eq!(parts("p99(wait)"), Some(("p99", "wait")));
+        assert_eq!(parts(" p99 ( wait )"), Some(("p99", "wait")));
+        assert_eq!(parts("rejected"), None);
+        assert_eq!(parts("p99(wait"), None);
+    }
+
+    #[test]
+    fn the_worst_verdict_is_told_and_what_is_missed_is_an_alert() {
+        let mut app = testing::app();
+        let said = |app: &AppState| pieces(app).last().cloned();
+        assert_eq!(said(&app), None, "no goals, no word");
+        app.slos = vec![row("p99(wait)", 0.05, Verdict::Met)];
+        assert_eq!(said(&app), Some(("OK".to_owned(), Tone::Good)));
+        app.slos.push(row("p50(wait)", 0.01, Verdict::Unknown));
+        assert_eq!(said(&app), Some(("1/2 met".to_owned(), Tone::Quiet)));
+        assert!(alerts(&app).is_empty());
+        app.slos.push(row("p99(sojourn)", 0.1, Verdict::Missed));
+        assert_eq!(said(&app), Some(("1/3 MISSED".to_owned(), Tone::Bad)));
+        let alerts = super::super::plain(&alerts(&app));
+        assert_eq!(alerts, "MISSED  p99(sojourn) < 0.1s: 200ms in the last 10 s, for 10.0s\n");
+    }
+
+    #[test]
+    fn a_percentile_is_coloured_by_its_goal() {
+        let mut app = testing::app();
+        app.slos = vec![row("p99(wait)", 0.05, Verdict::Met)];
+        let check = |figure, ms| tone_of(&app, figure, "wait", Duration::from_millis(ms));
+        assert_eq!((check("p99", 49), check("p99", 50)), (Tone::Good, Tone::Bad));
+        assert_eq!(check("p50", 900), Tone::Plain);
+    }
+}
