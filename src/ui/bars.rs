@@ -92,7 +92,7 @@ fn commands(scene: Scene<'_>) -> Vec<(Option<Command>, String, &'static str)> {
         (Command::ScrubForward, "forward"),
         (Command::EventBack, "event"),
     ];
-    let time = frozen.iter().filter(|_| scene.ui.frozen.is_some());
+    let time = frozen.iter().filter(|_| scene.ui.is_in_past(scene.live));
     let time = time.map(|(command, word)| (Some(*command), key_of(*command), *word));
     let usual = REGISTRY.iter().filter(|entry| !entry.short.is_empty()).map(|entry| {
         let is_paused = scene.app.phase == Phase::Paused;

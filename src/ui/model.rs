@@ -225,7 +225,7 @@ impl UiState {
             recent: None,
             past: Past::default(),
             frozen: None,
-            is_sweeping: false,
+            is_sweeping: options.is_low_bandwidth,
             pinned: None,
             overlay: None,
             toasts: Vec::new(),

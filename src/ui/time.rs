@@ -1,16 +1,35 @@
-//! Moving a frozen display through time, and remembering percentiles to compare others with.
+//! Moving through time: a frozen display looks at what is kept of the run, a replay is asked to go
+//! elsewhere. And remembering percentiles to compare others with.
+
+use std::time::Duration;
 
 use engine::clock::Time;
 
-use super::model::{Pinned, Sight, UiState, WINDOWS};
+use super::model::{Effect, Pinned, Sight, UiState, WINDOWS};
 use super::past::Frozen;
 use super::registry::Command;
-use crate::app::state::Severity;
+use crate::app::action::{Action, Travel};
+use crate::app::state::{AppState, Replay, Severity, View};
 
 /// A leap is this part of what charts cover.
 const LEAPS_PER_WINDOW: u32 = 10;
+/// A replay's step.
+const REPLAY_STEP: Duration = Duration::from_secs(1);
+
+/// Returns which moment is replayed, if one is.
+pub(crate) fn replay(app: &AppState) -> Option<&Replay> {
+    match &app.view {
+        View::Replay(replay) => Some(replay),
+        View::Live | View::Attached(_) => None,
+    }
+}
 
 impl UiState {
+    /// Returns whether another moment than the present is looked at, so that keys move in time.
+    pub(crate) fn is_in_past(&self, live: &AppState) -> bool {
+        self.frozen.is_some() || replay(live).is_some()
+    }
+
     /// Freezes the display, lets it follow the run again, or looks at another moment.
     pub(super) fn travel(
         &mut self,
@@ -18,27 +37,31 @@ impl UiState {
         argument: Option<&str>,
         sight: Sight<'_>,
         now: Time,
-    ) {
-        match (command, &self.frozen) {
-            (Command::Freeze, None) => self.frozen = Some(Frozen::new(sight.live)),
-            (Command::Freeze, Some(_)) | (Command::Live, _) => self.frozen = None,
-            _ => self.scrub(command, argument, sight, now),
-        }
-    }
-
-    fn scrub(&mut self, command: Command, argument: Option<&str>, sight: Sight<'_>, now: Time) {
+    ) -> Vec<Effect> {
         let span = match argument.map(engine::config::span) {
             Some(Err(_)) => {
                 self.say(Severity::Warning, "expected a span such as 30s or 5m", now);
-                return;
+                return Vec::new();
             }
             Some(Ok(span)) => Some(span),
             None => None,
         };
+        if let Some(replay) = replay(sight.live) {
+            let leap = WINDOWS[self.window] / LEAPS_PER_WINDOW;
+            return vec![Effect::Submit(in_replay(command, span, leap, replay))];
+        }
+        match (command, &self.frozen) {
+            (Command::Freeze, None) => self.frozen = Some(Frozen::new(sight.live)),
+            (Command::Freeze, Some(_)) | (Command::Live, _) => self.frozen = None,
+            _ => self.scrub(command, span, sight, now),
+        }
+        Vec::new()
+    }
+
+    fn scrub(&mut self, command: Command, span: Option<Duration>, sight: Sight<'_>, now: Time) {
         let window = WINDOWS[self.window];
         let frozen = self.frozen.get_or_insert_with(|| Frozen::new(sight.live));
-        let is_back =
-            matches!(command, Command::ScrubBack | Command::LeapBack | Command::EventBack);
+        let is_back = is_back(command);
         let mut word = None;
         match (command, span) {
             (Command::Oldest, _) => frozen.look_at(Time::ZERO, &self.past),
@@ -65,6 +88,123 @@ impl UiState {
         let wall = sight.shown.wall;
         let latencies = sight.shown.latencies.clone();
         self.pinned = Some(Pinned { wall, span: self.recent, latencies });
-        self.say(Severity::Info, format!("percentiles of {wall} are compared from now on"), now);
+        self.say(Severity::Info, format!("percentiles are compared with those of {wall}"), now);
+    }
+}
+
+fn is_back(command: Command) -> bool {
+    matches!(command, Command::ScrubBack | Command::LeapBack | Command::EventBack)
+}
+
+/// Returns what a replay is asked.
+fn in_replay(command: Command, span: Option<Duration>, leap: Duration, at: &Replay) -> Action {
+    let by = |span: Duration| {
+        let travel = if is_back(command) { Travel::Back } else { Travel::Forward };
+        Action::Travel(travel(span))
+    };
+    match command {
+        Command::Freeze if at.is_playing => Action::Pause,
+        Command::Freeze => Action::Resume,
+        Command::Live => Action::Travel(Travel::Live),
+        Command::Oldest => Action::Travel(Travel::To(at.from)),
+        Command::EventBack => Action::Travel(Travel::PreviousEvent),
+        Command::EventForward => Action::Travel(Travel::NextEvent),
+        Command::LeapBack | Command::LeapForward => by(span.unwrap_or(leap)),
+        _ => by(span.unwrap_or(REPLAY_STEP)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::*;
+    use crate::ui::registry::entry_of;
+    use crate::ui::testing;
+
+    fn act(
+        ui: &mut UiState,
+        live: &Arc<AppState>,
+        command: Command,
+        argument: Option<&str>,
+    ) -> Vec<Effect> {
+        let shown = Arc::clone(ui.shown(live));
+        ui.act(command, argument, Sight { live, shown: &shown }, Time(1))
+    }
+
+    #[test]
+    fn a_frozen_display_moves_and_returns_to_the_present() {
+        let (mut ui, live) = (testing::ui(), Arc::new(testing::measured()));
+        let back =
+            |ui: &UiState| ui.frozen.as_ref().map(|frozen| live.at.since(frozen.at).as_millis());
+        act(&mut ui, &live, Command::ScrubForward, None);
+        assert_eq!(back(&ui), None, "there is nothing newer than the present");
+        act(&mut ui, &live, Command::ScrubBack, None);
+        assert_eq!(back(&ui), Some(250), "going back freezes");
+        act(&mut ui, &live, Command::ScrubBack, Some("30s"));
+        assert_eq!(back(&ui), Some(30_250));
+        act(&mut ui, &live, Command::LeapForward, None);
+        assert_eq!(back(&ui), Some(24_250), "a tenth of a minute");
+        act(&mut ui, &live, Command::ScrubBack, Some("soon"));
+        assert_eq!(back(&ui), Some(24_250));
+        act(&mut ui, &live, Command::EventForward, None);
+        assert_eq!(back(&ui), Some(18_500), "the kill");
+        act(&mut ui, &live, Command::Oldest, None);
+        assert_eq!(back(&ui), Some(699_000));
+        act(&mut ui, &live, Command::Live, None);
+        assert_eq!(back(&ui), None);
+        assert_eq!(ui.toasts.len(), 3, "{:?}", ui.toasts);
+    }
+
+    #[test]
+    fn a_replay_is_asked_to_travel() {
+        let mut ui = testing::ui();
+        let replay = Replay {
+            number: 1,
+            runs: 1,
+            from: Time(5),
+            until: Time(90),
+            at: Time(50),
+            is_playing: true,
+            speed_milli: 1_000,
+            is_following: false,
+            gaps: Vec::new(),
+        };
+        let live = |replay| Arc::new(AppState { view: View::Replay(replay), ..testing::app() });
+        let playing = live(replay.clone());
+        let standing = live(Replay { is_playing: false, ..replay });
+        let mut check = |live: &Arc<AppState>, command, argument, action| {
+            let effects = act(&mut ui, live, command, argument);
+            assert_eq!(effects, [Effect::Submit(action)], "{}", entry_of(command).id);
+            assert!(ui.frozen.is_none() && ui.is_in_past(live));
+        };
+        let second = Duration::from_secs(1);
+        check(&playing, Command::Freeze, None, Action::Pause);
+        check(&standing, Command::Freeze, None, Action::Resume);
+        check(&playing, Command::ScrubBack, None, Action::Travel(Travel::Back(second)));
+        check(
+            &playing,
+            Command::ScrubForward,
+            Some("9s"),
+            Action::Travel(Travel::Forward(second * 9)),
+        );
+        check(&playing, Command::LeapForward, None, Action::Travel(Travel::Forward(second * 6)));
+        check(&playing, Command::EventBack, None, Action::Travel(Travel::PreviousEvent));
+        check(&playing, Command::EventForward, None, Action::Travel(Travel::NextEvent));
+        check(&playing, Command::Oldest, None, Action::Travel(Travel::To(Time(5))));
+        check(&playing, Command::Live, None, Action::Travel(Travel::Live));
+    }
+
+    #[test]
+    fn percentiles_are_pinned_and_let_go_of() {
+        let (mut ui, live) = (testing::ui(), Arc::new(testing::measured()));
+        act(&mut ui, &live, Command::Unpin, None);
+        assert_eq!(ui.toasts.last().unwrap().text, "nothing is pinned");
+        ui.recent = Some(2);
+        act(&mut ui, &live, Command::Pin, None);
+        let pinned = ui.pinned.as_ref().unwrap();
+        assert_eq!((pinned.wall, pinned.span), (live.wall, Some(2)));
+        act(&mut ui, &live, Command::Unpin, None);
+        assert!(ui.pinned.is_none());
     }
 }

@@ -15,6 +15,7 @@ use super::panels::{self, Content};
 use super::past::Frozen;
 use super::registry::Command;
 use super::theme::Depth;
+use super::time;
 
 use super::view::Scene;
 use super::widgets::table::Table;
@@ -29,7 +30,7 @@ impl UiState {
         let Some(key) = Key::of(event) else { return Vec::new() };
         let shown = Arc::clone(self.shown(live));
         let sight = Sight { live, shown: &shown };
-        let command = self.keymap.command(key, self.frozen.is_some());
+        let command = self.keymap.command(key, self.is_in_past(live));
         if command == Some(Command::Interrupt) {
             return self.act(Command::Interrupt, None, sight, now);
         }
@@ -74,6 +75,15 @@ impl UiState {
             Command::Suspend => vec![Effect::Suspend],
             Command::Repaint => vec![Effect::Repaint],
             Command::Copy => self.copy(sight, now),
+            Command::Freeze
+            | Command::Live
+            | Command::Oldest
+            | Command::ScrubBack
+            | Command::ScrubForward
+            | Command::LeapBack
+            | Command::LeapForward
+            | Command::EventBack
+            | Command::EventForward => self.travel(command, argument, sight, now),
             Command::SaveScreen => vec![Effect::SaveScreen],
             Command::Mouse => {
                 self.has_mouse = !self.has_mouse;
@@ -105,15 +115,6 @@ impl UiState {
             Command::WindowLonger => self.window = (self.window + 1).min(WINDOWS.len() - 1),
             Command::WindowDefault => self.set_window(argument, now),
             Command::Theme => self.set_theme(argument, now),
-            Command::Freeze
-            | Command::Live
-            | Command::Oldest
-            | Command::ScrubBack
-            | Command::ScrubForward
-            | Command::LeapBack
-            | Command::LeapForward
-            | Command::EventBack
-            | Command::EventForward => self.travel(command, argument, sight, now),
             Command::Sweep => self.is_sweeping = !self.is_sweeping,
             Command::Pin => self.pin(sight, now),
             Command::Unpin => self.pinned = None,
@@ -432,7 +433,8 @@ impl UiState {
                 (!marked.iter().any(is_alive)).then_some("no living process is selected")
             }
             Command::ScrubForward | Command::LeapForward | Command::EventForward
-                if self.frozen.as_ref().is_none_or(Frozen::is_newest) =>
+                if time::replay(live).is_none()
+                    && self.frozen.as_ref().is_none_or(Frozen::is_newest) =>
             {
                 Some("there is nothing newer; End follows the run")
             }

@@ -94,7 +94,7 @@ impl Chart {
             }
             Self::Log => {
                 let (bytes, syncs) = (text(Measure::LogBytes), text(Measure::Syncs));
-                [format!("Log {bytes}/s  fsync/s {syncs}"), format!("Log {bytes}/s")]
+                [format!("Log/s {bytes}  fsync/s {syncs}"), format!("Log/s {bytes}")]
             }
         };
         let room = usize::from(width.saturating_sub(6));
@@ -322,17 +322,26 @@ fn draw_scale(
     }
 }
 
-/// Draws a goal as a broken line, with its name at the left.
+/// Draws a goal as a broken line with its name.
 fn draw_limit(scene: Scene<'_>, limit: f64, share: f64, tone: Tone, plot: Rect, buf: &mut Buffer) {
     let theme = scene.theme();
     #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "0 to 65535")]
     let down = ((1.0 - share) * f64::from(plot.height - 1)).round() as u16;
     let y = plot.y + down.min(plot.height - 1);
-    let text = format!("goal {} ", format::short_span(Duration::from_secs_f64(limit)));
-    let symbols = text.chars().map(|char| char.to_string());
-    let rule = std::iter::repeat(theme.pick("┄", "-").to_owned());
-    for (x, symbol) in (plot.left()..plot.right()).zip(symbols.chain(rule)) {
-        put_blank(x, y, &symbol, theme.style(tone), buf);
+    let text = format!("goal {}", format::short_span(Duration::from_secs_f64(limit)));
+    let length = u16::try_from(text.chars().count()).unwrap_or(u16::MAX);
+    let has_room = |y: u16| {
+        (plot.top()..plot.bottom()).contains(&y)
+            && length <= plot.width
+            && (plot.x..plot.x + length).all(|x| buf[(x, y)].symbol() == " ")
+    };
+    // Its name stands on the line, or next to it where the line is hidden.
+    let place = [y, y.wrapping_sub(1), y + 1].into_iter().find(|y| has_room(*y));
+    if let Some(place) = place {
+        buf.set_string(plot.x, place, text, theme.style(tone));
+    }
+    for x in plot.left()..plot.right() {
+        put_blank(x, y, theme.pick("┄", "-"), theme.style(tone), buf);
     }
 }
 

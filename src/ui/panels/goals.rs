@@ -5,8 +5,9 @@ use std::time::Duration;
 use super::Pieces;
 use crate::app::format;
 use crate::app::slo::{SloRow, SloValue, Verdict};
-use crate::app::state::AppState;
+use crate::app::state::{AppState, RECENT_SPANS};
 use crate::ui::theme::Tone;
+use crate::ui::view::Scene;
 
 /// Returns the figure and the latency of a metric such as `p99(wait)`.
 pub(crate) fn parts(metric: &str) -> Option<(&str, &str)> {
@@ -23,24 +24,16 @@ pub(crate) fn tone(verdict: Verdict) -> Tone {
     }
 }
 
-/// Returns a figure with its unit.
-pub(crate) fn text(value: SloValue) -> String {
-    match value {
-        SloValue::Span(seconds) => {
-            format::duration(Duration::try_from_secs_f64(seconds).unwrap_or_default())
-        }
-        SloValue::Share(share) => format::percent(share),
-        SloValue::Rate(rate) => format!("{}/s", format::rate(rate)),
-        SloValue::Count(count) => format::rate(count),
-    }
-}
-
-/// Returns how a percentile of a latency does by the goals; `Plain` if there is none about it.
-pub(crate) fn tone_of(app: &AppState, figure: &str, latency: &str, value: Duration) -> Tone {
+/// Returns how a percentile of a latency does by the goals; `Plain` if there is none about it. Of
+/// the run and of the last ten seconds the verdict counts, else the figure itself.
+pub(crate) fn tone_of(scene: Scene<'_>, figure: &str, latency: &str, value: Duration) -> Tone {
     let about = |row: &&SloRow| parts(&row.metric) == Some((figure, latency));
-    match app.slos.iter().find(about).map(|row| row.limit) {
-        Some(SloValue::Span(limit)) if value.as_secs_f64() < limit => Tone::Good,
-        Some(SloValue::Span(_)) => Tone::Bad,
+    let Some(row) = scene.app.slos.iter().find(about) else { return Tone::Plain };
+    match (scene.ui.recent.map(|span| RECENT_SPANS[span]), row.limit) {
+        (None, _) => tone(row.verdict),
+        (Some(10), _) => tone(row.alert),
+        (_, SloValue::Span(limit)) if value.as_secs_f64() < limit => Tone::Good,
+        (_, SloValue::Span(_)) => Tone::Bad,
         _ => Tone::Plain,
     }
 }
@@ -69,7 +62,7 @@ pub(crate) fn alerts(app: &AppState) -> Vec<Pieces> {
 }
 
 fn alert(row: &SloRow, app: &AppState) -> Pieces {
-    let recent = row.recent.map_or_else(|| format::ABSENT.to_owned(), text);
+    let recent = row.recent.map_or_else(|| format::ABSENT.to_owned(), SloValue::text);
     let since = match row.since {
         Some(since) => format!(", for {}", format::duration(app.at.since(since))),
         None => String::new(),
@@ -83,6 +76,7 @@ fn alert(row: &SloRow, app: &AppState) -> Pieces {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::ui::model::UiState;
     use crate::ui::testing;
     use engine::clock::Time;
 
@@ -112,6 +106,7 @@ mod tests {
     #[test]
     fn the_worst_verdict_is_told_and_what_is_missed_is_an_alert() {
         let mut app = testing::app();
+        app.slos.clear();
         let said = |app: &AppState| pieces(app).last().cloned();
         assert_eq!(said(&app), None, "no goals, no word");
         app.slos = vec![row("p99(wait)", 0.05, Verdict::Met)];
@@ -127,10 +122,17 @@ mod tests {
 
     #[test]
     fn a_percentile_is_coloured_by_its_goal() {
-        let mut app = testing::app();
-        app.slos = vec![row("p99(wait)", 0.05, Verdict::Met)];
-        let check = |figure, ms| tone_of(&app, figure, "wait", Duration::from_millis(ms));
-        assert_eq!((check("p99", 49), check("p99", 50)), (Tone::Good, Tone::Bad));
-        assert_eq!(check("p50", 900), Tone::Plain);
+        let (mut ui, mut app) = (testing::ui(), testing::app());
+        app.slos = vec![row("p99(wait)", 0.05, Verdict::Missed)];
+        app.slos[0].alert = Verdict::Met;
+        let check = |ui: &UiState, figure, ms| {
+            tone_of(testing::scene(ui, &app), figure, "wait", Duration::from_millis(ms))
+        };
+        assert_eq!(check(&ui, "p99", 49), Tone::Bad, "the run's verdict counts who was rejected");
+        assert_eq!(check(&ui, "p50", 900), Tone::Plain);
+        ui.recent = Some(0);
+        assert_eq!((check(&ui, "p99", 49), check(&ui, "p99", 50)), (Tone::Good, Tone::Bad));
+        ui.recent = Some(1);
+        assert_eq!(check(&ui, "p99", 50), Tone::Good);
     }
 }

@@ -4,12 +4,13 @@ use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 
 use super::{draw_pieces, goals};
-use crate::app::state::{AppState, Ending, Level, Phase};
+use crate::app::state::{AppState, Ending, Level, Phase, Replay};
 use crate::app::{format, recovery};
 use crate::ui::bars;
 use crate::ui::model::WINDOWS;
 use crate::ui::past::Sharpness;
 use crate::ui::theme::{Theme, Tone};
+use crate::ui::time;
 use crate::ui::view::Scene;
 
 /// Draws state, run, population and seats in one line, and the time at its right.
@@ -43,7 +44,11 @@ pub(crate) fn draw_tabs(scene: Scene<'_>, area: Rect, buf: &mut Buffer) {
     let window = format::window(WINDOWS[scene.ui.window]);
     let (moment, tone) = moment(scene);
     let full = vec![(format!("window {window}  "), Tone::Quiet), (moment.clone(), tone)];
-    for pieces in [full, vec![(moment, tone)]] {
+    let mut shorter = vec![full, vec![(moment, tone)]];
+    if scene.cursor().is_some() {
+        shorter.push(vec![(cursor_text(scene), tone)]);
+    }
+    for pieces in shorter {
         let width: usize = pieces.iter().map(|(text, _)| text.chars().count()).sum();
         let width = u16::try_from(width).unwrap_or(u16::MAX);
         if end.saturating_add(width + 2) <= area.right() {
@@ -56,6 +61,9 @@ pub(crate) fn draw_tabs(scene: Scene<'_>, area: Rect, buf: &mut Buffer) {
 /// Returns which moment is shown.
 fn moment(scene: Scene<'_>) -> (String, Tone) {
     let theme = scene.theme();
+    if let Some(replay) = time::replay(scene.app) {
+        return replayed(replay, scene);
+    }
     match &scene.ui.frozen {
         Some(frozen) => {
             let symbol = theme.pick("‖", "=");
@@ -73,6 +81,28 @@ fn moment(scene: Scene<'_>) -> (String, Tone) {
         }
         None => (format!("{} LIVE", theme.pick("●", "*")), Tone::Good),
     }
+}
+
+/// Returns the moment that a frozen display looks at, in few characters.
+pub(crate) fn cursor_text(scene: Scene<'_>) -> String {
+    format!("{} {}", scene.theme().pick("‖", "="), scene.app.wall)
+}
+
+/// Returns which moment of which run is replayed, and how fast.
+fn replayed(replay: &Replay, scene: Scene<'_>) -> (String, Tone) {
+    let theme = scene.theme();
+    let symbol = if replay.is_playing { theme.pick("▶", ">") } else { theme.pick("‖", "=") };
+    let run = match replay.runs {
+        1 => String::new(),
+        runs => format!(" run {} of {runs}", replay.number),
+    };
+    let left = format::duration(replay.until.since(replay.at));
+    let pace = match replay.speed_milli {
+        _ if replay.is_following => ", follows the log".to_owned(),
+        1000 => format!(", {left} left"),
+        milli => format!(", {left} left at {}", format::speed(milli)),
+    };
+    (format!("{symbol} REPLAY{run} {}{pace}", scene.app.wall), Tone::Warning)
 }
 
 /// Returns the state's symbol and word, and how it should look.
@@ -158,7 +188,10 @@ pub(crate) fn level(level: Level, theme: Theme) -> String {
 fn short_pieces(scene: Scene<'_>) -> Vec<(String, Tone)> {
     let app = scene.app;
     let theme = scene.theme();
-    let (phase, tone) = phase_text(app, theme);
+    let (mut phase, tone) = phase_text(app, theme);
+    if scene.cursor().is_some() {
+        phase = cursor_text(scene);
+    }
     let mut pieces = vec![
         (format!(" {phase} "), tone),
         (format::stopwatch(app.elapsed), Tone::Strong),

@@ -124,8 +124,7 @@ fn cells(
         ("p99.9", spread.p999),
         ("max", spread.max),
     ];
-    let cell =
-        |(figure, value)| Cell::span(value).tone(goals::tone_of(scene.app, figure, name, value));
+    let cell = |(figure, value)| Cell::span(value).tone(goals::tone_of(scene, figure, name, value));
     cells.extend(percentiles.map(cell));
     cells
 }

@@ -3,7 +3,7 @@
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 
-use super::header::{level, phase_text};
+use super::header::{cursor_text, level, phase_text};
 use super::{charts, draw_pieces, goals, plain};
 use crate::app::format;
 use crate::app::state::{Severity, Spread};
@@ -29,7 +29,7 @@ fn figures(scene: Scene<'_>, is_short: bool) -> Vec<Figure> {
     let figure =
         |name, value, measure, tone| Figure { name, value, measure, tone, note: String::new() };
     let (p50, p99) = (Measure::P50(timed), Measure::P99(timed));
-    let log = format!("{}/s", now(Measure::LogBytes));
+    let log = per_second(now(Measure::LogBytes));
     let mut figures = vec![
         figure("tickets/s", now(Measure::Served), Measure::Served, Tone::Good),
         figure("queue", now(Measure::Waiting), Measure::Waiting, Tone::Warning),
@@ -42,9 +42,14 @@ fn figures(scene: Scene<'_>, is_short: bool) -> Vec<Figure> {
         let note = timed.name().to_owned();
         figures.push(Figure { note, ..figure("p50 / p99", both, p99, Tone::Warning) });
     }
-    let note = format!("fsync {}/s", now(Measure::Syncs));
+    let note = format!("fsync {}", per_second(now(Measure::Syncs)));
     figures.push(Figure { note, ..figure("log", log, Measure::LogBytes, Tone::Accent) });
     figures
+}
+
+/// Writes a rate with its unit, unless it is not known.
+fn per_second(text: String) -> String {
+    if text == format::ABSENT { text } else { text + "/s" }
 }
 
 /// Draws a line for each figure: its name, its value, and a chart in the rest of the line.
@@ -110,7 +115,7 @@ pub(crate) fn draw_tiny(scene: Scene<'_>, area: Rect, buf: &mut Buffer) {
     let theme = scene.theme();
     let (mut phase, tone) = phase_text(app, theme);
     if scene.cursor().is_some() {
-        phase = format!("{} {}", theme.pick("‖", "="), app.wall);
+        phase = cursor_text(scene);
     }
     let p99 = latency(scene, "sojourn")
         .map_or_else(|| format::ABSENT.to_owned(), |spread| format::duration(spread.p99));

@@ -115,8 +115,7 @@ fn plain(scene: Scene<'_>, name: &'static str, figures: LatencyFigures) -> Vec<C
         .map(|interval| format::mean(interval.mean_ns, interval.half_width_ns))
         .filter(|text| text.chars().count() <= usize::from(PLAIN[2].width));
     let mean = sure.unwrap_or_else(|| format::duration(spread.mean));
-    let cell =
-        |figure, value| Cell::span(value).tone(goals::tone_of(scene.app, figure, name, value));
+    let cell = |figure, value| Cell::span(value).tone(goals::tone_of(scene, figure, name, value));
     cells.extend([
         Cell::plain(mean).by(spread.mean.as_secs_f64()),
         cell("p50", spread.p50),
@@ -141,8 +140,7 @@ fn compared(
         return cells;
     };
     let before = before.spread;
-    let cell =
-        |figure, value| Cell::span(value).tone(goals::tone_of(scene.app, figure, name, value));
+    let cell = |figure, value| Cell::span(value).tone(goals::tone_of(scene, figure, name, value));
     cells.extend([
         cell("mean", spread.mean),
         change(before.map(|before| before.mean), spread.mean),
