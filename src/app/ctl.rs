@@ -173,7 +173,7 @@ fn text(command: &CtlCommand, reply: &Value) -> String {
         }
         CtlCommand::Workers { .. } => format!("workers: {}\n", level(&reply["workers"])),
         CtlCommand::Speed { .. } => {
-            let speed = &reply["speed"];
+            let speed = known(&reply["speed"], |speed| Some(speed.as_f64()?.to_string()));
             format!("users live {speed} times as fast; service keeps its time\n")
         }
         CtlCommand::Rate { .. } => rate_text(reply),

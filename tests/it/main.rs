@@ -17,6 +17,7 @@ mod reload;
 mod storm;
 mod support;
 mod sysinfo;
+mod tempo;
 mod terminal;
 mod tidy;
 mod truth;

@@ -5,8 +5,10 @@ use std::os::unix::net::UnixStream;
 
 use engine::net::frame::{self, ErrorCode};
 use nix::sys::signal::Signal;
+use serde_json::json;
 
-use crate::support::{Office, PATIENCE};
+use crate::control::sample;
+use crate::support::{Office, PATIENCE, wait_for};
 
 /// Says something to the issuer and returns why it hung up.
 fn refused(office: &Office, bytes: &[u8]) -> ErrorCode {
@@ -45,6 +47,11 @@ fn strangers_are_refused_and_the_office_goes_on() {
         assert_eq!(refused(&office, bytes), code, "{bytes:?}");
     }
     office.wait_for_tickets(issued + 50);
+    let by_reason = json!({
+        "version": 1, "oversized": 1, "malformed": 3, "bad_token": 1, "no_hello": 1,
+        "too_many": 0, "congested": 0, "other_user": 0,
+    });
+    wait_for("the reasons", || (sample(&office)["net"][1]["refused"] == by_reason).then_some(()));
     office.signal(Signal::SIGTERM);
     let (code, summary) = office.finish();
     assert_eq!((code, summary["bad_peers"].as_u64()), (128 + 15, Some(7)), "{summary}");
