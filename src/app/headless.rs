@@ -34,8 +34,13 @@ pub(crate) fn run(effective: &Effective, wishes: Wishes, speech: Speech) -> Resu
             crash::arm();
         }
     })?;
+    app.begin();
     let office = app.office().clone();
-    crash::watch(app.data_dir(), || {}, move || drop(office.submit(Action::Drain)));
+    let drain = move || {
+        // A director that takes no more ends anyway.
+        let _ = office.submit(Action::Drain);
+    };
+    crash::watch(app.data_dir(), || {}, drain);
     if !speech.is_quiet {
         if let Some(url) = app.metrics_url() {
             // Nobody may be there to read it; `ctl status` says it too.

@@ -5,8 +5,9 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::mpsc::channel;
+use std::sync::mpsc::{SyncSender, channel, sync_channel};
 use std::thread::JoinHandle;
+use std::time::Duration;
 
 use color_eyre::eyre::Result;
 use engine::clock::{Clock, SystemClock};
@@ -103,8 +104,14 @@ pub(crate) struct App {
     /// Held until everything has ended.
     data: DataDir,
     director: JoinHandle<Result<()>>,
+    /// Lets the director begin.
+    begin: SyncSender<()>,
     signals: signals::Listener,
 }
+
+/// The longest that the director waits for its front end's first picture, which would otherwise
+/// share the CPUs with the start of all processes.
+const FIRST_PICTURE_WITHIN: Duration = Duration::from_millis(50);
 
 /// Starts an office. `on_signal` is told of every signal too, after the director.
 ///
@@ -157,14 +164,23 @@ pub(crate) fn start(
         let (who, label) = (Source::Office, "start".to_owned());
         director.warn(News { severity, who, label, text }, SystemClock.now());
     }
+    let (begin, begun) = sync_channel(1);
     let director = std::thread::Builder::new().name("director".to_owned()).spawn(move || {
+        // Whatever comes of it, the office opens.
+        let _ = begun.recv_timeout(FIRST_PICTURE_WITHIN);
         event_loop.run(&mut director)?;
         Ok(())
     })?;
-    Ok(App { office, doors, exporter, export: wishes.export, data, director, signals })
+    Ok(App { office, doors, exporter, export: wishes.export, data, director, begin, signals })
 }
 
 impl App {
+    /// Lets the office open now: its front end has drawn, or draws nothing.
+    pub(crate) fn begin(&self) {
+        // A director that has begun already needs no word.
+        let _ = self.begin.try_send(());
+    }
+
     /// Returns what front ends share with the director.
     pub(crate) fn office(&self) -> &Office {
         &self.office
@@ -200,7 +216,8 @@ impl App {
     /// # Errors
     /// If the director failed.
     pub(crate) fn finish(self) -> Result<Finished> {
-        let Self { office, mut doors, exporter, export, data, director, signals } = self;
+        let Self { office, mut doors, exporter, export, data, director, begin, signals } = self;
+        drop(begin);
         let ended = director.join().map_err(|_| DirectorPanicked);
         let state = office.snapshot();
         let is_whole = matches!(ended, Ok(Ok(())));

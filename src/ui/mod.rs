@@ -167,7 +167,7 @@ pub(crate) fn run(effective: &Effective, wishes: Wishes, view: &ViewArgs) -> Res
         ends_with_run: true,
         view,
     };
-    let shown = perform(&stage, mailbox);
+    let shown = perform_with(&stage, mailbox, &|| app.begin());
     if !matches!(shown, Ok(Ok(()))) || crash::has_panicked() {
         // The office ends in good order even if the dashboard does not.
         let _ = app.office().submit(Action::Drain);
@@ -190,23 +190,34 @@ pub(crate) fn run(effective: &Effective, wishes: Wishes, view: &ViewArgs) -> Res
 
 /// Shows something on the terminal until it ends, and gives the terminal back whatever happens. The
 /// outer result tells of a panic of the dashboard, [`crash::has_panicked`] of one of any thread.
+#[allow(dead_code, reason = "views of offices from outside follow")]
 pub(crate) fn perform(stage: &Stage<'_>, mailbox: Mailbox) -> std::thread::Result<Result<()>> {
+    perform_with(stage, mailbox, &|| {})
+}
+
+/// Does the same, and says when the first picture is there.
+fn perform_with(
+    stage: &Stage<'_>,
+    mailbox: Mailbox,
+    on_picture: &dyn Fn(),
+) -> std::thread::Result<Result<()>> {
     let news = mailbox.sender.clone();
     let data_dir = PathBuf::from(&stage.office.snapshot().run.data_dir);
     // A dashboard that has ended needs no word.
     crash::watch(&data_dir, terminal::leave, move || drop(news.send(Msg::Panicked)));
     if stage.view.plain || plain::is_needed(options::env) {
+        on_picture();
         return catch_unwind(AssertUnwindSafe(|| plain::show(stage, mailbox)));
     }
     let guard = Keeper::default();
-    let shown = catch_unwind(AssertUnwindSafe(|| show(stage, mailbox, &guard)));
+    let shown = catch_unwind(AssertUnwindSafe(|| show(stage, mailbox, &guard, on_picture)));
     terminal::leave();
     guard.dismiss();
     shown
 }
 
 /// Shows an office until it has ended or the terminal is gone.
-fn show(stage: &Stage<'_>, mailbox: Mailbox, guard: &Keeper) -> Result<()> {
+fn show(stage: &Stage<'_>, mailbox: Mailbox, guard: &Keeper, on_picture: &dyn Fn()) -> Result<()> {
     let Mailbox { sender, receiver } = mailbox;
     terminal::enter()?;
     let eye = Arc::new(Eye::default());
@@ -236,7 +247,7 @@ fn show(stage: &Stage<'_>, mailbox: Mailbox, guard: &Keeper) -> Result<()> {
         drawn_at: Time::ZERO,
         is_dirty: true,
     };
-    dashboard.run(&receiver)?;
+    dashboard.run(&receiver, on_picture)?;
     if preferences.keep(&before, &chosen(&dashboard.ui))
         && let Some(place) = place
         && let Err(error) = preferences.save(&place)
@@ -333,17 +344,20 @@ struct Dashboard<'a> {
 }
 
 impl Dashboard<'_> {
-    fn run(&mut self, receiver: &Receiver<Msg>) -> Result<()> {
-        let mut has_guard = false;
+    fn run(&mut self, receiver: &Receiver<Msg>, on_picture: &dyn Fn()) -> Result<()> {
+        let mut turns = 0_u8;
         loop {
             let now = SystemClock.now();
             self.is_dirty |= self.ui.tick(now);
             self.draw(now);
-            // Only now: the first frame waits for nothing that it does not need.
-            if !has_guard {
+            // The first picture waits for nothing that it does not need, and the rest not long for
+            // a terminal that does not take it.
+            if turns < 2 && (self.writer.await_free() || turns == 1) {
                 self.guard.look_after();
-                has_guard = true;
+                on_picture();
+                turns = 1;
             }
+            turns = turns.saturating_add(1);
             let has_ended = matches!(self.office.snapshot().phase, Phase::Stopped(_));
             if self.stage.ends_with_run
                 && (has_ended || self.office.is_closed() || (self.stage.has_ended)())

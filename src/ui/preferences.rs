@@ -112,7 +112,7 @@ impl Preferences {
     /// Returns a section's lines in order, of all sections of that name.
     fn section(&self, name: &str) -> impl Iterator<Item = Line<'_>> {
         let mut is_inside = false;
-        let lines = self.lines.iter().enumerate().filter_map(move |(at, line)| {
+        self.lines.iter().enumerate().filter_map(move |(at, line)| {
             let line = line.trim();
             if let Some(head) = head(line) {
                 is_inside = head == name;
@@ -120,8 +120,7 @@ impl Preferences {
             }
             let (key, value) = line.split_once('=').filter(|_| is_inside && !is_remark(line))?;
             Some(Line { number: at + 1, key: key.trim(), value: value.trim() })
-        });
-        lines
+        })
     }
 
     /// Returns the keys that commands have instead of their usual ones.
@@ -149,7 +148,7 @@ impl Preferences {
                 _ => Some("theme, window, mouse or fps"),
             };
             if let Some(expected) = expected {
-                problems.push(problem(number, &format!("{key} = {value}"), expected));
+                problems.push(problem(number, format!("{key} = {value}"), expected));
             }
         }
         for Line { number, key, value } in self.section(SORT) {
