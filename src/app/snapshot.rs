@@ -36,6 +36,7 @@ use super::state::{
     ProcessRow, ProcessState, Rates, Reading, RecoveryRow, RunFacts, Sample, Seats, ServiceRow,
     Settings, Severity, Source, StoreRow, Totals, View,
 };
+use super::tempo::Pulse;
 use super::update::Run;
 
 mod config;
@@ -234,7 +235,10 @@ impl Album {
             notices: Vec::new(),
             events: Arc::default(),
             events_dropped: 0,
-            settings: Settings::default(),
+            settings: Settings {
+                tempo: Pulse::of(&orders.effective.scenario),
+                ..Settings::default()
+            },
         }
     }
 

@@ -151,6 +151,9 @@ pub const WORKERS_LEAVE_WITHIN: Duration = Duration::from_secs(3);
 pub const ISSUER_LEAVE_WITHIN: Duration = Duration::from_secs(3);
 /// How long everybody may take to end when a run is stopped at once.
 pub const ABORT_GRACE: Duration = Duration::from_secs(1);
+/// Arrivals of an open load that a user process deals with in one turn, so that it goes on with its
+/// heartbeats when more are due than it can ask for.
+pub const ARRIVALS_PER_TURN: usize = 10_000;
 /// Requests of one user process that may wait for an answer; more are dropped and counted.
 pub const ASKS_WAITING_MAX: usize = 1_000_000;
 

@@ -296,3 +296,73 @@ impl Links {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::clock::Time;
+    use crate::net::message::{Signal, WorkerToIssuer};
+
+    const BOUNDS: ConnectionLimits =
+        ConnectionLimits { payload_max: 1000, outbox_high: 100, outbox_max: 5000 };
+    /// A header and a moment.
+    const FRAME_BYTES: u64 = 16;
+
+    fn send(links: &mut Links, id: LinkId, frames: usize) {
+        for _ in 0..frames {
+            links.send(id, &WorkerToIssuer::Leaving(Signal { at: Time(1) }));
+        }
+    }
+
+    /// Does what the event loop does when the peer takes so many bytes.
+    fn flush(links: &mut Links, id: LinkId, bytes: usize) {
+        links.get_mut(id).unwrap().connection.outbox.sent(bytes);
+        links.sent(bytes as u64);
+    }
+
+    #[test]
+    fn what_is_queued_sent_and_lost_adds_up() {
+        let mut links = Links::default();
+        let (first, second) = (links.insert(BOUNDS), links.insert(BOUNDS));
+        send(&mut links, first, 3);
+        send(&mut links, second, 2);
+        flush(&mut links, first, 40);
+        links.heard(first, 2);
+        let net = links.net();
+        assert_eq!((net.connections, net.silent), (2, 1));
+        assert_eq!((net.frames_out, net.frames_in, net.bytes_out), (5, 2, 40));
+        assert_eq!(net.outbox_bytes, 5 * FRAME_BYTES - 40);
+        links.remove(first);
+        send(&mut links, first, 1);
+        let net = links.net();
+        assert_eq!((net.connections, net.outbox_bytes), (1, 2 * FRAME_BYTES));
+        assert_eq!(net.frames_out, 5, "nothing is sent to who has gone");
+    }
+
+    #[test]
+    fn a_pause_of_reading_is_counted_when_it_begins() {
+        let mut links = Links::default();
+        let id = links.insert(BOUNDS);
+        send(&mut links, id, 6);
+        assert_eq!(links.net().read_pauses, 0);
+        send(&mut links, id, 9);
+        assert!(links.is_congested(id));
+        assert_eq!(links.net().read_pauses, 1);
+        flush(&mut links, id, 15 * 16);
+        send(&mut links, id, 7);
+        assert_eq!(links.net().read_pauses, 2);
+    }
+
+    #[test]
+    fn a_peer_is_refused_once_and_told_why() {
+        let mut links = Links::default();
+        let id = links.insert(BOUNDS);
+        links.refuse(id, ErrorCode::BadToken, "wrong");
+        links.refuse(id, ErrorCode::Malformed, "wrong again");
+        send(&mut links, id, 1);
+        let net = links.net();
+        assert_eq!((net.refused.bad_token, net.refused.sum()), (1, 1));
+        let queued = links.get(id).unwrap().connection.outbox.pending().len();
+        assert_eq!((net.frames_out, net.outbox_bytes), (0, queued as u64), "the reason is queued");
+    }
+}

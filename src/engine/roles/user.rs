@@ -463,9 +463,11 @@ impl Crowd {
         if self.users.range(members).any(|(_, user)| user.next_seq.is_none()) {
             return;
         }
-        while let Some(open) = &mut self.loads[usize::from(load.0)].open
-            && open.pending.next().offset_ns <= demand_ns
-        {
+        for _ in 0..limits::ARRIVALS_PER_TURN {
+            let Some(open) = &mut self.loads[usize::from(load.0)].open else { return };
+            if open.pending.next().offset_ns > demand_ns {
+                return;
+            }
             let due = open.pending.pop();
             open.wake_ns = None;
             let user = UserId::new(load, due.user_index);

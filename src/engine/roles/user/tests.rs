@@ -208,3 +208,19 @@ fn arrivals_end_when_they_should_at_any_tempo() {
     crowd.turn(ms(900), &mut links);
     assert_eq!(crowd.totals.intended, 4, "the fifth would be due as they end");
 }
+
+#[test]
+fn more_arrivals_than_a_turn_can_take_are_asked_for_in_the_next_ones() {
+    let mut links = Links::default();
+    let (mut crowd, user) = crowd_of("model = open\nrate = det 10000/s", &mut links);
+    crowd.on_attached(user, 0, ms(0));
+    change(&mut crowd, 10.0, ms(0));
+    crowd.turn(ms(250), &mut links);
+    assert_eq!(crowd.totals.intended, limits::ARRIVALS_PER_TURN as u64);
+    assert!(crowd.next_due() < ms(250), "another turn follows at once");
+    crowd.turn(ms(250), &mut links);
+    crowd.turn(ms(250), &mut links);
+    assert_eq!(crowd.totals.intended, 25_000);
+    let last = crowd.asks.values().map(|asked| asked.scheduled).max();
+    assert_eq!(last, Some(ms(250)), "each by its own moment");
+}
