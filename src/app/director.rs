@@ -41,6 +41,7 @@ use super::handle::Desk;
 use super::results::Results;
 use super::snapshot::{Album, Steered};
 use super::state::{Ending, Phase, Severity, Source};
+use super::sysinfo::watch::SysSlot;
 use super::tempo::Pacemaker;
 use super::update::{Effect, Event, Rules, Run};
 
@@ -75,6 +76,8 @@ pub(crate) struct Orders {
     pub(crate) socket: PathBuf,
     /// Where workers may make scratch files.
     pub(crate) scratch_dir: PathBuf,
+    /// Where looks at the machine lie.
+    pub(crate) sys: SysSlot,
     /// Where users append acknowledged ids.
     pub(crate) ack_log: Option<PathBuf>,
     /// Where users note what they were told, for the export.
@@ -538,6 +541,12 @@ impl Director {
     }
 
     fn publish(&mut self, now: Time) {
+        for news in self.orders.sys.take_news() {
+            match news.severity {
+                Severity::Info => self.album.tell(news, now),
+                _ => self.warn(news, now),
+            }
+        }
         let staffs = [&self.issuer, &self.workers, &self.manager];
         let (workers, users) = (self.conf.workers(), self.conf.users().iter().sum());
         let steered = Steered { workers, users, settings: self.settings() };

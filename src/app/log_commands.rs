@@ -7,13 +7,13 @@ use std::path::Path;
 use color_eyre::eyre::Result;
 use engine::ids::{Epoch, TicketId};
 use engine::scheduler::record::{Issued, Record, Start};
-use engine::storage::{self, LogError, RecordRef, reader};
+use engine::storage::{self, RecordRef, reader};
 use serde_json::{Value, json};
 
 use super::cli::{LogArgs, LogCommand};
 use super::commands::{data_dir_with_log, usage};
 use super::exit::Exit;
-use super::{format, output};
+use super::{format, output, ticket};
 
 /// Runs one of the commands.
 ///
@@ -95,49 +95,13 @@ fn text_of(value: &Value) -> String {
     text
 }
 
-/// What the log says of a ticket, as names and values.
-pub(crate) type History = Vec<(String, String)>;
-
-/// Returns all that the log says of a ticket; empty if it has no such ticket.
-///
-/// # Errors
-/// If the log can't be read.
-pub(crate) fn history(data_dir: &Path, wanted: TicketId) -> Result<History, LogError> {
-    let mut lines = Vec::new();
-    each_of(data_dir, wanted, &mut |record| {
-        let value = describe(record);
-        for (name, value) in value.as_object().into_iter().flatten() {
-            lines.push((name.clone(), value.to_string().trim_matches('"').to_owned()));
-        }
-    })?;
-    Ok(lines)
-}
-
-/// Shows each record of a ticket, in the order of the log.
-fn each_of(
-    data_dir: &Path,
-    wanted: TicketId,
-    show: &mut dyn FnMut(&RecordRef<'_>),
-) -> Result<(), LogError> {
-    reader::scan(data_dir, &mut |record| {
-        let id = match Record::decode(record.kind, record.key, record.value) {
-            Ok(Record::Issued(issued)) => issued.id,
-            Ok(Record::Completed(end)) => end.id,
-            _ => return,
-        };
-        if id == wanted {
-            show(&record);
-        }
-    })?;
-    Ok(())
-}
-
 fn get(data_dir: &Path, wanted: TicketId, out: &Out) -> Result<Exit> {
     let mut found = Vec::new();
-    each_of(data_dir, wanted, &mut |record| found.push(out.record(record)))?;
+    let looked = ticket::find(data_dir, wanted, &mut |record| found.push(out.record(record)))?;
     if found.is_empty() {
+        let reason = ticket::missing(wanted, &looked);
         // Nobody may be there to read it; the exit code says it too.
-        let _ = writeln!(io::stderr(), "there is no ticket {wanted} in the log");
+        let _ = writeln!(io::stderr(), "{reason}");
         return Ok(Exit::Failed);
     }
     for line in found {

@@ -3,12 +3,12 @@
 use std::fs::{File, OpenOptions};
 use std::io::Write;
 use std::path::Path;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
 
 use color_eyre::eyre::{Context, Result};
 use engine::clock::WallTime;
-use log::{LevelFilter, Log, Metadata, Record};
+use log::{Level, LevelFilter, Log, Metadata, Record};
 
 /// Where a program without a file logs to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -19,19 +19,50 @@ pub(crate) enum Screen {
     Stderr,
 }
 
-/// Lines that the dashboard's log panel got.
-static LINES: AtomicU64 = AtomicU64::new(0);
-
-/// Returns how many lines the dashboard's log panel got so far.
-pub(crate) fn lines() -> u64 {
-    LINES.load(Ordering::Relaxed)
-}
-
 struct Sinks {
     screen: Screen,
     panel: tui_logger::Drain,
     file: Option<Mutex<File>>,
-    level: LevelFilter,
+}
+
+/// The least important level that the screen gets, as a number.
+static LEVEL: AtomicUsize = AtomicUsize::new(LevelFilter::Info as usize);
+/// What the panel was given: lines, warnings, errors.
+static COUNTS: [AtomicU64; 3] = [const { AtomicU64::new(0) }; 3];
+
+/// How many lines the panel was given.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Counts {
+    /// All of them.
+    pub(crate) lines: u64,
+    /// Of those, warnings.
+    pub(crate) warnings: u64,
+    /// Of those, errors.
+    pub(crate) errors: u64,
+}
+
+/// Returns how many lines the panel was given.
+pub(crate) fn counts() -> Counts {
+    let [lines, warnings, errors] = COUNTS.each_ref().map(|count| count.load(Ordering::Acquire));
+    Counts { lines, warnings, errors }
+}
+
+fn count(level: Level) {
+    let [lines, warnings, errors] = &COUNTS;
+    match level {
+        Level::Error => drop(errors.fetch_add(1, Ordering::Relaxed)),
+        Level::Warn => drop(warnings.fetch_add(1, Ordering::Relaxed)),
+        _ => {}
+    }
+    lines.fetch_add(1, Ordering::Release);
+}
+
+/// Gives the screen all lines of this process up to a level from now on. Processes that run
+/// already keep the level that they were started with.
+pub(crate) fn set_level(level: LevelFilter) {
+    LEVEL.store(level as usize, Ordering::Relaxed);
+    tui_logger::set_default_level(level);
+    log::set_max_level(log::max_level().max(level));
 }
 
 /// Sends log lines of this process, and those that its children send, to the screen and, if
@@ -42,11 +73,12 @@ struct Sinks {
 pub(crate) fn start(screen: Screen, level: LevelFilter, file: Option<&Path>) -> Result<()> {
     let file = file.map(open).transpose()?;
     let most = if file.is_some() { level.max(LevelFilter::Debug) } else { level };
+    LEVEL.store(level as usize, Ordering::Relaxed);
     if screen == Screen::Panel {
         tui_logger::set_default_level(level);
         tui_logger::set_buffer_depth(PANEL_LINES);
     }
-    let sinks = Sinks { screen, panel: tui_logger::Drain::new(), file, level };
+    let sinks = Sinks { screen, panel: tui_logger::Drain::new(), file };
     log::set_boxed_logger(Box::new(sinks)).context("a log is running already")?;
     log::set_max_level(most);
     Ok(())
@@ -69,11 +101,11 @@ impl Log for Sinks {
         if !self.enabled(record.metadata()) {
             return;
         }
-        if record.level() <= self.level {
+        if record.level() as usize <= LEVEL.load(Ordering::Relaxed) {
             match self.screen {
                 Screen::Panel => {
                     self.panel.log(record);
-                    LINES.fetch_add(1, Ordering::Relaxed);
+                    count(record.level());
                 }
                 // Nobody may be there to read it; the run goes on.
                 Screen::Stderr => drop(write_line(&mut std::io::stderr().lock(), record)),

@@ -40,6 +40,7 @@ pub(crate) mod heat;
 pub(crate) mod history;
 pub(crate) mod log_commands;
 pub(crate) mod logging;
+mod looks;
 mod manual;
 mod metrics_server;
 pub(crate) mod net;
@@ -63,6 +64,7 @@ mod tables;
 pub(crate) mod tempo;
 #[cfg(test)]
 pub(crate) mod testing;
+pub(crate) mod ticket;
 pub(crate) mod trend;
 mod update;
 pub(crate) mod view_args;
@@ -78,6 +80,7 @@ use export::{ExportError, Exporter};
 use handle::Office;
 use state::Source;
 use summary::Summary;
+use sysinfo::watch::{SysSlot, SysWatch};
 
 /// How an office is run, beside its scenario.
 #[derive(Clone, Debug, Default)]
@@ -106,6 +109,8 @@ pub(crate) struct App {
     director: JoinHandle<Result<()>>,
     /// Lets the director begin.
     begin: SyncSender<()>,
+    /// Looks at the machine while the office runs.
+    watch: SysWatch,
     signals: signals::Listener,
 }
 
@@ -139,9 +144,12 @@ pub(crate) fn start(
         data_dir: data.path().to_owned(),
         socket: data.socket(),
         scratch_dir: data.scratch(),
+        sys: SysSlot::default(),
         ack_log: wishes.ack_log.as_deref().map(std::path::absolute).transpose()?,
         notes_dir: wishes.export.is_some().then(|| data.make_notes_dir()).transpose()?,
     };
+    let watch =
+        SysWatch::start(orders.sys.clone(), orders.data_dir.clone(), &orders.effective.scenario)?;
     let mut event_loop = EventLoop::new()?;
     let waker = event_loop.waker();
     let (sender, receiver) = channel();
@@ -171,7 +179,17 @@ pub(crate) fn start(
         event_loop.run(&mut director)?;
         Ok(())
     })?;
-    Ok(App { office, doors, exporter, export: wishes.export, data, director, begin, signals })
+    Ok(App {
+        office,
+        doors,
+        exporter,
+        export: wishes.export,
+        data,
+        director,
+        begin,
+        watch,
+        signals,
+    })
 }
 
 impl App {
@@ -216,9 +234,11 @@ impl App {
     /// # Errors
     /// If the director failed.
     pub(crate) fn finish(self) -> Result<Finished> {
-        let Self { office, mut doors, exporter, export, data, director, begin, signals } = self;
+        let Self { office, mut doors, exporter, export, data, director, begin, watch, signals } =
+            self;
         drop(begin);
         let ended = director.join().map_err(|_| DirectorPanicked);
+        drop(watch);
         let state = office.snapshot();
         let is_whole = matches!(ended, Ok(Ok(())));
         let export = export.filter(|_| is_whole);

@@ -14,7 +14,6 @@ use engine::perf::catalog::{LOGSTORE_FSYNC, Metric};
 use engine::perf::metrics::Value;
 use engine::perf::{Histogram, Metrics};
 use engine::roles::staff::Staff;
-use engine::storage;
 use engine::supervisor::child::Child;
 use engine::supervisor::report::Phase as ChildPhase;
 
@@ -25,6 +24,7 @@ use super::events::{Events, News};
 use super::figures::Figures;
 use super::heat::{Band, Heat, HeatRow};
 use super::history::{History, Second};
+use super::looks::{Files, Paces};
 use super::net::NetBook;
 use super::procs::Procs;
 use super::recent::Recent;
@@ -32,14 +32,16 @@ use super::results::{Fresh, Latencies, Results};
 use super::slo::{SloRow, Watch};
 use super::staffing::Seating;
 use super::state::{
-    AppState, IndexRow, LatencyFigures, LatencyRow, Level, MetricRow, MetricValue, Notice, Phase,
-    ProcessRow, ProcessState, Rates, Reading, RecoveryRow, RunFacts, Sample, Seats, ServiceRow,
-    Settings, Severity, Source, StoreRow, Totals, View,
+    AppState, LatencyFigures, LatencyRow, Level, MetricRow, MetricValue, Notice, Phase, ProcessRow,
+    ProcessState, Rates, Reading, RecoveryRow, RunFacts, Sample, Seats, ServiceRow, Settings,
+    Severity, Source, StoreRow, Totals, Trend, View,
 };
+use super::sysinfo::watch::SysSlot;
 use super::tempo::Pulse;
 use super::update::Run;
 
 mod config;
+mod store;
 
 /// Notices that people can still read.
 const NOTICES_MAX: usize = 8;
@@ -80,11 +82,14 @@ pub(crate) struct Album {
     recents: [Recent; 6],
     /// The counts at the end of the last second.
     last_second: Counted,
-    file_bytes: Option<u64>,
+    files: Option<Files>,
     /// Segments that there were, and that had been let go of, when files were looked at last.
     files_seen: (u64, u64),
     procs: Procs,
     looked_at: Time,
+    /// How fast each process is.
+    paces: Paces,
+    sys: SysSlot,
 }
 
 /// What people want of the office.
@@ -189,10 +194,12 @@ impl Album {
             recents: Default::default(),
             last_second: Counted::default(),
             starting_users: scenario.loads.iter().map(|load| load.users).sum(),
-            file_bytes: None,
+            files: None,
             files_seen: (0, 0),
             procs: Procs::default(),
             looked_at: Time::ZERO,
+            paces: Paces::default(),
+            sys: orders.sys.clone(),
         }
     }
 
@@ -239,6 +246,8 @@ impl Album {
                 tempo: Pulse::of(&orders.effective.scenario),
                 ..Settings::default()
             },
+            settings: Settings::default(),
+            sys: None,
         }
     }
 
@@ -370,7 +379,12 @@ impl Album {
             self.facts.fsync.clone_from(&results.issuer.store.fsync);
             self.facts.power_loss_takes = policy.power_loss_takes();
         }
-        self.look(now, results, [issuer, workers, manager]);
+        let is_look = self.look(now, results, [issuer, workers, manager]);
+        let mut processes = self.process_rows(results, [issuer, workers, manager], run.is_ending());
+        self.paces.apply(&mut processes, is_look.then_some(now));
+        for row in processes.iter_mut().filter(|row| settings.frozen.contains(&row.id)) {
+            "stands still (frozen)".clone_into(&mut row.note);
+        }
         let rates = self.rates();
         let phase = match (run.phase(), self.recovering) {
             (Phase::Starting, Some(reading)) => Phase::Recovering(reading),
@@ -406,14 +420,7 @@ impl Album {
             figures: Arc::clone(&self.figures),
             latencies: self.latencies.clone(),
             services: self.service_rows(results),
-            processes: {
-                let staffs = [issuer, workers, manager];
-                let mut rows = self.process_rows(results, staffs, run.is_ending());
-                for row in rows.iter_mut().filter(|row| settings.frozen.contains(&row.id)) {
-                    "stands still (frozen)".clone_into(&mut row.note);
-                }
-                rows
-            },
+            processes,
             store: self.store_row(results),
             metrics: Arc::clone(&self.metrics),
             metrics_dropped: results.metrics.dropped(),
@@ -428,6 +435,7 @@ impl Album {
             events: self.events.list(),
             events_dropped: self.events.dropped(),
             settings,
+            sys: self.sys.get(),
         }
     }
 
@@ -499,22 +507,10 @@ impl Album {
         self.services.iter().enumerate().map(row).collect()
     }
 
-    /// Looks how large the log's files are: now and then, as packing goes on by itself, and at once
-    /// when there are more or fewer, so that they are never smaller than the log in them.
-    fn look_at_files(&mut self, now: Time, results: &Results) {
-        let store = &results.issuer.store;
-        let are_same = self.files_seen == (store.segments, store.retired);
-        let is_early = self.looked_at.is_set() && now.since(self.looked_at) < LOOK_INTERVAL;
-        if !(are_same && is_early) {
-            self.files_seen = (store.segments, store.retired);
-            // What can't be read is not known.
-            self.file_bytes = storage::file_bytes(&self.data_dir).ok();
-        }
-    }
-
-    fn look(&mut self, now: Time, results: &Results, staffs: [&Staff; 3]) {
+    /// Looks at processes, once a second; returns whether it did.
+    fn look(&mut self, now: Time, results: &Results, staffs: [&Staff; 3]) -> bool {
         if self.looked_at.is_set() && now.since(self.looked_at) < LOOK_INTERVAL {
-            return;
+            return false;
         }
         self.looked_at = now;
         let own = std::iter::once(std::process::id());
@@ -522,6 +518,7 @@ impl Album {
         let staff = staff.map(|pid| pid.as_raw().cast_unsigned());
         let users = results.population.processes.iter().filter_map(|process| process.pid);
         self.procs.look(&own.chain(staff).chain(users).collect::<Vec<_>>());
+        true
     }
 
     fn process_rows(
@@ -540,12 +537,14 @@ impl Album {
             restarts: 0,
             tickets: 0,
             hosts: 0,
+            trend: Trend::default(),
             note: String::new(),
+            last_words: Vec::new(),
         };
         let mut rows = vec![director];
         let issued = results.totals().issued;
         for (slot, child) in issuer.view().children() {
-            let note = issuer.note(slot);
+            let note = (issuer.note(slot), issuer.last_words(slot));
             rows.push(staff_row(ProcessId::Issuer, child, note, issued, 0));
         }
         for (slot, child) in workers.view().children() {
@@ -556,11 +555,12 @@ impl Album {
                 continue;
             }
             let id = ProcessId::Worker(WorkerId(slot));
-            rows.push(staff_row(id, child, workers.note(slot), served, seats));
+            let note = (workers.note(slot), workers.last_words(slot));
+            rows.push(staff_row(id, child, note, served, seats));
         }
         for (slot, child) in manager.view().children() {
             let (told, users) = (results.users().served, results.population.users);
-            let note = manager.note(slot);
+            let note = (manager.note(slot), manager.last_words(slot));
             rows.push(staff_row(ProcessId::UsersManager, child, note, told, users));
         }
         for process in &results.population.processes {
@@ -574,7 +574,9 @@ impl Album {
                 restarts: process.restarts,
                 tickets: process.served,
                 hosts: process.hosted,
+                trend: Trend::default(),
                 note: process.note.clone(),
+                last_words: Vec::new(),
             });
         }
         for row in &mut rows {
@@ -583,35 +585,6 @@ impl Album {
             row.rss_bytes = usage.map(|usage| usage.rss_bytes);
         }
         rows
-    }
-
-    fn store_row(&self, results: &Results) -> StoreRow {
-        let store = &results.issuer.store;
-        StoreRow {
-            segments: store.segments,
-            log_bytes: store.log_bytes,
-            file_bytes: self.file_bytes,
-            retired: store.retired,
-            issuer_starts: results.issuer_starts,
-            records: store.records,
-            bytes: store.bytes,
-            batches: store.batches,
-            syncs: store.syncs,
-            unsynced_bytes: store.unsynced_bytes,
-            sync: results.metrics.histogram(LOGSTORE_FSYNC).and_then(Histogram::spread),
-            index: IndexRow {
-                keys: store.index.keys,
-                bytes: store.index.bytes,
-                rows: store.index.rows,
-                file_bytes: store.index.file_bytes,
-                behind_bytes: store.index.behind_bytes,
-                checkpoints: store.index.checkpoints,
-            },
-            trouble: store.trouble.clone(),
-            index_trouble: store.index_trouble.clone(),
-            is_blocked: store.is_blocked,
-            recovery: self.recovery.clone(),
-        }
     }
 }
 
@@ -667,7 +640,13 @@ fn metric_rows(metrics: &Metrics) -> Vec<MetricRow> {
     metrics.iter().map(row).collect()
 }
 
-fn staff_row(id: ProcessId, child: &Child, note: &str, tickets: u64, hosts: u32) -> ProcessRow {
+fn staff_row(
+    id: ProcessId,
+    child: &Child,
+    (note, last_words): (&str, Vec<String>),
+    tickets: u64,
+    hosts: u32,
+) -> ProcessRow {
     ProcessRow {
         id,
         pid: child.pid().map(|pid| pid.as_raw().cast_unsigned()),
@@ -677,7 +656,9 @@ fn staff_row(id: ProcessId, child: &Child, note: &str, tickets: u64, hosts: u32)
         restarts: child.restarts(),
         tickets,
         hosts,
+        trend: Trend::default(),
         note: note.to_owned(),
+        last_words,
     }
 }
 
@@ -695,7 +676,7 @@ fn process_state(phase: ChildPhase) -> ProcessState {
 }
 
 #[expect(clippy::cast_precision_loss, reason = "a rate for people")]
-fn rate(from: u64, to: u64, since: Time, until: Time) -> f64 {
+pub(super) fn rate(from: u64, to: u64, since: Time, until: Time) -> f64 {
     let seconds = until.since(since).as_secs_f64();
     if seconds > 0.0 { to.saturating_sub(from) as f64 / seconds } else { 0.0 }
 }

@@ -21,6 +21,9 @@ use super::history::History;
 pub(crate) use super::net::NetRow;
 pub(crate) use super::settings::Settings;
 use super::slo::SloRow;
+#[cfg(test)]
+pub(crate) use super::sysinfo::watch::{SysGroup, SysLine};
+pub(crate) use super::sysinfo::watch::{SysHint, SysRow};
 
 /// A snapshot of the whole office.
 #[derive(Clone, Debug)]
@@ -98,6 +101,8 @@ pub(crate) struct AppState {
     pub(crate) events_dropped: u64,
     /// What deviates from the ordinary now.
     pub(crate) settings: Settings,
+    /// The machine, and where it limits the run; `None` before the first look.
+    pub(crate) sys: Option<Arc<SysRow>>,
 }
 
 /// From where an office is looked at.
@@ -428,8 +433,41 @@ pub(crate) struct ProcessRow {
     pub(crate) tickets: u64,
     /// Users hosted (user process) or seats (worker).
     pub(crate) hosts: u32,
+    /// Tickets per second, second by second.
+    pub(crate) trend: Trend,
     /// What killed it last, or why it waits.
     pub(crate) note: String,
+    /// The last lines of its standard error, or of the one's before it; none for user processes,
+    /// which their manager watches.
+    pub(crate) last_words: Vec<String>,
+}
+
+/// Seconds of a [`Trend`].
+pub(crate) const TREND_SECONDS: usize = 8;
+
+/// A rate over the last seconds.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub(crate) struct Trend {
+    /// Newest last; those that are not known are at the front.
+    rates: [f32; TREND_SECONDS],
+    /// How many are known.
+    known: u8,
+}
+
+impl Trend {
+    /// Adds the rate of a second.
+    #[expect(clippy::cast_possible_truncation, reason = "three digits are shown")]
+    pub(crate) fn push(&mut self, rate: f64) {
+        self.rates.rotate_left(1);
+        self.rates[TREND_SECONDS - 1] = rate as f32;
+        self.known = self.known.saturating_add(1).min(TREND_SECONDS as u8);
+    }
+
+    /// Returns the rates that are known, newest last.
+    pub(crate) fn rates(&self) -> impl DoubleEndedIterator<Item = f64> + '_ {
+        let unknown = TREND_SECONDS - usize::from(self.known);
+        self.rates[unknown..].iter().map(|rate| f64::from(*rate))
+    }
 }
 
 /// Where a process stands.
@@ -478,6 +516,8 @@ pub(crate) struct StoreRow {
     pub(crate) log_bytes: u64,
     /// Bytes of its files; `None` until somebody has looked.
     pub(crate) file_bytes: Option<u64>,
+    /// Its newest files, oldest first, at most [`SEGMENT_ROWS_MAX`].
+    pub(crate) files: Arc<Vec<SegmentRow>>,
     /// Old segments that this issuer has let go of.
     pub(crate) retired: u64,
     /// Times that the issuer was started.
@@ -511,6 +551,46 @@ impl StoreRow {
     pub(crate) fn batch_records(&self) -> Option<f64> {
         #[expect(clippy::cast_precision_loss, reason = "a mean for people")]
         (self.batches > 0).then(|| self.records as f64 / self.batches as f64)
+    }
+}
+
+/// Files of the log that are listed.
+pub(crate) const SEGMENT_ROWS_MAX: usize = 512;
+
+/// One file of the log.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct SegmentRow {
+    /// Its name.
+    pub(crate) name: String,
+    /// The position of its first byte in the log.
+    pub(crate) first: u64,
+    /// How it lies on the disk.
+    pub(crate) form: SegmentForm,
+    /// Bytes of log in it; of the one that is written, as many as are known.
+    pub(crate) bytes: u64,
+    /// Bytes of the file: less where it is packed, more where room was made beforehand.
+    pub(crate) file_bytes: u64,
+}
+
+/// How a segment lies on the disk.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum SegmentForm {
+    /// It is written now.
+    Active,
+    /// It is full and will not change.
+    Sealed,
+    /// It is full and packed.
+    Packed,
+}
+
+impl SegmentForm {
+    /// Returns the word that tables show.
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::Active => "active",
+            Self::Sealed => "sealed",
+            Self::Packed => "packed",
+        }
     }
 }
 

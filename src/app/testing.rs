@@ -43,8 +43,20 @@ fn process(id: ProcessId, pid: u32, cpu: f64, tickets: u64) -> ProcessRow {
         restarts: 0,
         tickets,
         hosts: 2,
+        trend: trend(tickets),
         note: String::new(),
+        last_words: Vec::new(),
     }
+}
+
+/// Some seconds of a rate that swings a little.
+fn trend(tickets: u64) -> Trend {
+    let mut trend = Trend::default();
+    let per_second = f64::from(u32::try_from(tickets / 1000).unwrap());
+    for part in [0.7, 0.9, 1.0, 0.8, 0.95, 0.6, 0.85, 0.9] {
+        trend.push(per_second * part);
+    }
+    trend
 }
 
 pub(crate) fn app() -> AppState {
@@ -55,6 +67,8 @@ pub(crate) fn app() -> AppState {
     (dead.pid, dead.cpu, dead.rss_bytes) = (None, None, None);
     (dead.state, dead.restarts) = (ProcessState::Backoff, 1);
     dead.note = "killed by SIGKILL (not ours; out of memory?)".to_owned();
+    dead.last_words = vec!["thread 'seat 1' panicked: out of memory".to_owned()];
+    dead.trend = Trend::default();
     let mut processes = vec![
         process(ProcessId::Director, 24_100, 0.012, 0),
         process(ProcessId::Issuer, 24_107, 0.312, 35_214_882),
@@ -157,6 +171,7 @@ pub(crate) fn app() -> AppState {
             segments: 142,
             log_bytes: 9_512_681_472,
             file_bytes: Some(9_529_458_688),
+            files: segments(),
             retired: 17,
             syncs: 161_212,
             unsynced_bytes: 61_440,
@@ -218,6 +233,7 @@ pub(crate) fn app() -> AppState {
         events: events(),
         events_dropped: 0,
         settings: Settings { tempo: tempo(), ..Settings::default() },
+        sys: Some(Arc::new(machine())),
         notices: vec![
             Notice {
                 wall: WallTime(43_480_000_000_000),
@@ -229,6 +245,93 @@ pub(crate) fn app() -> AppState {
                 severity: Severity::Warning,
                 text: "worker 3: ready -> backoff: killed by SIGKILL (not ours)".to_owned(),
             },
+        ],
+    }
+}
+
+/// Files of the log: packed, sealed and the one that is written.
+fn segments() -> Arc<Vec<SegmentRow>> {
+    const BYTES: u64 = 64 << 20;
+    let row = |at: u64| {
+        let (form, ending, bytes, file_bytes) = match at {
+            17..=100 => (SegmentForm::Packed, "segz", BYTES, BYTES / 5),
+            158 => (SegmentForm::Active, "seg", 41_200_128, BYTES),
+            _ => (SegmentForm::Sealed, "seg", BYTES, BYTES),
+        };
+        let first = at * BYTES;
+        SegmentRow { name: format!("{first:016x}.{ending}"), first, form, bytes, file_bytes }
+    };
+    Arc::new((17..=158).map(row).collect())
+}
+
+/// A machine with two processors and a limit that is too low.
+fn machine() -> SysRow {
+    let line = |name: &str, text: &str, hint| SysLine {
+        name: name.to_owned(),
+        text: text.to_owned(),
+        hint,
+    };
+    let group = |title: &str, lines| SysGroup { title: title.to_owned(), lines };
+    let hint = |is_limit, name: &str, is: &str, needs: &str, advice: &str| SysHint {
+        is_limit,
+        name: name.to_owned(),
+        is: is.to_owned(),
+        needs: Some(needs.to_owned()).filter(|needs| !needs.is_empty()),
+        advice: advice.to_owned(),
+    };
+    SysRow {
+        wall: WallTime(43_489_000_000_000),
+        groups: vec![
+            group(
+                "host",
+                vec![
+                    line("name", "ada", None),
+                    line("system", "Debian GNU/Linux 13", None),
+                    line("load 1, 5, 15 min", "1.42  1.20  0.98", None),
+                ],
+            ),
+            group(
+                "processors",
+                vec![
+                    line("model", "AMD EPYC 7B13", None),
+                    line(
+                        "CPUs for a run",
+                        "2 by its mask, 2 with the control group's quota",
+                        Some(1),
+                    ),
+                    line("CPU use", "71.3% busy, 0.4% waiting for I/O, 0.0% stolen", None),
+                    line("L1d", "64.0KiB: 2 × 32.0KiB, lines of 64B", None),
+                ],
+            ),
+            group("memory", vec![line("RAM available", "21.4GiB (22 978 519 040 B)", None)]),
+            group("huge pages", vec![line("transparent", "madvise", None)]),
+            group(
+                "limits of a process",
+                vec![line("open files", "256 soft, 1 048 576 hard", Some(0))],
+            ),
+            group(
+                "data directory",
+                vec![
+                    line("file system", "ext4", None),
+                    line("space", "61.2GiB of 98.0GiB left", None),
+                ],
+            ),
+        ],
+        hints: vec![
+            hint(
+                true,
+                "open files",
+                "256",
+                "308",
+                "the director can't keep that many workers; `ulimit -n 308`",
+            ),
+            hint(
+                false,
+                "CPUs for a run",
+                "2",
+                "6",
+                "seats that burn a CPU wait for each other; service times grow",
+            ),
         ],
     }
 }

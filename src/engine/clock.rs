@@ -119,6 +119,14 @@ impl fmt::Display for WallTime {
     }
 }
 
+/// Returns the machine's boot id: moments of another boot can't be compared. Zeros where it can't
+/// be read.
+pub fn boot_id() -> [u8; 16] {
+    let text = std::fs::read_to_string("/proc/sys/kernel/random/boot_id").unwrap_or_default();
+    let digits: String = text.chars().filter(char::is_ascii_hexdigit).collect();
+    u128::from_str_radix(&digits, 16).unwrap_or_default().to_be_bytes()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -1,14 +1,20 @@
 //! Questions to which a person types the answer, each with its validation: the same for a prompt
 //! and for what follows a command's name in the palette.
 
+use std::borrow::Cow;
 use std::path::PathBuf;
+use std::time::Duration;
 
+use engine::config::schema::Change;
+use engine::config::{self, Assignment, Override, OverrideKey, Source};
 use engine::limits;
 
 use super::layout::Panel;
 use super::model::{Effect, Undo};
 use super::registry::Command;
-use crate::app::action::Action;
+use crate::app::action::{self, Action, ProcessId};
+use crate::app::conf::ConfRow;
+use crate::app::conf::Overwrite;
 use crate::app::format;
 use crate::app::state::AppState;
 
@@ -25,13 +31,25 @@ pub(crate) enum Ask {
     ExportTo,
     /// Which rows of a panel are shown.
     Filter(Panel),
+    /// How long a paused office goes on.
+    Step,
+    /// How long processes stand still.
+    Halt(Vec<ProcessId>),
+    /// How late each round of handing out tickets comes.
+    SlowIssuer,
+    /// The value of a key of the scenario: its section and its name.
+    Value(String, String),
+    /// The file that the scenario in effect is written to.
+    SaveTo,
 }
 
 /// What an answer means.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) enum Answer {
     /// Do this; the second is how to take it back.
-    Do(Effect, Option<Undo>),
+    Do(Vec<Effect>, Option<Undo>),
+    /// Change this key, which has this value now.
+    Change(Assignment, Option<String>),
     /// Show only rows with this text.
     Filter(Panel, String),
 }
@@ -45,19 +63,33 @@ impl Ask {
             Command::FindTicket => Self::Ticket,
             Command::Export => Self::ExportTo,
             Command::Filter => Self::Filter(focus),
+            Command::Step => Self::Step,
+            Command::SlowIssuer => Self::SlowIssuer,
+            Command::SaveConf => Self::SaveTo,
             _ => return None,
         })
     }
 
     /// Returns the head of the prompt.
-    pub(crate) fn title(&self) -> &'static str {
-        match self {
+    pub(crate) fn title(&self) -> Cow<'static, str> {
+        Cow::Borrowed(match self {
             Self::Users => "How many users?",
             Self::Workers => "How many workers?",
             Self::Ticket => "Which ticket?",
             Self::ExportTo => "Export to which directory?",
+            Self::Filter(Panel::Logs) => "Find which text?",
             Self::Filter(_) => "Show rows with which text?",
-        }
+            Self::Step => "Go on for how long?",
+            Self::Halt(processes) => {
+                return match processes.as_slice() {
+                    [one] => format!("How long should {one} stand still?").into(),
+                    more => format!("How long should {} processes stand still?", more.len()).into(),
+                };
+            }
+            Self::SlowIssuer => "How late should tickets be handed out?",
+            Self::Value(section, key) => return format!("{section}.{key} =").into(),
+            Self::SaveTo => "Write the scenario to which file?",
+        })
     }
 
     /// Returns what holds now and what may be typed.
@@ -76,16 +108,69 @@ impl Ask {
             Self::ExportTo => {
                 (String::new(), "a new folder is made in it; empty is the usual place".to_owned())
             }
+            Self::Filter(Panel::Logs) => {
+                (String::new(), "n and N go to the next one and the one before".to_owned())
+            }
             Self::Filter(_) => (String::new(), "upper and lower case are the same".to_owned()),
+            Self::Step => {
+                (String::new(), format!("such as 500ms; at most {}", span(limits::STEP_MAX)))
+            }
+            Self::Halt(_) => {
+                let silent = span(limits::HUNG_AFTER);
+                let text = format!("who is silent for {silent} is replaced");
+                (text, format!("such as 1s; at most {}", span(limits::FREEZE_MAX)))
+            }
+            Self::SlowIssuer => {
+                let now = match app.settings.issuer_delay {
+                    Duration::ZERO => "not late now".to_owned(),
+                    delay => format!("{} late now", span(delay)),
+                };
+                (now, format!("a span up to {}, or off", span(limits::ISSUER_DELAY_MAX)))
+            }
+            Self::Value(section, key) => match row_of(app, section, key) {
+                Some(row) => {
+                    (row.meaning.clone(), format!("{}; empty: {}", row.range, row.default))
+                }
+                None => (String::new(), "there is no such key".to_owned()),
+            },
+            Self::SaveTo => {
+                (String::new(), "a new file; what is there is overwritten only if asked".to_owned())
+            }
+        }
+    }
+
+    /// Returns why a key can't be changed while the office runs, if it can't.
+    pub(crate) fn refusal(&self, app: &AppState) -> Option<String> {
+        let Self::Value(section, key) = self else { return None };
+        match row_of(app, section, key) {
+            None => Some(format!("there is no key {section}.{key}; screen 8 lists them")),
+            Some(row) if row.change == Change::Restart => {
+                Some(format!("{section}.{key} needs a new run: --set {section}.{key}=VALUE"))
+            }
+            Some(_) => None,
         }
     }
 
     /// Returns the text that stands in the prompt at first.
-    pub(crate) fn first_text(&self, filter: &str) -> String {
+    pub(crate) fn first_text(&self, filter: &str, app: &AppState) -> String {
         match self {
             Self::Filter(_) => filter.to_owned(),
+            Self::Step | Self::Halt(_) => "1s".to_owned(),
+            Self::Value(section, key) => {
+                row_of(app, section, key).and_then(|row| row.value.clone()).unwrap_or_default()
+            }
             _ => String::new(),
         }
+    }
+
+    /// Returns whether an empty answer is none.
+    pub(crate) fn needs_text(&self) -> bool {
+        !matches!(self, Self::ExportTo | Self::Filter(_) | Self::Value(..))
+    }
+
+    /// Returns whether what is typed acts at once.
+    pub(crate) fn is_live(&self) -> bool {
+        matches!(self, Self::Filter(_))
     }
 
     fn target(&self, app: &AppState) -> u32 {
@@ -111,14 +196,65 @@ impl Ask {
                 let id = digits(text).parse().map_err(|_| {
                     format!("{text:?} is no ticket id; expected a whole number such as 4711")
                 })?;
-                Ok(Answer::Do(Effect::FindTicket(id), None))
+                Ok(just(Effect::FindTicket(id)))
             }
             Self::ExportTo => {
                 let dir = (!text.is_empty()).then(|| PathBuf::from(text));
-                Ok(Answer::Do(Effect::Export(dir), None))
+                Ok(just(Effect::Export(dir)))
             }
             Self::Filter(panel) => Ok(Answer::Filter(*panel, text.to_owned())),
+            Self::Step => {
+                let span = read_span(text, limits::STEP_MAX)?;
+                Ok(just(Effect::Submit(Action::Step(span))))
+            }
+            Self::Halt(processes) => {
+                let span = read_span(text, limits::FREEZE_MAX)?;
+                let halt = |id: &ProcessId| Effect::Submit(Action::Freeze(*id, span));
+                Ok(Answer::Do(processes.iter().map(halt).collect(), None))
+            }
+            Self::SlowIssuer => {
+                let span = match text {
+                    "off" | "0" => Duration::ZERO,
+                    text => read_span(text, limits::ISSUER_DELAY_MAX)
+                        .map_err(|error| format!("{error}, or off"))?,
+                };
+                let submit = |span| Effect::Submit(Action::SlowIssuer(span));
+                let undo = Undo::of(submit(app.settings.issuer_delay));
+                Ok(Answer::Do(vec![submit(span)], Some(undo)))
+            }
+            Self::Value(section, key) => self.value(section, key, text, app),
+            Self::SaveTo => {
+                Ok(just(Effect::Save { path: PathBuf::from(text), overwrite: Overwrite::No }))
+            }
         }
+    }
+
+    /// Reads the value of a key, as the schema has it and as the whole scenario allows it.
+    fn value(
+        &self,
+        section: &str,
+        key: &str,
+        text: &str,
+        app: &AppState,
+    ) -> Result<Answer, String> {
+        if let Some(reason) = self.refusal(app) {
+            return Err(reason);
+        }
+        let value = Some(text.to_owned()).filter(|text| !text.is_empty());
+        if let Some(value) = &value {
+            let title = app.run.scenario.clone();
+            let text = app.conf_text.to_string();
+            let changed = Override {
+                option: format!("{section}.{key}"),
+                key: OverrideKey::Named(section.to_owned(), key.to_owned()),
+                value: value.clone(),
+            };
+            config::parse(&Source { name: title.clone(), title, text }, &[changed])
+                .map_err(|errors| errors.to_string())?;
+        }
+        let old = row_of(app, section, key).and_then(|row| row.value.clone());
+        let (section, key) = (section.to_owned(), key.to_owned());
+        Ok(Answer::Change(Assignment { section, key, value }, old))
     }
 
     /// Reads `500`, `+50` or `-50`.
@@ -159,8 +295,32 @@ impl Ask {
             _ => Action::SetWorkers(u16::try_from(number).unwrap_or(u16::MAX)),
         };
         let undo = Undo::of(Effect::Submit(action(self.target(app))));
-        Answer::Do(Effect::Submit(action(wanted)), Some(undo))
+        Answer::Do(vec![Effect::Submit(action(wanted))], Some(undo))
     }
+}
+
+fn just(effect: Effect) -> Answer {
+    Answer::Do(vec![effect], None)
+}
+
+/// Returns the wish that a key has a value.
+pub(crate) fn set(change: Assignment, ask: action::Ask) -> Effect {
+    Effect::Submit(Action::Set { changes: vec![change], ask })
+}
+
+fn row_of<'a>(app: &'a AppState, section: &str, key: &str) -> Option<&'a ConfRow> {
+    app.conf.iter().find(|row| row.section == section && row.key == key)
+}
+
+fn span(span: Duration) -> String {
+    format::window(span)
+}
+
+/// Reads a span above zero.
+fn read_span(text: &str, most: Duration) -> Result<Duration, String> {
+    let expected = || format!("expected a span such as 500ms, at most {}", span(most));
+    let found = config::span(text).map_err(|_| expected())?;
+    if found.is_zero() || found > most { Err(expected()) } else { Ok(found) }
 }
 
 /// Leaves out the gaps between thousands, as figures on the screen have them.
@@ -175,7 +335,7 @@ mod tests {
 
     fn check(ask: &Ask, text: &str, effect: Effect) {
         match ask.read(text, &testing::app()) {
-            Ok(Answer::Do(found, _)) => assert_eq!(found, effect, "{text}"),
+            Ok(Answer::Do(found, _)) => assert_eq!(found, [effect], "{text}"),
             other => panic!("{text}: {other:?}"),
         }
     }
@@ -190,7 +350,7 @@ mod tests {
         }
         check(&Ask::Workers, "-9", Effect::Submit(Action::SetWorkers(1)));
         let up = Ask::Users.step(true, &testing::app());
-        assert!(matches!(up, Some(Answer::Do(effect, Some(_))) if effect == users(140)));
+        assert!(matches!(up, Some(Answer::Do(effects, Some(_))) if effects == [users(140)]));
         assert_eq!(Ask::Ticket.step(true, &testing::app()), None);
     }
 

@@ -118,6 +118,10 @@ fn overlay_keys(overlay: &Overlay) -> &'static [(&'static str, &'static str)] {
         Overlay::Prompt(_) => &[("Enter", "set"), ("+/-", "step"), ("Esc", "close")],
         Overlay::Confirm(_) => &[("y", "yes"), ("n", "no")],
         Overlay::Menu(_) => &[("a-z", "choose"), ("Enter", "do it"), ("Esc", "close")],
+        Overlay::Plan(plan) if plan.yes.is_some() => {
+            &[("y", "apply"), ("n", "drop it"), ("j/k", "scroll")]
+        }
+        Overlay::Plan(_) => &[("j/k", "scroll"), ("Esc", "close")],
         Overlay::Detail(_) => &[("j/k", "scroll"), ("y", "copy"), ("Esc", "close")],
     }
 }

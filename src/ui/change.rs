@@ -35,7 +35,7 @@ impl Eye {
 
     /// Returns whether a snapshot is worth a frame, compared with the last one that was.
     pub(super) fn sees(&self, state: &Arc<AppState>) -> bool {
-        let log_lines = logging::lines();
+        let log_lines = logging::counts().lines;
         let is_frozen = self.is_frozen.load(Ordering::Relaxed);
         let mut last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
         let is_new = last.as_ref().is_none_or(|last| {

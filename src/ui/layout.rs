@@ -27,6 +27,22 @@ pub(crate) enum Panel {
     Histogram,
     Heat,
     Metrics,
+    /// All about the selected process.
+    Process,
+    /// What is written to the log, over time.
+    StoreRates,
+    /// Batches, syncs and checkpoints of the log.
+    Batches,
+    /// The files of the log.
+    Segments,
+    /// The machine.
+    Machine,
+    /// Where the machine limits the run.
+    Hints,
+    /// The scenario in effect.
+    Conf,
+    /// What became of wishes to change it.
+    Answers,
 }
 
 impl Screen {
@@ -46,13 +62,13 @@ impl Screen {
                 Panel::LogChart,
                 Panel::Now,
             ],
-            Self::Procs => &[Panel::Processes, Panel::Services],
+            Self::Procs => &[Panel::Processes, Panel::Process, Panel::Services],
             Self::Perf => &[Panel::Percentiles, Panel::Histogram, Panel::Heat, Panel::Metrics],
-            Self::Store => &[Panel::Store],
+            Self::Store => &[Panel::Store, Panel::StoreRates, Panel::Batches, Panel::Segments],
             Self::Net => &[Panel::Services],
-            Self::Sys => &[Panel::Processes],
+            Self::Sys => &[Panel::Machine, Panel::Hints],
             Self::Logs => &[Panel::Logs],
-            Self::Conf => &[Panel::Alerts],
+            Self::Conf => &[Panel::Conf, Panel::Answers],
         }
     }
 }
@@ -176,10 +192,35 @@ fn plan(screen: Screen, class: Class, body: Rect) -> Plan {
     match screen {
         Screen::Dash if is_wide => dash_wide(body),
         Screen::Dash => dash_normal(),
+        Screen::Procs if is_wide => Rows(vec![
+            (Fill(1), One(Panel::Processes)),
+            (
+                Length(13),
+                Columns(vec![(Fill(1), One(Panel::Process)), (Length(66), One(Panel::Services))]),
+            ),
+        ]),
         Screen::Procs => {
-            Rows(vec![(Fill(3), One(Panel::Processes)), (Fill(2), One(Panel::Services))])
+            Rows(vec![(Fill(1), One(Panel::Processes)), (Length(9), One(Panel::Process))])
         }
         Screen::Perf => perf(is_wide),
+        Screen::Store if is_wide => Rows(vec![
+            (
+                Length(14),
+                Columns(vec![(Fill(1), One(Panel::Store)), (Fill(1), One(Panel::StoreRates))]),
+            ),
+            (
+                Fill(1),
+                Columns(vec![(Fill(1), One(Panel::Segments)), (Length(72), One(Panel::Batches))]),
+            ),
+        ]),
+        Screen::Store => {
+            Rows(vec![(Length(11), One(Panel::Store)), (Fill(1), One(Panel::StoreRates))])
+        }
+        Screen::Sys if is_wide => {
+            Columns(vec![(Fill(1), One(Panel::Machine)), (Fill(1), One(Panel::Hints))])
+        }
+        Screen::Sys => Rows(vec![(Fill(2), One(Panel::Machine)), (Fill(1), One(Panel::Hints))]),
+        Screen::Conf => Rows(vec![(Fill(1), One(Panel::Conf)), (Length(7), One(Panel::Answers))]),
         other => One(other.panels()[0]),
     }
 }

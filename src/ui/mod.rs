@@ -16,8 +16,6 @@ use color_eyre::eyre::Result;
 use crossterm::event::{Event, KeyEventKind};
 use engine::clock::{Clock, SystemClock, Time, WallTime};
 use engine::config::Effective;
-use engine::ids::TicketId;
-use engine::storage::LogError;
 use engine::supervisor::signals::Signal;
 use engine::{observe, timed};
 use ratatui::buffer::Buffer;
@@ -26,23 +24,28 @@ use ratatui::layout::Rect;
 mod ask;
 mod bars;
 mod change;
+mod conf;
 pub(crate) mod doctor;
 mod encode;
+mod errands;
 mod find;
 pub(crate) mod guard;
 mod key;
 mod keymap;
 mod keys;
 mod layout;
+mod logbook;
 mod meter;
 mod model;
 mod mouse;
+mod office;
 mod options;
 mod overlays;
 mod panels;
 mod past;
 mod plain;
 mod preferences;
+mod reasons;
 mod registry;
 mod shot;
 mod terminal;
@@ -56,11 +59,13 @@ mod widgets;
 
 use crate::app::action::Action;
 use crate::app::cli::KeysFormat;
+use crate::app::conf::{Overwrite, SaveError};
 use crate::app::exit::Exit;
 use crate::app::export::{self, ExportError, Exporter};
 use crate::app::handle::{Access, Office};
-use crate::app::log_commands::{self, History};
+use crate::app::logging;
 use crate::app::state::{Phase, Severity};
+use crate::app::ticket::Story;
 use crate::app::view_args::ViewArgs;
 use crate::app::{self, Wishes, crash, format};
 use change::Eye;
@@ -92,8 +97,10 @@ enum Msg {
     Line(String),
     /// An export was written, or not.
     Exported(Result<PathBuf, ExportError>),
+    /// The scenario was written to a file, or not.
+    Saved(PathBuf, Result<(), SaveError>),
     /// The log was searched for a ticket.
-    Searched(u64, Result<History, LogError>),
+    Searched(u64, Result<Story, String>),
 }
 
 /// Returns whether there is a terminal to draw on and to read keys from.
@@ -230,7 +237,8 @@ fn show(stage: &Stage<'_>, mailbox: Mailbox, guard: &Keeper, on_picture: &dyn Fn
     std::thread::Builder::new().name("keys".to_owned()).spawn(move || read_keys(&sender))?;
     let place = Preferences::path(options::env);
     let mut preferences = preferred(place.as_deref());
-    let (options, ui) = prepare(&preferences, stage.view);
+    let (options, mut ui) = prepare(&preferences, stage.view);
+    ui.access = stage.office.access();
     let before = chosen(&ui);
     let mut screen = Screen::new();
     screen.mouse(ui.has_mouse);
@@ -395,9 +403,14 @@ impl Dashboard<'_> {
     fn take(&mut self, msg: Msg) -> Result<bool> {
         let now = SystemClock.now();
         match msg {
+            Msg::Saved(path, saved) => {
+                self.is_dirty = true;
+                self.ui.saved(&path, saved, now);
+            }
             Msg::Snapshot => {
                 self.is_dirty = true;
                 self.ui.past.push(&self.office.snapshot());
+                self.ui.hear(&self.office.snapshot(), now);
                 if !self.writer.is_free() {
                     self.ui.meter.skip();
                 }
@@ -462,6 +475,11 @@ impl Dashboard<'_> {
             }
             Effect::Export(dir) => self.export(dir, now),
             Effect::FindTicket(id) => self.find_ticket(id, now),
+            Effect::Save { path, overwrite } => self.save_conf(path, overwrite, now),
+            Effect::LogLevel(level) => {
+                logging::set_level(level);
+                self.ui.say(Severity::Info, format!("lines of {level} and above"), now);
+            }
             Effect::Copy(text) => self.screen.copy(&text),
             Effect::Mouse(is_ours) => self.screen.mouse(is_ours),
             Effect::SaveScreen => self.save_screen(now),
@@ -514,24 +532,31 @@ impl Dashboard<'_> {
         self.is_dirty = true;
     }
 
-    fn find_ticket(&mut self, id: u64, now: Time) {
-        if let Err(error) = find_ticket(self.office, id, self.news.clone()) {
-            self.ui.say(Severity::Warning, format!("cannot search the log: {error}"), now);
+    /// Writes the scenario in effect to a file.
+    fn save_conf(&mut self, path: PathBuf, overwrite: Overwrite, now: Time) {
+        if let Err(error) = errands::save_conf(self.office, path, overwrite, self.news.clone()) {
+            self.ui.say(Severity::Warning, format!("cannot write the scenario: {error}"), now);
         }
     }
 
-    fn show_ticket(&mut self, id: u64, found: Result<History, LogError>, now: Time) {
-        self.is_dirty = true;
-        match found {
-            Ok(lines) if lines.is_empty() => {
-                let text = format!("there is no ticket {id} in the log");
-                self.ui.say(Severity::Warning, text, now);
+    /// Looks for a ticket in the log; only one is looked for at a time.
+    fn find_ticket(&mut self, id: u64, now: Time) {
+        match errands::find_ticket(self.office, id, self.news.clone()) {
+            Ok(()) => self.ui.is_searching = true,
+            Err(error) => {
+                self.ui.say(Severity::Warning, format!("cannot search the log: {error}"), now);
             }
+        }
+    }
+
+    fn show_ticket(&mut self, id: u64, story: Result<Story, String>, now: Time) {
+        (self.is_dirty, self.ui.is_searching) = (true, false);
+        match story {
             Ok(lines) => {
-                let title = format!("Ticket {id}");
-                self.ui.overlay = Some(Overlay::Detail(Detail { title, lines, scroll: 0 }));
+                let detail = Detail::of(format!("Ticket {id}"), lines, self.ui.area.width);
+                self.ui.overlay = Some(Overlay::Detail(detail));
             }
-            Err(error) => self.ui.say(Severity::Warning, error.to_string(), now),
+            Err(reason) => self.ui.say(Severity::Warning, reason, now),
         }
     }
 
@@ -565,7 +590,7 @@ impl Dashboard<'_> {
         let (width, height) = terminal::size().unwrap_or((80, 24));
         self.ui.area = Rect::new(0, 0, width, height);
         let mut buf = Buffer::empty(self.ui.area);
-        tui_logger::move_events();
+        self.ui.logbook.read();
         let live = self.office.snapshot();
         let age = Duration::from_nanos(WallTime::now().0.saturating_sub(live.wall.0));
         self.ui.meter.tick(now, age);
@@ -581,15 +606,4 @@ impl Dashboard<'_> {
             }
         }
     }
-}
-
-/// Looks for a ticket in the log, on another thread.
-fn find_ticket(office: &Office, id: u64, news: Sender<Msg>) -> std::io::Result<()> {
-    let data_dir = PathBuf::from(&office.snapshot().run.data_dir);
-    let search = move || {
-        let found = log_commands::history(&data_dir, TicketId(id));
-        // A dashboard that has ended needs no word.
-        let _ = news.send(Msg::Searched(id, found));
-    };
-    std::thread::Builder::new().name("search".to_owned()).spawn(search).map(drop)
 }

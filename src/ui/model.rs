@@ -11,13 +11,16 @@ use tui_input::Input;
 
 use super::ask::Ask;
 use super::layout::{Areas, Panel, View, areas};
+use super::logbook::{LogBook, LogView};
 use super::meter::Meter;
 use super::options::Options;
 use super::past::{Frozen, Past};
 use super::registry::{Command, Keymap, Screen};
 use super::theme::Theme;
 use super::widgets::table::Arrangement;
-use crate::app::action::{Action, ProcessId};
+use crate::app::action::{self, Action, ProcessId};
+use crate::app::conf::Overwrite;
+use crate::app::handle::Access;
 use crate::app::state::{AppState, LatencyRow, ProcessRow, Severity};
 
 /// How long a toast stays.
@@ -72,6 +75,18 @@ pub(crate) struct UiState {
     pub(crate) arrangements: BTreeMap<Panel, Arrangement>,
     /// The first line of texts that are shown.
     pub(crate) scrolls: BTreeMap<Panel, usize>,
+    /// What was logged.
+    pub(crate) logbook: LogBook,
+    /// Which of it is shown.
+    pub(crate) log_view: LogView,
+    /// What may be asked of the office from here.
+    pub(crate) access: Access,
+    /// A ticket is being looked for in the log.
+    pub(crate) is_searching: bool,
+    /// Wishes whose outcome is to be told, and what they are called.
+    pub(super) asked: Vec<(action::Ask, String)>,
+    /// The reload that was shown last, by when it was read.
+    pub(super) plan_seen: WallTime,
     /// Alerts up to this moment have been taken note of.
     pub(crate) acknowledged: WallTime,
     /// What the dashboard itself costs.
@@ -113,6 +128,8 @@ pub(crate) enum Overlay {
     Menu(Menu),
     /// All that is known about something.
     Detail(Detail),
+    /// What a reload would change.
+    Plan(Plan),
 }
 
 /// A look into the registry.
@@ -176,6 +193,17 @@ pub(crate) struct Detail {
     pub(crate) scroll: usize,
 }
 
+/// What a reload would change, or why it can't.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Plan {
+    pub(crate) title: String,
+    /// Keys, and what would become of them; mistakes have no key.
+    pub(crate) lines: Vec<(String, String)>,
+    /// What a yes does; nothing if there is nothing to apply.
+    pub(crate) yes: Option<Action>,
+    pub(crate) scroll: usize,
+}
+
 /// A short word about what happened.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Toast {
@@ -192,6 +220,13 @@ pub(crate) enum Effect {
     Export(Option<PathBuf>),
     /// Look for a ticket in the log.
     FindTicket(u64),
+    /// Write the scenario in effect to a file; over what is there only if asked.
+    Save {
+        path: PathBuf,
+        overwrite: Overwrite,
+    },
+    /// Have lines up to this level logged.
+    LogLevel(log::LevelFilter),
     /// Put a text on the terminal's clipboard.
     Copy(String),
     /// Have the terminal tell of the mouse, or not.
@@ -231,6 +266,12 @@ impl UiState {
             toasts: Vec::new(),
             arrangements: BTreeMap::new(),
             scrolls: BTreeMap::new(),
+            logbook: LogBook::default(),
+            log_view: LogView::default(),
+            access: Access::Full,
+            is_searching: false,
+            asked: Vec::new(),
+            plan_seen: WallTime::default(),
             acknowledged: WallTime::default(),
             meter: Meter::default(),
             is_meter_shown: false,
@@ -275,12 +316,29 @@ impl UiState {
 
     /// Returns how a panel's table is arranged.
     pub(crate) fn arrangement(&self, panel: Panel) -> Arrangement {
-        self.arrangements.get(&panel).cloned().unwrap_or_default()
+        self.arrangements.get(&panel).cloned().unwrap_or_else(|| usual_arrangement(panel))
+    }
+
+    /// Returns how a panel's table is arranged, to be changed.
+    pub(super) fn arrangement_mut(&mut self, panel: Panel) -> &mut Arrangement {
+        self.arrangements.entry(panel).or_insert_with(|| usual_arrangement(panel))
+    }
+
+    /// Returns the selected key of the scenario, if its screen is shown: section and name.
+    pub(super) fn selected_key(&self, shown: &AppState) -> Option<(String, String)> {
+        if self.focus() != Panel::Conf {
+            return None;
+        }
+        let table = super::panels::conf::table(shown);
+        let arrangement = self.arrangement(Panel::Conf);
+        let rows = arrangement.shown(&table);
+        let (section, key) = rows.get(arrangement.selected(&rows)?)?.key.rsplit_once('.')?;
+        Some((section.to_owned(), key.to_owned()))
     }
 
     /// Returns the selected process, by default the first.
     pub(crate) fn process<'a>(&self, shown: &'a AppState) -> Option<&'a ProcessRow> {
-        let table = super::panels::processes::table(shown);
+        let table = super::panels::processes::table(shown, self.theme);
         let arrangement = self.arrangement(Panel::Processes);
         let rows = arrangement.shown(&table);
         let key = &rows.get(arrangement.selected(&rows)?)?.key;
@@ -328,4 +386,9 @@ impl UiState {
         }
         self.undos.push(undo);
     }
+}
+
+/// Returns how a panel's table is arranged before a person arranges it.
+fn usual_arrangement(panel: Panel) -> Arrangement {
+    if panel == Panel::Logs { Arrangement::of_log() } else { Arrangement::default() }
 }

@@ -64,6 +64,12 @@ impl UiState {
                     _ => (detail.scroll + 1).min(detail.lines.len().saturating_sub(1)),
                 };
             }
+            Some(Overlay::Plan(plan)) => {
+                plan.scroll = match command {
+                    Command::Up => plan.scroll.saturating_sub(1),
+                    _ => (plan.scroll + 1).min(plan.lines.len().saturating_sub(1)),
+                };
+            }
             Some(_) => {}
             None => {
                 self.focus_at(at, sight);
@@ -129,7 +135,7 @@ impl UiState {
         let shown = arrangement.shown(&rows);
         if at.y == inner.y {
             if let Some(column) = table::column_at(rows.columns, inner, at.x) {
-                self.arrangements.entry(focus).or_default().sort_by(rows.columns, column);
+                self.arrangement_mut(focus).sort_by(rows.columns, column);
             }
             return Vec::new();
         }
@@ -140,7 +146,7 @@ impl UiState {
         if is_same_panel && selected == Some(row) && arrangement.selected.is_some() {
             return self.act(Command::Open, None, sight, now);
         }
-        self.arrangements.entry(focus).or_default().selected = Some(shown[row].key.clone());
+        self.arrangement_mut(focus).selected = Some(shown[row].key.clone());
         Vec::new()
     }
 

@@ -1,12 +1,16 @@
 //! What keys do while something lies over the screen: pure, like `update`.
 
+use std::collections::BTreeSet;
+
 use crossterm::event::KeyCode;
 use engine::clock::Time;
+use log::LevelFilter;
 use tui_input::InputRequest;
 
 use super::find::{Found, find};
 use super::key::Key;
 use super::model::{Choice, Detail, Effect, Find, Menu, Overlay, Prompt, Question, Sight, UiState};
+use super::panels::overlays::wrap;
 use super::registry::Command;
 use super::widgets::table::Column;
 
@@ -27,6 +31,7 @@ impl UiState {
             Overlay::Confirm(question) => self.confirm_key(question, key),
             Overlay::Menu(menu) => self.menu_key(menu, key, sight, now),
             Overlay::Detail(detail) => self.detail_key(detail, key),
+            Overlay::Plan(plan) => self.plan_key(plan, key),
         }
     }
 
@@ -100,7 +105,7 @@ impl UiState {
         match key {
             Key::Named(KeyCode::Esc) => return effects,
             Key::Named(KeyCode::Enter)
-                if prompt.input.value().is_empty() && prompt.needs_text() =>
+                if prompt.input.value().is_empty() && prompt.ask.needs_text() =>
             {
                 return effects;
             }
@@ -120,7 +125,7 @@ impl UiState {
                 }
             }
         }
-        if prompt.is_live()
+        if prompt.ask.is_live()
             && let Ok(answer) = prompt.ask.read(prompt.input.value(), sight.live)
         {
             effects.extend(self.take(answer));
@@ -207,19 +212,6 @@ impl Find {
     }
 }
 
-impl Prompt {
-    /// Returns whether an empty answer is none.
-    fn needs_text(&self) -> bool {
-        use super::ask::Ask;
-        !matches!(self.ask, Ask::ExportTo | Ask::Filter(_))
-    }
-
-    /// Returns whether what is typed acts at once.
-    fn is_live(&self) -> bool {
-        matches!(self.ask, super::ask::Ask::Filter(_))
-    }
-}
-
 impl Menu {
     /// Returns a menu of the columns that rows can be sorted by.
     pub(super) fn of_columns(columns: &[Column]) -> Self {
@@ -234,9 +226,61 @@ impl Menu {
         let choices = columns.iter().zip(letters).map(choice).collect();
         Self { title: "Sort by".to_owned(), choices, selected: 0 }
     }
+
+    /// Returns a menu of levels, the present one selected.
+    pub(super) fn of_levels(level: LevelFilter) -> Self {
+        let levels = [
+            ('e', LevelFilter::Error, "a role gives up"),
+            ('w', LevelFilter::Warn, "odd but handled"),
+            ('i', LevelFilter::Info, "what begins and ends"),
+            ('d', LevelFilter::Debug, "decisions"),
+            ('t', LevelFilter::Trace, "every frame"),
+        ];
+        let selected = levels.iter().position(|(_, own, _)| *own == level).unwrap_or(0);
+        let choice = |(key, level, note): (char, LevelFilter, &str)| Choice {
+            key,
+            label: level.as_str().to_lowercase(),
+            note: note.to_owned(),
+            command: Command::LogLevel,
+            argument: level.as_str().to_lowercase(),
+        };
+        let choices = levels.into_iter().map(choice).collect();
+        Self { title: "Show lines down to which level?".to_owned(), choices, selected }
+    }
+
+    /// Returns a menu of who logs, each shown or hidden, as many as there are letters.
+    pub(super) fn of_sources(sources: &BTreeSet<String>, hidden: &BTreeSet<String>) -> Self {
+        let letters = ('a'..='z').chain('A'..='Z').filter(|char| !matches!(char, 'j' | 'k' | 'q'));
+        let all = ("all".to_owned(), "show everybody's".to_owned());
+        let each = sources.iter().map(|source| {
+            let is_hidden = hidden.contains(source);
+            (source.clone(), if is_hidden { "hidden; shows" } else { "shown; hides" }.to_owned())
+        });
+        let choice = |((source, note), key): ((String, String), char)| Choice {
+            key,
+            label: source.clone(),
+            note,
+            command: Command::LogSources,
+            argument: source,
+        };
+        let choices = std::iter::once(all).chain(each).zip(letters).map(choice).collect();
+        Self { title: "Whose lines?".to_owned(), choices, selected: 0 }
+    }
 }
 
 impl Detail {
+    /// Returns a window on names and values; what is too long for the screen goes on below.
+    pub(super) fn of(title: String, lines: Vec<(String, String)>, screen_width: u16) -> Self {
+        let names = lines.iter().map(|(name, _)| name.chars().count()).max().unwrap_or(0);
+        let room = usize::from(screen_width).saturating_sub(names + 8).max(16);
+        let wrapped = lines.into_iter().flat_map(|(name, value)| {
+            let mut name = Some(name);
+            let pieces = wrap(&value, room).into_iter();
+            pieces.map(move |piece| (name.take().unwrap_or_default(), piece)).collect::<Vec<_>>()
+        });
+        Self { title, lines: wrapped.collect(), scroll: 0 }
+    }
+
     fn text(&self) -> String {
         let line = |(name, value): &(String, String)| format!("{name}\t{value}\n");
         self.lines.iter().map(line).collect()

@@ -13,11 +13,13 @@ use color_eyre::eyre::Result;
 use engine::clock::{Clock, SystemClock, Time};
 use engine::supervisor::signals::Signal;
 
+use super::errands::{find_ticket, save_conf};
+use super::key::Key;
 use super::model::{Detail, Effect, Overlay, Sight, UiState};
 use super::options::env;
 use super::preferences::Preferences;
 use super::registry::{Command, REGISTRY, Risk, by_id};
-use super::{LOOK_INTERVAL, Mailbox, Msg, Stage, find_ticket, preferred, prepare};
+use super::{LOOK_INTERVAL, Mailbox, Msg, Stage, preferred, prepare};
 use crate::app::action::Action;
 use crate::app::export;
 use crate::app::state::{AppState, Level, Notice, Phase, Severity};
@@ -58,6 +60,11 @@ pub(super) fn show(stage: &Stage<'_>, mailbox: Mailbox) -> Result<()> {
             let _ = stage.office.submit(Action::Drain);
             return Ok(());
         }
+        let was_open = ui.overlay.is_some();
+        ui.hear(&live, now);
+        if !ui.toasts.is_empty() || ui.overlay.is_some() != was_open {
+            say(&heard(&mut ui));
+        }
         let has_ended = matches!(live.phase, Phase::Stopped(_))
             || stage.office.is_closed()
             || (stage.has_ended)();
@@ -73,17 +80,16 @@ pub(super) fn show(stage: &Stage<'_>, mailbox: Mailbox) -> Result<()> {
                 }
             }
             Ok(Msg::Exported(exported)) => drop(say(&[export::said(&exported)])),
-            Ok(Msg::Searched(id, found)) => {
-                let lines = match found {
-                    Ok(lines) if lines.is_empty() => {
-                        vec![format!("there is no ticket {id} in the log")]
-                    }
-                    Ok(lines) => {
-                        detail(&Detail { title: format!("Ticket {id}"), lines, scroll: 0 })
-                    }
-                    Err(error) => vec![error.to_string()],
-                };
-                say(&lines);
+            Ok(Msg::Searched(id, story)) => {
+                let title = format!("Ticket {id}");
+                drop(say(&match story {
+                    Ok(lines) => detail(&Detail { title, lines, scroll: 0 }),
+                    Err(reason) => vec![reason],
+                }));
+            }
+            Ok(Msg::Saved(path, saved)) => {
+                ui.saved(&path, saved, now);
+                say(&heard(&mut ui));
             }
             Ok(Msg::Signal(Signal::Suspend)) => {
                 nix::sys::signal::raise(nix::sys::signal::SIGSTOP)?;
@@ -122,6 +128,10 @@ fn carry_out(
             Ok(()) => Vec::new(),
             Err(error) => vec![format!("cannot search the log: {error}")],
         },
+        Effect::Save { path, overwrite } => {
+            let begun = save_conf(stage.office, path, overwrite, news.clone());
+            begun.err().map(|error| format!("cannot write it: {error}")).into_iter().collect()
+        }
         // The rest is about a screen, and no command that is taken here asks for it.
         _ => Vec::new(),
     }
@@ -135,11 +145,15 @@ fn command(
     now: Time,
 ) -> (Vec<Effect>, Vec<String>) {
     let line = line.trim();
-    if let Some(Overlay::Confirm(question)) = ui.overlay.take() {
-        return match line {
-            "y" | "yes" => (question.effects, Vec::new()),
-            _ => (Vec::new(), vec!["not done".to_owned()]),
-        };
+    let is_yes = ["y", "yes"].contains(&line);
+    match ui.overlay.take() {
+        Some(Overlay::Confirm(question)) if is_yes => return (question.effects, Vec::new()),
+        Some(Overlay::Confirm(_)) => return (Vec::new(), vec!["not done".to_owned()]),
+        Some(Overlay::Plan(plan)) => {
+            let answer = if is_yes { 'y' } else { 'n' };
+            return (ui.plan_key(plan, Key::Char(answer)), Vec::new());
+        }
+        _ => {}
     }
     let (name, argument) = line.split_once(' ').map_or((line, None), |(name, argument)| {
         (name, Some(argument.trim()).filter(|argument| !argument.is_empty()))
@@ -159,24 +173,61 @@ fn command(
     }
     let sight = Sight { live, shown: live };
     let effects = ui.act(entry.command, argument, sight, now);
-    let mut lines: Vec<String> = ui.toasts.drain(..).map(|toast| toast.text).collect();
-    match ui.overlay.take() {
-        Some(Overlay::Confirm(question)) => {
-            lines.push(format!("{} {} Answer yes or no.", question.title, question.text));
-            ui.overlay = Some(Overlay::Confirm(question));
-        }
-        Some(Overlay::Detail(shown)) => lines.extend(detail(&shown)),
-        Some(_) => lines.push(format!("{name} needs {}", entry.argument)),
-        None => {}
+    let mut lines = heard(ui);
+    if ui.overlay.take_if(|open| !is_question(open)).is_some() {
+        lines.push(format!("{name} needs {}", entry.argument));
     }
     (effects, lines)
 }
 
+/// Returns whether something waits for a yes or no.
+fn is_question(overlay: &Overlay) -> bool {
+    matches!(overlay, Overlay::Confirm(_) | Overlay::Plan(_))
+}
+
+/// Returns what was said, and what is asked, which stays open.
+fn heard(ui: &mut UiState) -> Vec<String> {
+    let mut lines: Vec<String> = ui.toasts.drain(..).map(|toast| toast.text).collect();
+    match &ui.overlay {
+        Some(Overlay::Confirm(question)) => {
+            lines.push(format!("{} {} Answer yes or no.", question.title, question.text));
+        }
+        Some(Overlay::Plan(plan)) => {
+            lines.push(plan.title.clone());
+            lines.extend(plan.lines.iter().map(|(key, what)| format!("  {key} {what}")));
+            match plan.yes {
+                Some(_) => lines.push("Answer yes or no.".to_owned()),
+                None => ui.overlay = None,
+            }
+        }
+        Some(Overlay::Detail(shown)) => {
+            lines.extend(detail(shown));
+            ui.overlay = None;
+        }
+        _ => {}
+    }
+    lines
+}
+
 /// Returns whether a command makes sense without a screen.
 fn is_for_lines(command: Command, risk: Risk) -> bool {
-    let is_told = [Command::Help, Command::Export, Command::ExportAgain, Command::FindTicket];
+    let is_told = [
+        Command::Help,
+        Command::Export,
+        Command::ExportAgain,
+        Command::FindTicket,
+        Command::SaveConf,
+    ];
     // What acts on a selected row needs one.
-    let needs_rows = [Command::Kill, Command::Interrupt];
+    let needs_rows = [
+        Command::Signals,
+        Command::Chaos,
+        Command::Kill,
+        Command::Restart,
+        Command::Halt,
+        Command::Continue,
+        Command::Interrupt,
+    ];
     (risk != Risk::Look || is_told.contains(&command)) && !needs_rows.contains(&command)
 }
 

@@ -21,7 +21,20 @@ pub(crate) enum Command {
     Users,
     DrainUsers,
     Workers,
+    Step,
+    Signals,
     Kill,
+    Restart,
+    Halt,
+    Continue,
+    Chaos,
+    Strike,
+    Block,
+    SlowIssuer,
+    Fsync,
+    SetKey,
+    Reload,
+    SaveConf,
     Undo,
     Export,
     ExportAgain,
@@ -69,6 +82,8 @@ pub(crate) enum Command {
     SortLeft,
     SortRight,
     Copy,
+    LogLevel,
+    LogSources,
 }
 
 /// A page of the dashboard.
@@ -180,7 +195,6 @@ pub(crate) struct Entry {
     /// The keys, the first of which is shown in the key bar.
     pub(crate) keys: &'static [Key],
     pub(crate) group: Group,
-    #[allow(dead_code, reason = "printed by `keys`, which follows")]
     pub(crate) risk: Risk,
     /// What may follow its name in the palette; empty if nothing may.
     pub(crate) argument: &'static str,
@@ -271,14 +285,112 @@ pub(crate) const REGISTRY: &[Entry] = &[
         .takes("N, +N or -N")
         .changes(),
     entry(
+        Command::Step,
+        "step",
+        &[char('.')],
+        Run,
+        "Let a paused office go on for exactly some time",
+    )
+    .takes("SPAN")
+    .changes(),
+    entry(
+        Command::Signals,
+        "signals",
+        &[char('K')],
+        Office,
+        "Kill, restart or stop the selected or marked processes",
+    )
+    .short("signals")
+    .destroys(),
+    entry(
+        Command::Chaos,
+        "chaos",
+        &[char('x')],
+        Office,
+        "What can go wrong on purpose: strike, kill, slow, block",
+    )
+    .short("chaos")
+    .changes(),
+    entry(
         Command::Kill,
         "kill",
-        &[char('K')],
+        &[],
         Office,
         "Kill the selected or marked processes; the office recovers",
     )
-    .short("kill")
     .destroys(),
+    entry(
+        Command::Restart,
+        "restart",
+        &[char('r')],
+        Office,
+        "End the selected or marked processes and start them again",
+    )
+    .destroys(),
+    entry(
+        Command::Halt,
+        "halt",
+        &[],
+        Office,
+        "The selected or marked processes stand still for a time",
+    )
+    .takes("SPAN")
+    .changes(),
+    entry(Command::Continue, "continue", &[], Office, "Processes that stand still go on").changes(),
+    entry(
+        Command::Strike,
+        "strike",
+        &[char('X')],
+        Office,
+        "Workers take no more tickets, or take them again",
+    )
+    .changes(),
+    entry(
+        Command::Block,
+        "block",
+        &[char('b')],
+        Office,
+        "A service's tickets are not handed out, or are again",
+    )
+    .takes("SERVICE")
+    .changes(),
+    entry(
+        Command::SlowIssuer,
+        "slow-issuer",
+        &[char('I')],
+        Office,
+        "Each round of handing out tickets comes late, or not",
+    )
+    .takes("SPAN or off")
+    .changes(),
+    entry(
+        Command::Fsync,
+        "fsync",
+        &[char('F')],
+        Office,
+        "When the log is synced, and what a power loss takes",
+    )
+    .takes("POLICY")
+    .changes(),
+    entry(Command::SetKey, "set", &[char('V')], Office, "Change a key of the scenario")
+        .takes("SECTION.KEY=VALUE")
+        .changes(),
+    entry(
+        Command::Reload,
+        "reload",
+        &[char('R')],
+        Office,
+        "Read the scenario again and show what would change",
+    )
+    .changes(),
+    entry(
+        Command::SaveConf,
+        "save",
+        &[char('W')],
+        Office,
+        "Write the scenario in effect to a file",
+    )
+    .takes("FILE"),
     entry(Command::Undo, "undo", &[Key::Ctrl('_')], Office, "Take the last setting back").changes(),
     entry(
         Command::Export,
@@ -497,6 +609,16 @@ pub(crate) const REGISTRY: &[Entry] = &[
     entry(Command::SortLeft, "sort-left", &[char('<')], Tables, "Sort by the column before"),
     entry(Command::SortRight, "sort-right", &[char('>')], Tables, "Sort by the next column"),
     entry(Command::Copy, "copy", &[char('y')], Tables, "Copy the row or panel to the clipboard"),
+    entry(
+        Command::LogLevel,
+        "log-level",
+        &[char('o')],
+        Tables,
+        "How important a logged line must be",
+    )
+    .takes("error, warn, info, debug or trace"),
+    entry(Command::LogSources, "log-sources", &[char('O')], Tables, "Whose logged lines are shown")
+        .takes("SOURCE"),
     entry(Command::Theme, "theme", &[char('t')], Program, "Next theme").takes("NAME"),
     entry(
         Command::Mouse,
@@ -568,7 +690,10 @@ mod tests {
         let (mut keys, mut ids) = (HashSet::new(), HashSet::new());
         for entry in REGISTRY {
             assert!(entry.doc.len() < 60, "the help has no room: {}", entry.doc);
-            assert!(!entry.doc.is_empty() && !entry.keys.is_empty(), "{:?}", entry.command);
+            let has_menu =
+                matches!(entry.command, Command::Kill | Command::Halt | Command::Continue);
+            assert!(!entry.doc.is_empty(), "{:?}", entry.command);
+            assert!(!entry.keys.is_empty() || has_menu, "{:?}", entry.command);
             assert!(ids.insert(entry.id), "{} is there twice", entry.id);
             let is_kebab = |c: char| c.is_ascii_lowercase() || c == '-';
             assert!(entry.id.chars().all(is_kebab), "{}", entry.id);

@@ -8,18 +8,17 @@ use tui_input::Input;
 
 use super::ask::{Answer, Ask};
 use super::key::Key;
+use super::layout::Panel;
 use super::model::{
     Detail, Effect, Find, Menu, Overlay, Prompt, Question, Sight, UiState, WINDOWS,
 };
 use super::panels::{self, Content};
-use super::past::Frozen;
 use super::registry::Command;
 use super::theme::Depth;
-use super::time;
 
 use super::view::Scene;
 use super::widgets::table::Table;
-use crate::app::action::{Action, ProcessId};
+use crate::app::action::Action;
 use crate::app::format;
 use crate::app::state::{AppState, Phase, RECENT_SPANS, Severity};
 use crate::app::view_args::ThemeName;
@@ -54,16 +53,31 @@ impl UiState {
             return Vec::new();
         }
         match command {
-            Command::Users | Command::Workers | Command::FindTicket | Command::Filter => {
-                self.ask(command, argument, sight, now)
+            Command::Users
+            | Command::Workers
+            | Command::FindTicket
+            | Command::Filter
+            | Command::Step
+            | Command::Halt
+            | Command::SlowIssuer
+            | Command::SaveConf => self.ask(command, argument, sight, now),
+            Command::PauseResume
+            | Command::DrainUsers
+            | Command::Signals
+            | Command::Chaos
+            | Command::Kill
+            | Command::Restart
+            | Command::Continue
+            | Command::Strike
+            | Command::Block
+            | Command::Fsync
+            | Command::SetKey
+            | Command::Reload
+            | Command::Undo => self.act_on_office(command, argument, sight, now),
+            Command::LogLevel => self.log_level(argument, now),
+            Command::Open if self.focus() == Panel::Conf => {
+                self.act(Command::SetKey, None, sight, now)
             }
-            Command::PauseResume => {
-                let is_paused = sight.live.phase == Phase::Paused;
-                vec![Effect::Submit(if is_paused { Action::Resume } else { Action::Pause })]
-            }
-            Command::DrainUsers => self.answer("0", &Ask::Users, sight, now),
-            Command::Kill => self.confirm(kill_question(self.processes(sight.shown))),
-            Command::Undo => self.undos.pop().map(|undo| undo.effect).into_iter().collect(),
             Command::Export => match argument {
                 Some(_) => self.ask(command, argument, sight, now),
                 None => vec![Effect::Export(None)],
@@ -121,18 +135,21 @@ impl UiState {
             Command::Acknowledge => self.acknowledged = sight.live.wall,
             Command::Open => self.open(sight),
             Command::Sort => self.sort(argument, sight, now),
+            Command::LogSources => self.log_sources(argument, now),
+            Command::NextMatch | Command::PreviousMatch => self.next_match(command, sight, now),
             _ => self.walk(command, sight),
         }
     }
 
     /// Closes what is open, the smallest first.
     fn back(&mut self) {
-        let focus = self.focus();
-        let arrangement = self.arrangements.entry(focus).or_default();
+        let arrangement = self.arrangement_mut(self.focus());
         if !arrangement.filter.is_empty() {
             arrangement.filter.clear();
         } else if !arrangement.marked.is_empty() {
             arrangement.marked.clear();
+        } else if arrangement.is_log && arrangement.selected.is_some() {
+            arrangement.selected = None;
         } else if self.is_zoomed {
             self.is_zoomed = false;
         } else {
@@ -184,16 +201,30 @@ impl UiState {
         sight: Sight<'_>,
         now: Time,
     ) -> Vec<Effect> {
-        let Some(ask) = Ask::of(command, self.focus()) else { return Vec::new() };
-        if let Some(text) = argument {
-            return self.answer(text, &ask, sight, now);
+        let ask = match command {
+            Command::Halt => Some(Ask::Halt(self.acted_on(sight))),
+            command => Ask::of(command, self.focus()),
+        };
+        match (ask, argument) {
+            (Some(ask), Some(text)) => return self.answer(text, &ask, sight, now),
+            (Some(ask), None) => self.prompt(ask, sight),
+            (None, _) => {}
         }
-        let text = ask.first_text(&self.arrangement(self.focus()).filter);
-        self.overlay = Some(Overlay::Prompt(Prompt { ask, input: Input::new(text), error: None }));
         Vec::new()
     }
 
-    fn answer(&mut self, text: &str, ask: &Ask, sight: Sight<'_>, now: Time) -> Vec<Effect> {
+    pub(super) fn prompt(&mut self, ask: Ask, sight: Sight<'_>) {
+        let text = ask.first_text(&self.arrangement(self.focus()).filter, sight.live);
+        self.overlay = Some(Overlay::Prompt(Prompt { ask, input: Input::new(text), error: None }));
+    }
+
+    pub(super) fn answer(
+        &mut self,
+        text: &str,
+        ask: &Ask,
+        sight: Sight<'_>,
+        now: Time,
+    ) -> Vec<Effect> {
         match ask.read(text, sight.live) {
             Ok(answer) => self.take(answer),
             Err(error) => {
@@ -206,17 +237,18 @@ impl UiState {
     /// Does what an answer means.
     pub(super) fn take(&mut self, answer: Answer) -> Vec<Effect> {
         match answer {
-            Answer::Do(effect, undo) => {
+            Answer::Do(effects, undo) => {
                 if let Some(undo) = undo {
                     self.push_undo(undo);
                 }
-                if let Effect::Export(dir) = &effect {
+                if let [Effect::Export(dir)] = effects.as_slice() {
                     self.export_dir.clone_from(dir);
                 }
-                vec![effect]
+                effects
             }
+            Answer::Change(change, old) => self.change_key(change, old),
             Answer::Filter(panel, text) => {
-                self.arrangements.entry(panel).or_default().filter = text;
+                self.arrangement_mut(panel).filter = text;
                 Vec::new()
             }
         }
@@ -270,16 +302,13 @@ impl UiState {
 
     fn walk_table(&mut self, command: Command, table: &Table) {
         let page = usize::from(self.page());
-        let focus = self.focus();
-        let arrangement = self.arrangements.entry(focus).or_default();
+        let arrangement = self.arrangement_mut(self.focus());
         let frozen = arrangement.clone();
         let shown = frozen.shown(table);
         let sorted = arrangement.sort.map_or(0, |(column, _)| column);
         match command {
-            Command::Up | Command::PreviousMatch => {
-                arrangement.select(&shown, |row| row.saturating_sub(1));
-            }
-            Command::Down | Command::NextMatch => arrangement.select(&shown, |row| row + 1),
+            Command::Up => arrangement.select(&shown, |row| row.saturating_sub(1)),
+            Command::Down => arrangement.select(&shown, |row| row + 1),
             Command::HalfPageUp => arrangement.select(&shown, |row| row.saturating_sub(page / 2)),
             Command::HalfPageDown => arrangement.select(&shown, |row| row + page / 2),
             Command::PageUp => arrangement.select(&shown, |row| row.saturating_sub(page)),
@@ -303,6 +332,63 @@ impl UiState {
                 arrangement.sort_by(table.columns, sorted.checked_sub(1).unwrap_or(last));
             }
             _ => {}
+        }
+    }
+
+    /// Selects the next row that has what is searched for; where rows are hidden, all that are
+    /// left have it.
+    fn next_match(&mut self, command: Command, sight: Sight<'_>, now: Time) {
+        let arrangement = self.arrangement(self.focus());
+        let is_down = command == Command::NextMatch;
+        let Content::Table(table) = self.content(sight) else { return };
+        if !arrangement.is_log || arrangement.filter.is_empty() {
+            return self.walk_table(if is_down { Command::Down } else { Command::Up }, &table);
+        }
+        let shown = arrangement.shown(&table);
+        if !self.arrangement_mut(self.focus()).select_match(&shown, is_down) {
+            let text = format!("no further line has {:?}", arrangement.filter);
+            self.say(Severity::Info, text, now);
+        }
+    }
+
+    /// Shows lines down to the level that is named, or offers the levels.
+    fn log_level(&mut self, argument: Option<&str>, now: Time) -> Vec<Effect> {
+        let Some(text) = argument else {
+            self.overlay = Some(Overlay::Menu(Menu::of_levels(self.log_view.level)));
+            return Vec::new();
+        };
+        match text.parse::<log::LevelFilter>() {
+            Ok(level) if level != log::LevelFilter::Off => {
+                self.log_view.level = level;
+                vec![Effect::LogLevel(level)]
+            }
+            _ => {
+                let text = format!("levels are error, warn, info, debug and trace, not {text:?}");
+                self.say(Severity::Warning, text, now);
+                Vec::new()
+            }
+        }
+    }
+
+    /// Shows or hides the lines of the source that is named, or offers the sources.
+    fn log_sources(&mut self, argument: Option<&str>, now: Time) {
+        let sources = self.logbook.sources();
+        match argument {
+            None if sources.is_empty() => self.say(Severity::Info, "nothing was logged yet", now),
+            None => {
+                let menu = Menu::of_sources(&sources, &self.log_view.hidden);
+                self.overlay = Some(Overlay::Menu(menu));
+            }
+            Some("all") => self.log_view.hidden.clear(),
+            Some(name) if sources.contains(name) => {
+                if !self.log_view.hidden.remove(name) {
+                    self.log_view.hidden.insert(name.to_owned());
+                }
+            }
+            Some(name) => {
+                let text = format!("{name:?} has logged nothing that is kept");
+                self.say(Severity::Warning, text, now);
+            }
         }
     }
 
@@ -349,8 +435,8 @@ impl UiState {
                     };
                     row.cells.iter().enumerate().map(value).collect()
                 });
-        let title = row.key.clone();
-        self.overlay = Some(Overlay::Detail(Detail { title, lines, scroll: 0 }));
+        let title = panels::detail_title(panel, &row.key);
+        self.overlay = Some(Overlay::Detail(Detail::of(title, lines, self.area.width)));
     }
 
     /// Sorts by the column that is named, or offers the columns.
@@ -366,7 +452,7 @@ impl UiState {
         let column = table.columns.iter().position(|column| column.head.eq_ignore_ascii_case(text));
         match column {
             Some(column) => {
-                self.arrangements.entry(self.focus()).or_default().sort_by(table.columns, column);
+                self.arrangement_mut(self.focus()).sort_by(table.columns, column);
             }
             None => {
                 let heads: Vec<&str> = table.columns.iter().map(|column| column.head).collect();
@@ -406,44 +492,6 @@ impl UiState {
             }
         }
     }
-
-    /// Returns why a command can't be carried out now, if it can't.
-    pub(crate) fn disabled_reason(
-        &self,
-        command: Command,
-        live: &AppState,
-        shown: &AppState,
-    ) -> Option<&'static str> {
-        let phase = &live.phase;
-        let is_ending = matches!(phase, Phase::Draining { .. } | Phase::Stopped(_));
-        let is_open = matches!(phase, Phase::Running | Phase::Paused);
-        match command {
-            Command::PauseResume if !is_open => Some("the doors are not open"),
-            Command::Users | Command::DrainUsers | Command::Workers | Command::Kill
-                if is_ending =>
-            {
-                Some("the run is ending")
-            }
-            Command::Kill => {
-                let marked = self.processes(shown);
-                let is_alive = |id: &ProcessId| {
-                    let found = live.processes.iter().find(|row| row.id == *id);
-                    found.is_some_and(|row| row.pid.is_some())
-                };
-                (!marked.iter().any(is_alive)).then_some("no living process is selected")
-            }
-            Command::ScrubForward | Command::LeapForward | Command::EventForward
-                if time::replay(live).is_none()
-                    && self.frozen.as_ref().is_none_or(Frozen::is_newest) =>
-            {
-                Some("there is nothing newer; End follows the run")
-            }
-            Command::Pin if shown.latencies.is_empty() => Some("no latency is known yet"),
-            Command::Unpin if self.pinned.is_none() => Some("nothing is pinned"),
-            Command::Undo if self.undos.is_empty() => Some("no setting was changed from here"),
-            _ => None,
-        }
-    }
 }
 
 impl Find {
@@ -453,28 +501,6 @@ impl Find {
 
     fn palette() -> Self {
         Self { input: Input::default(), is_typing: true, is_help: false, selected: 0 }
-    }
-}
-
-fn kill_question(processes: Vec<ProcessId>) -> Question {
-    let effects = processes.iter().map(|id| Effect::Submit(Action::Kill(*id))).collect();
-    let (title, text) = match processes.as_slice() {
-        [one] => (format!("Kill {one}?"), kill_effect(*one).to_owned()),
-        several => {
-            let names: Vec<String> = several.iter().map(ProcessId::to_string).collect();
-            (format!("Kill {} processes?", several.len()), names.join(", "))
-        }
-    };
-    Question { title, text, effects }
-}
-
-fn kill_effect(process: ProcessId) -> &'static str {
-    match process {
-        ProcessId::Director => "the director does not kill itself",
-        ProcessId::Issuer => "users and workers wait until a new one has read the log",
-        ProcessId::Worker(_) => "its tickets are handed out again; a new one takes its place",
-        ProcessId::UsersManager => "all users end with it and come back with a new one",
-        ProcessId::User(_) => "its users come back in a new process",
     }
 }
 

@@ -14,7 +14,7 @@ mod save;
 
 pub(crate) use effect::{Conf, Todo};
 pub(crate) use reader::Recipe;
-pub(crate) use save::{Overwrite, save};
+pub(crate) use save::{Overwrite, SaveError, save};
 
 use super::action::Ask;
 

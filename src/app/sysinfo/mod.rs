@@ -11,6 +11,7 @@ use serde_json::{Value, json};
 
 mod needs;
 mod table;
+pub(crate) mod watch;
 
 pub(crate) use needs::needs_of;
 use table::Group;
@@ -135,11 +136,8 @@ fn to_text(groups: &[Group], title: &str, hints: &[Hint]) -> String {
     for group in groups {
         text.push_str(&format!("{}\n", group.title));
         for row in &group.rows {
-            let is_of_row = |hint: &&Hint| {
-                let name = hint.value.strip_prefix(group.key).and_then(|key| key.strip_prefix('.'));
-                row.values.iter().any(|(key, _)| Some(key.as_str()) == name)
-            };
-            let mark = hints.iter().find(is_of_row).map_or(' ', |hint| mark(hint.severity));
+            let hint = hints.iter().find(|hint| is_of_row(hint, group, row));
+            let mark = hint.map_or(' ', |hint| mark(hint.severity));
             put(&mut text, &format!(" {mark} {}", row.name), &row.text);
         }
         text.push('\n');
@@ -155,6 +153,12 @@ fn to_text(groups: &[Group], title: &str, hints: &[Hint]) -> String {
         put(&mut text, &name, &format!("{}: {}", is_and_needs(hint), hint.advice));
     }
     text
+}
+
+/// Returns whether a hint is about a value of a row.
+fn is_of_row(hint: &Hint, group: &Group, row: &table::Row) -> bool {
+    let name = hint.value.strip_prefix(group.key).and_then(|key| key.strip_prefix('.'));
+    row.values.iter().any(|(key, _)| Some(key.as_str()) == name)
 }
 
 /// Returns what people call a value.

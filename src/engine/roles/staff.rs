@@ -57,6 +57,8 @@ pub struct Staff {
 struct Desk {
     link: Option<LinkId>,
     stderr: Option<StderrPipe>,
+    /// What the process before wrote there at last.
+    last_words: Vec<String>,
     note: String,
 }
 
@@ -164,6 +166,15 @@ impl Staff {
     /// Returns what was last said about why a slot's process ended or waits.
     pub fn note(&self, slot: u16) -> &str {
         self.desks.get(&slot).map_or("", |desk| &desk.note)
+    }
+
+    /// Returns the last lines that a slot's process wrote to its standard error; those of the one
+    /// before if it has written none.
+    pub fn last_words(&self, slot: u16) -> Vec<String> {
+        let Some(desk) = self.desks.get(&slot) else { return Vec::new() };
+        let lines = desk.stderr.iter().flat_map(|pipe| pipe.tail().lines());
+        let own: Vec<String> = lines.map(str::to_owned).collect();
+        if own.is_empty() { desk.last_words.clone() } else { own }
     }
 
     /// Sends a message to a slot's process, if it lives.
@@ -344,7 +355,9 @@ impl Staff {
             Ok(spawned) => {
                 let link = links.adopt(UnixStream::from_std(spawned.control), CONTROL_LIMITS);
                 self.slots.insert(link, slot);
+                let last_words = self.last_words(slot);
                 let desk = self.desk(slot);
+                desk.last_words = last_words;
                 desk.link = Some(link);
                 desk.stderr = spawned.stderr;
                 Input::Spawned { pid: spawned.pid }

@@ -33,6 +33,7 @@ pub mod reader;
 pub mod recovery;
 pub mod retention;
 pub mod salvage;
+pub mod search;
 mod segment;
 mod shelf;
 
@@ -51,20 +52,38 @@ pub fn writer_of(data_dir: &Path) -> Result<Option<String>, LogError> {
     lock::holder(&path).map_err(|source| LogError::Io { op: IoOp::Lock, path, source })
 }
 
-/// Returns how many bytes the files of a log's segments have, packed or not: what `ls` shows.
+/// A file of a log.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SegmentFile {
+    /// Its name.
+    pub name: String,
+    /// The LSN of its first byte.
+    pub first: Lsn,
+    /// Whether it is packed.
+    pub is_packed: bool,
+    /// Bytes of the file.
+    pub bytes: u64,
+}
+
+/// Returns the files of a log's segments, in order: what `ls` shows.
 ///
 /// # Errors
 /// [`LogError`] if they can't be read.
-pub fn file_bytes(data_dir: &Path) -> Result<u64, LogError> {
+pub fn segment_files(data_dir: &Path) -> Result<Vec<SegmentFile>, LogError> {
     let files = Files::new(Arc::new(RealDir::new(reader::log_dir(data_dir))));
     let mut looks = 0;
     'look: loop {
         looks += 1;
-        let mut bytes = 0;
+        let mut found = Vec::new();
         for segment in files.segments()? {
             let name = segment.name();
             match std::fs::metadata(files.path(&name)) {
-                Ok(found) => bytes += found.len(),
+                Ok(metadata) => found.push(SegmentFile {
+                    name,
+                    first: segment.first,
+                    is_packed: segment.form == segment::Form::Packed,
+                    bytes: metadata.len(),
+                }),
                 // The writer has renamed, packed or removed it since it was listed.
                 Err(error) if error.kind() == io::ErrorKind::NotFound && looks < LOOKS_MAX => {
                     continue 'look;
@@ -72,8 +91,16 @@ pub fn file_bytes(data_dir: &Path) -> Result<u64, LogError> {
                 Err(error) => return Err(files.failed(IoOp::Read, &name)(error)),
             }
         }
-        return Ok(bytes);
+        return Ok(found);
     }
+}
+
+/// Returns how many bytes the files of a log's segments have, packed or not.
+///
+/// # Errors
+/// [`LogError`] if they can't be read.
+pub fn file_bytes(data_dir: &Path) -> Result<u64, LogError> {
+    Ok(segment_files(data_dir)?.iter().map(|file| file.bytes).sum())
 }
 
 /// Times that files are listed again because one of them is gone.

@@ -157,7 +157,7 @@ pub fn scan<B: Bytes>(
 
 /// Returns the batch that follows a place: right there, or on the next border with nothing but
 /// zeros between.
-fn next_batch<B: Bytes>(
+pub(super) fn next_batch<B: Bytes>(
     bytes: &mut B,
     header: &SegmentHeader,
     from: Cursor,
@@ -176,7 +176,7 @@ fn next_batch<B: Bytes>(
 }
 
 /// Visits the whole records of a batch; returns how many there are and where they end.
-fn visit_records<B: Bytes>(
+pub(super) fn visit_records<B: Bytes>(
     bytes: &mut B,
     batch: &BatchHeader,
     offset: u64,

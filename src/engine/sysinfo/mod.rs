@@ -19,7 +19,7 @@ mod probe;
 mod snapshot;
 
 pub use hints::{Amount, Hint, Needs, Severity, hints};
-pub use probe::{cpu_times, look};
+pub use probe::{cpu_times, look, look_again};
 pub use snapshot::{
     Cache, CacheKind, Cgroup, Cpu, CpuTimes, CpuUse, DataPlace, Disk, Frequency, Host, HugePages,
     Interface, Kernel, Limit, Limits, Memory, Network, RLimit, SysInfo,

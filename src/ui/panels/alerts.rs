@@ -1,43 +1,90 @@
 //! What people should know, the newest first.
 
 use super::{Pieces, goals};
-use crate::app::state::{Notice, Severity};
+use crate::app::state::{Happening, Severity};
 use crate::ui::theme::Tone;
 use crate::ui::view::Scene;
+use crate::ui::widgets::table::{Cell, Column, Row, Table};
+
+const COLUMNS: [Column; 4] = [
+    Column::word("", 1, 0),
+    Column::word("time", 8, 0),
+    Column::word("by", 10, 1),
+    Column::word("what", 20, 0),
+];
 
 /// Returns the head, with how many nobody has taken note of.
 pub(crate) fn title(scene: Scene<'_>) -> String {
+    let (all, fresh) = (alerts(scene).count(), fresh(scene).count());
     let missed = goals::alerts(scene.app).len();
-    match fresh(scene).count() + missed {
-        0 => "Alerts".to_owned(),
-        fresh => format!("Alerts {fresh}  a acknowledges"),
+    let key = scene.ui.keymap.keys_text(crate::ui::registry::Command::Acknowledge);
+    match (all, fresh + missed) {
+        (0, _) => "Alerts".to_owned(),
+        (all, 0) => format!("Alerts  {all} taken note of"),
+        (_, fresh) => format!("Alerts {fresh}  {key} acknowledges"),
     }
 }
 
-/// Returns what is worth a look and nobody has taken note of.
-pub(crate) fn fresh(scene: Scene<'_>) -> impl Iterator<Item = &Notice> {
+fn alerts(scene: Scene<'_>) -> impl DoubleEndedIterator<Item = &Happening> {
+    let until = scene.until();
+    let is_shown = move |event: &&Happening| until.is_none_or(|until| event.wall <= until);
+    scene.app.events.iter().filter(|event| event.severity > Severity::Info).filter(is_shown)
+}
+
+/// Returns what is worth a look and nobody has taken note of, oldest first.
+pub(crate) fn fresh(scene: Scene<'_>) -> impl DoubleEndedIterator<Item = &Happening> {
     let since = scene.ui.acknowledged;
-    let is_fresh = move |notice: &&Notice| notice.severity > Severity::Info && notice.wall > since;
-    scene.app.notices.iter().filter(is_fresh)
+    alerts(scene).filter(move |event| event.wall > since)
 }
 
-/// Returns a line for each.
-pub(crate) fn lines(scene: Scene<'_>) -> Vec<Pieces> {
-    let missed = goals::alerts(scene.app);
-    if scene.app.notices.is_empty() && missed.is_empty() {
-        let text = "nothing out of the ordinary has happened".to_owned();
-        return vec![vec![(text, Tone::Quiet)]];
-    }
-    let line = |notice: &Notice| {
-        let tone = match severity_tone(notice.severity) {
-            Tone::Plain => Tone::Plain,
-            _ if notice.wall <= scene.ui.acknowledged => Tone::Quiet,
-            tone => tone,
+/// Returns a row for each; a row's key is the event's number.
+pub(crate) fn table(scene: Scene<'_>) -> Table {
+    let theme = scene.theme();
+    let row = |event: &Happening| {
+        let is_known = event.wall <= scene.ui.acknowledged;
+        let (mark, tone) = if is_known {
+            (theme.pick("✓", "v"), Tone::Quiet)
+        } else {
+            ("!", severity_tone(event.severity))
         };
-        let text = scene.shortened(&notice.text);
-        vec![(format!("{}  ", notice.wall), Tone::Quiet), (text, tone)]
+        let cells = vec![
+            Cell::new(mark, tone),
+            Cell::new(event.wall.to_string(), Tone::Quiet),
+            Cell::new(event.who.name(), Tone::Quiet),
+            Cell::new(scene.shortened(&event.text), tone),
+        ];
+        Row { key: event.number.to_string(), cells }
     };
-    missed.into_iter().chain(scene.app.notices.iter().rev().map(line)).collect()
+    let missed = goals::alerts(scene.app).into_iter().enumerate().map(missed);
+    let rows = missed.chain(alerts(scene).rev().map(row)).collect();
+    Table { columns: &COLUMNS, rows, empty: "nothing out of the ordinary has happened".into() }
+}
+
+/// Returns the row of a goal that is missed.
+fn missed((at, pieces): (usize, Pieces)) -> Row {
+    let tone = pieces.last().map_or(Tone::Warning, |(_, tone)| *tone);
+    let text: String = pieces.into_iter().map(|(text, _)| text).collect();
+    let text = text.trim_start_matches(['!', ' ']).to_owned();
+    let cells = vec![
+        Cell::new("!", tone),
+        Cell::new("now", Tone::Quiet),
+        Cell::new("goal", Tone::Quiet),
+        Cell::new(text, tone),
+    ];
+    Row { key: format!("goal {at}"), cells }
+}
+
+/// Returns all about an alert.
+pub(crate) fn detail(scene: Scene<'_>, key: &str) -> Option<Vec<(String, String)>> {
+    let number: u64 = key.parse().ok()?;
+    let event = scene.app.events.iter().find(|event| event.number == number)?;
+    let fields = [
+        ("time", format!("{} UTC", event.wall)),
+        ("by", event.who.to_string()),
+        ("mark", event.label.clone()),
+        ("what", event.text.clone()),
+    ];
+    Some(fields.map(|(name, value)| (name.to_owned(), value)).into())
 }
 
 /// Returns how a severity looks.

@@ -4,6 +4,7 @@ use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 
 use super::{draw_pieces, goals};
+use crate::app::settings::Deviation;
 use crate::app::state::{AppState, Ending, Level, Phase, Replay};
 use crate::app::{format, recovery};
 use crate::ui::bars;
@@ -160,6 +161,7 @@ fn state_pieces(scene: Scene<'_>) -> Vec<(String, Tone)> {
         (busy, Tone::Plain),
     ];
     pieces.extend(goals::pieces(app));
+    pieces.extend(deviation_pieces(app));
     pieces.extend(loss_pieces(app));
     pieces.extend([
         ("  scenario ".to_owned(), Tone::Quiet),
@@ -205,6 +207,7 @@ fn short_pieces(scene: Scene<'_>) -> Vec<(String, Tone)> {
         (" seats ".to_owned(), Tone::Quiet),
         (format!("{}/{}", app.seats.busy, app.seats.staffed), Tone::Plain),
     ]);
+    pieces.extend(deviation_pieces(app));
     pieces
 }
 
@@ -234,6 +237,17 @@ pub(crate) fn banner(scene: Scene<'_>) -> Option<(String, Tone)> {
         }
         _ => None,
     }
+}
+
+/// Returns what deviates from the ordinary, in few words.
+fn deviation_pieces(app: &AppState) -> Vec<(String, Tone)> {
+    let word = |deviation: Deviation<'_>| match deviation {
+        Deviation::Strike => "STRIKE".to_owned(),
+        Deviation::Frozen(process) => format!("{process} halted"),
+        other => other.to_string(),
+    };
+    let words = app.settings.deviations().into_iter().map(word);
+    words.map(|word| (format!("  {word}"), Tone::Warning)).collect()
 }
 
 /// Returns counts of what went wrong: only what is not zero.

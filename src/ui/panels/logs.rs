@@ -1,27 +1,106 @@
 //! The log lines of all processes, newest at the bottom.
 
-use ratatui::buffer::Buffer;
-use ratatui::layout::Rect;
-use ratatui::widgets::Widget;
-use tui_logger::{TuiLoggerLevelOutput, TuiLoggerWidget};
+use engine::clock::WallTime;
+use log::{Level, LevelFilter};
 
+use crate::app::format;
+use crate::ui::layout::Panel;
+use crate::ui::logbook::LogLine;
 use crate::ui::theme::Tone;
 use crate::ui::view::Scene;
+use crate::ui::widgets::table::{Cell, Column, Row, Table};
 
-/// Draws what fits.
-pub(crate) fn draw(scene: Scene<'_>, area: Rect, buf: &mut Buffer) {
-    let theme = scene.theme();
-    TuiLoggerWidget::default()
-        .style_error(theme.style(Tone::Bad))
-        .style_warn(theme.style(Tone::Warning))
-        .style_info(theme.style(Tone::Plain))
-        .style_debug(theme.style(Tone::Quiet))
-        .style_trace(theme.style(Tone::Quiet))
-        .output_separator(' ')
-        .output_timestamp(Some("%H:%M:%S".to_owned()))
-        .output_level(Some(TuiLoggerLevelOutput::Long))
-        .output_target(true)
-        .output_file(false)
-        .output_line(false)
-        .render(area, buf);
+const COLUMNS: [Column; 4] = [
+    Column::word("time", 12, 1),
+    Column::word("level", 5, 0),
+    Column::word("source", 13, 2),
+    Column::word("message", 20, 0),
+];
+
+/// Returns the head: which lines are shown, whether new ones are followed, and how many were bad.
+pub(crate) fn title(scene: Scene<'_>) -> String {
+    let view = &scene.ui.log_view;
+    let mut title = format!("Logs  {}", level_text(view.level));
+    if !view.hidden.is_empty() {
+        title.push_str(&format!("  without {}", listed(view.hidden.iter())));
+    }
+    let place = match &scene.ui.arrangement(Panel::Logs).selected {
+        _ if scene.ui.frozen.is_some() => "frozen",
+        None => "follow",
+        Some(_) => "stopped, G follows",
+    };
+    title.push_str(&format!("  {place}"));
+    let counts = &scene.ui.logbook.counts;
+    for (count, what) in [(counts.errors, "error"), (counts.warnings, "warning")] {
+        if count > 0 {
+            title.push_str(&format!("  {}", format::counted(count, what)));
+        }
+    }
+    title
+}
+
+/// Writes a level with all that is more important.
+pub(crate) fn level_text(level: LevelFilter) -> String {
+    match level {
+        LevelFilter::Error => "ERROR".to_owned(),
+        level => format!("{level}+"),
+    }
+}
+
+/// Names at most two.
+fn listed<'a>(mut names: impl ExactSizeIterator<Item = &'a String>) -> String {
+    let (count, first) = (names.len(), names.next().cloned().unwrap_or_default());
+    match count {
+        0 | 1 => first,
+        2 => format!("{first}, {}", names.next().cloned().unwrap_or_default()),
+        more => format!("{first} and {} others", more - 1),
+    }
+}
+
+/// Returns the lines; a row's key is the line's number.
+pub(crate) fn table(scene: Scene<'_>) -> Table {
+    let lines = scene.ui.logbook.lines(&scene.ui.log_view, scene.until());
+    let row = |line: &&LogLine| Row { key: line.number.to_string(), cells: cells(line) };
+    let empty = format!("no line of {} was logged", level_text(scene.ui.log_view.level));
+    Table { columns: &COLUMNS, rows: lines.iter().map(row).collect(), empty: empty.into() }
+}
+
+fn cells(line: &LogLine) -> Vec<Cell> {
+    let tone = level_tone(line.level);
+    let text = match line.level {
+        Level::Info => Tone::Plain,
+        _ => tone,
+    };
+    vec![
+        Cell::new(clock(line.wall), Tone::Quiet),
+        Cell::new(line.level.as_str(), tone),
+        Cell::new(line.source.clone(), Tone::Quiet),
+        Cell::new(line.text.clone(), text),
+    ]
+}
+
+fn level_tone(level: Level) -> Tone {
+    match level {
+        Level::Error => Tone::Bad,
+        Level::Warn => Tone::Warning,
+        Level::Info => Tone::Good,
+        Level::Debug | Level::Trace => Tone::Quiet,
+    }
+}
+
+/// Writes the time of day with milliseconds.
+fn clock(wall: WallTime) -> String {
+    format!("{wall}.{:03}", wall.0 / 1_000_000 % 1_000)
+}
+
+/// Returns all of a line.
+pub(crate) fn detail(scene: Scene<'_>, key: &str) -> Option<Vec<(String, String)>> {
+    let line = scene.ui.logbook.line(key.parse().ok()?)?;
+    let fields = [
+        ("time", format!("{} UTC", clock(line.wall))),
+        ("level", line.level.to_string()),
+        ("source", line.source.clone()),
+        ("message", line.text.clone()),
+    ];
+    Some(fields.map(|(name, value)| (name.to_owned(), value)).into())
 }

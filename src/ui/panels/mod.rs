@@ -3,19 +3,25 @@
 //! To add a panel: a variant of [`Panel`], its place in `layout`, and a line in each match here.
 
 pub(crate) mod alerts;
+pub(crate) mod batches;
 pub(crate) mod charts;
+pub(crate) mod conf;
 pub(crate) mod goals;
 pub(crate) mod header;
 pub(crate) mod latency;
 pub(crate) mod lines;
 pub(crate) mod logs;
+pub(crate) mod machine;
 pub(crate) mod metrics;
 pub(crate) mod overlays;
 pub(crate) mod percentiles;
 pub(crate) mod pictures;
+pub(crate) mod process;
 pub(crate) mod processes;
+pub(crate) mod segments;
 pub(crate) mod services;
 pub(crate) mod store;
+pub(crate) mod store_rates;
 
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
@@ -49,7 +55,7 @@ pub(crate) fn title(panel: Panel, scene: Scene<'_>, width: u16) -> String {
         Panel::Processes => processes::title(scene.app),
         Panel::Services => "Services".to_owned(),
         Panel::Latency => latency::title(scene, width),
-        Panel::Logs => "Logs".to_owned(),
+        Panel::Logs => logs::title(scene),
         Panel::Store => "Log on disk".to_owned(),
         Panel::Alerts => alerts::title(scene),
         Panel::Now => "Now".to_owned(),
@@ -60,6 +66,14 @@ pub(crate) fn title(panel: Panel, scene: Scene<'_>, width: u16) -> String {
         Panel::Throughput | Panel::Queue | Panel::LatencyChart | Panel::LogChart => {
             chart(panel).map_or_else(String::new, |chart| chart.title(scene, width))
         }
+        Panel::Process => process::title(scene),
+        Panel::StoreRates => "What is written".to_owned(),
+        Panel::Batches => batches::title(scene.app),
+        Panel::Segments => segments::title(scene.app),
+        Panel::Machine => machine::title(scene),
+        Panel::Hints => machine::hints_title(scene),
+        Panel::Conf => conf::title(scene.app),
+        Panel::Answers => conf::answers_title(scene.app),
     }
 }
 
@@ -71,12 +85,20 @@ pub(crate) fn content(panel: Panel, scene: Scene<'_>, width: u16) -> Content {
     match panel {
         Panel::Percentiles => Content::Table(percentiles::table(scene)),
         Panel::Metrics => Content::Table(metrics::table(scene)),
-        Panel::Processes => Content::Table(processes::table(scene.app)),
+        Panel::Processes => Content::Table(processes::table(scene.app, scene.theme())),
         Panel::Services => Content::Table(services::table(scene.app)),
         Panel::Latency => Content::Table(latency::table(scene)),
         Panel::Store => Content::Text(store::lines(scene, width)),
-        Panel::Alerts => Content::Text(alerts::lines(scene)),
-        Panel::Logs
+        Panel::Alerts => Content::Table(alerts::table(scene)),
+        Panel::Logs => Content::Table(logs::table(scene)),
+        Panel::Process => Content::Text(process::lines(scene)),
+        Panel::Batches => Content::Table(batches::table(scene.app)),
+        Panel::Segments => Content::Table(segments::table(scene.app)),
+        Panel::Machine => Content::Table(machine::table(scene)),
+        Panel::Hints => Content::Text(machine::hints(scene, width)),
+        Panel::Conf => Content::Table(conf::table(scene.app)),
+        Panel::Answers => Content::Text(conf::answers(scene)),
+        Panel::StoreRates
         | Panel::Throughput
         | Panel::Queue
         | Panel::LatencyChart
@@ -90,7 +112,7 @@ pub(crate) fn content(panel: Panel, scene: Scene<'_>, width: u16) -> Content {
 /// Paints a panel that is a picture.
 pub(crate) fn paint(panel: Panel, scene: Scene<'_>, area: Rect, buf: &mut Buffer) {
     match panel {
-        Panel::Logs => logs::draw(scene, area, buf),
+        Panel::StoreRates => store_rates::draw(scene, area, buf),
         Panel::Now => lines::draw_now(scene, area, buf),
         Panel::Histogram => pictures::draw_histogram(scene, area, buf),
         Panel::Heat => pictures::draw_heat(scene, area, buf),
@@ -130,6 +152,7 @@ fn unknown(panel: Panel, scene: Scene<'_>) -> Option<String> {
                 | Panel::Metrics
                 | Panel::Logs
                 | Panel::Alerts
+                | Panel::StoreRates
         );
     (frozen.sharpness == Sharpness::Seconds && !is_of_seconds).then(|| {
         let since = scene.ui.past.oldest().map(|oldest| frozen.newest().since(oldest));
@@ -139,12 +162,38 @@ fn unknown(panel: Panel, scene: Scene<'_>) -> Option<String> {
 }
 
 /// Returns all that is known about a row, as names and values; `None` if its cells are all.
-pub(crate) fn detail(
-    _panel: Panel,
-    _scene: Scene<'_>,
-    _key: &str,
-) -> Option<Vec<(String, String)>> {
-    None
+pub(crate) fn detail(panel: Panel, scene: Scene<'_>, key: &str) -> Option<Vec<(String, String)>> {
+    match panel {
+        Panel::Processes => process::detail(scene, key),
+        Panel::Logs => logs::detail(scene, key),
+        Panel::Alerts => alerts::detail(scene, key),
+        Panel::Machine => machine::detail(scene, key),
+        Panel::Batches => batches::detail(scene, key),
+        _ => None,
+    }
+}
+
+/// Returns the head of the window with all about a row.
+pub(crate) fn detail_title(panel: Panel, key: &str) -> String {
+    match panel {
+        Panel::Logs => format!("Line {key} of the log"),
+        Panel::Alerts => format!("Event {key}"),
+        _ => key.to_owned(),
+    }
+}
+
+/// Returns values as one row of columns, the newest at the right; nothing where the terminal has
+/// no eighths of a row.
+pub(crate) fn spark(values: impl Iterator<Item = f64>, theme: Theme) -> String {
+    const STEPS: [char; 8] = ['▁', '▂', '▃', '▄', '▅', '▆', '▇', '█'];
+    if !theme.is_utf8 {
+        return String::new();
+    }
+    let values: Vec<f64> = values.collect();
+    let top = values.iter().fold(0.0_f64, |top, value| top.max(*value));
+    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "0 to 7")]
+    let step = |value: f64| (value / top * 7.0).round().clamp(0.0, 7.0) as usize;
+    values.iter().map(|value| STEPS[if top > 0.0 { step(*value) } else { 0 }]).collect()
 }
 
 /// Says why a panel has nothing to show.

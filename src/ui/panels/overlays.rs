@@ -4,7 +4,8 @@ use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 
 use super::{Pieces, draw_cut, draw_pieces, draw_text};
-use crate::ui::model::{Detail, Find, Menu, Overlay, Prompt, Question};
+use crate::ui::ask::Ask;
+use crate::ui::model::{Detail, Find, Menu, Overlay, Plan, Prompt, Question};
 use crate::ui::registry::{Entry, Group};
 use crate::ui::theme::Tone;
 use crate::ui::view::{Scene, bordered};
@@ -27,6 +28,7 @@ pub(crate) fn draw(scene: Scene<'_>, area: Rect, buf: &mut Buffer) {
         Overlay::Confirm(question) => draw_question(scene, question, inner, buf),
         Overlay::Menu(menu) => draw_menu(scene, menu, inner, buf),
         Overlay::Detail(detail) => draw_detail(scene, detail, inner, buf),
+        Overlay::Plan(plan) => draw_plan(scene, plan, inner, buf),
     }
 }
 
@@ -34,10 +36,11 @@ fn title(overlay: &Overlay) -> String {
     match overlay {
         Overlay::Find(find) if find.is_help => "Help".to_owned(),
         Overlay::Find(_) => "Do what?".to_owned(),
-        Overlay::Prompt(prompt) => prompt.ask.title().to_owned(),
+        Overlay::Prompt(prompt) => prompt.ask.title().into_owned(),
         Overlay::Confirm(question) => question.title.clone(),
         Overlay::Menu(menu) => menu.title.clone(),
         Overlay::Detail(detail) => detail.title.clone(),
+        Overlay::Plan(plan) => plan.title.clone(),
     }
 }
 
@@ -47,7 +50,9 @@ pub(crate) fn area(overlay: &Overlay, area: Rect) -> Rect {
     let longest = |texts: &mut dyn Iterator<Item = usize>| len(texts.max().unwrap_or(0));
     let (width, height) = match overlay {
         Overlay::Find(_) => (84, area.height.saturating_sub(4).max(6)),
-        Overlay::Prompt(_) => (60, 5),
+        // Meanings, ranges and mistakes of keys are sentences.
+        Overlay::Prompt(Prompt { ask: Ask::Value(..), .. }) => (78, 9),
+        Overlay::Prompt(_) => (64, 5),
         Overlay::Confirm(question) => {
             (66, 4 + len(wrap(&question.text, usize::from(66.min(area.width)).max(4) - 4).len()))
         }
@@ -65,6 +70,12 @@ pub(crate) fn area(overlay: &Overlay, area: Rect) -> Rect {
                     .map(|(name, value)| name.chars().count().max(14) + value.chars().count()),
             );
             (width.max(48), len(detail.lines.len()) + 2)
+        }
+        Overlay::Plan(plan) => {
+            let line =
+                |(name, value): &(String, String)| name.chars().count() + value.chars().count();
+            let width = longest(&mut plan.lines.iter().map(line)) + 8;
+            (width.max(len(title(overlay).chars().count()) + 8).max(48), len(plan.lines.len()) + 4)
         }
     };
     let (width, height) = (width.min(area.width), height.min(area.height));
@@ -192,19 +203,22 @@ fn command_line(scene: Scene<'_>, entry: &Entry, argument: Option<&str>, width: 
 
 fn draw_prompt(scene: Scene<'_>, prompt: &Prompt, area: Rect, buf: &mut Buffer) {
     let (now, range) = prompt.ask.hint(scene.live);
-    let last = match &prompt.error {
-        Some(error) => (format!(" {error}"), Tone::Bad),
-        None => (format!(" {range}"), Tone::Quiet),
+    let (last, tone) = match &prompt.error {
+        Some(error) => (error, Tone::Bad),
+        None => (&range, Tone::Quiet),
+    };
+    let wrapped = |text: &str, tone| -> Vec<Pieces> {
+        let lines = text.lines().flat_map(|line| wrap(line, usize::from(area.width).max(3) - 2));
+        lines.map(|line| vec![(format!(" {line}"), tone)]).collect()
     };
     let value = prompt.input.value();
     let room = usize::from(area.width).saturating_sub(4);
     let skipped = value.chars().count().saturating_sub(room);
     let value: String = value.chars().skip(skipped).collect();
-    let lines = [
-        vec![(format!(" {now}"), Tone::Quiet)],
-        vec![(" > ".to_owned(), Tone::Quiet), (format!("{value}_"), Tone::Accent)],
-        vec![last],
-    ];
+    let mut lines = wrapped(&now, Tone::Quiet);
+    lines.resize(lines.len().max(1), Vec::new());
+    lines.push(vec![(" > ".to_owned(), Tone::Quiet), (format!("{value}_"), Tone::Accent)]);
+    lines.extend(wrapped(last, tone));
     draw_text(&lines, 0, scene.theme(), area, buf);
 }
 
@@ -249,6 +263,34 @@ fn draw_detail(scene: Scene<'_>, detail: &Detail, area: Rect, buf: &mut Buffer) 
     };
     let lines: Vec<Pieces> = detail.lines.iter().map(line).collect();
     draw_text(&lines, detail.scroll, scene.theme(), area, buf);
+}
+
+fn draw_plan(scene: Scene<'_>, plan: &Plan, area: Rect, buf: &mut Buffer) {
+    let width = plan.lines.iter().map(|(key, _)| key.chars().count()).max().unwrap_or(0);
+    let room = usize::from(area.width).saturating_sub(width + 4).max(8);
+    let line = |(key, what): &(String, String)| {
+        let rest = wrap(what, room).into_iter().enumerate();
+        let name = |at| if at == 0 { key.as_str() } else { "" };
+        let piece = |(at, text)| {
+            vec![(format!(" {:<width$}  ", name(at)), Tone::Quiet), (text, Tone::Plain)]
+        };
+        rest.map(piece).collect::<Vec<Pieces>>()
+    };
+    let lines: Vec<Pieces> = plan.lines.iter().flat_map(line).collect();
+    let body = Rect { height: area.height.saturating_sub(2), ..area };
+    draw_text(&lines, plan.scroll, scene.theme(), body, buf);
+    let keys = match (&plan.yes, scene.ui.may_act()) {
+        (_, false) => vec![("  this dashboard only looks on".to_owned(), Tone::Quiet)],
+        (None, _) => vec![(" Esc".to_owned(), Tone::Accent), (" close".to_owned(), Tone::Plain)],
+        (Some(_), _) => vec![
+            (" y".to_owned(), Tone::Accent),
+            (" apply   ".to_owned(), Tone::Plain),
+            ("n".to_owned(), Tone::Accent),
+            (" drop it".to_owned(), Tone::Plain),
+        ],
+    };
+    let last = Rect { y: area.bottom().saturating_sub(1), height: 1.min(area.height), ..area };
+    draw_pieces(&keys, scene.theme(), last, buf);
 }
 
 /// Draws what happened last, above the key bar, the newest at the bottom.

@@ -72,11 +72,20 @@ fn every_command_can_be_run_from_the_help() {
         let helped = press(&mut by_help, &app, "\n");
         let sight = Sight { live: &app, shown: &app };
         let acted = by_key.act(found.entry.command, None, sight, Time(1));
-        assert_eq!(helped, acted, "{}", found.entry.id);
+        assert_eq!(numberless(&helped), numberless(&acted), "{}", found.entry.id);
         let overlays = [by_help, by_key].map(|ui| format!("{:?}", ui.overlay));
         assert_eq!(overlays[0], overlays[1], "{}", found.entry.id);
     }
     assert_eq!(super::super::find::find("").len(), REGISTRY.len());
+}
+
+/// Returns effects without the numbers of wishes, of which no two are the same.
+fn numberless(effects: &[Effect]) -> String {
+    let text = format!("{effects:?}");
+    let mut parts = text.split("Ask(");
+    let first = parts.next().unwrap_or_default().to_owned();
+    let rest = parts.map(|part| part.trim_start_matches(|c: char| c.is_ascii_digit()));
+    first + &rest.collect::<String>()
 }
 
 #[test]
@@ -96,8 +105,9 @@ fn a_prompt_refuses_what_is_out_of_range_and_steps_live() {
 #[test]
 fn what_destroys_is_asked_first() {
     check("K", &[]);
-    check("jjKy", &[submit(Action::Kill(testing::app().processes[2].id))]);
-    check("Kn", &[]);
+    check("jjKky", &[submit(Action::Kill(testing::app().processes[2].id))]);
+    check("Kkn", &[]);
+    check("K\u{1b}", &[]);
     check("q", &[]);
     check("qy", &[submit(Action::Drain)]);
     check("Qy", &[submit(Action::StopNow)]);
@@ -109,9 +119,9 @@ fn what_destroys_is_asked_first() {
 #[test]
 fn marked_rows_are_acted_on_together() {
     let ids = testing::app().processes.iter().map(|row| row.id).collect::<Vec<_>>();
-    check("jj Ky", &[submit(Action::Kill(ids[2]))]);
-    check("jj  Ky", &[submit(Action::Kill(ids[2])), submit(Action::Kill(ids[3]))]);
-    check("jj  \u{1b}Ky", &[submit(Action::Kill(ids[4]))]);
+    check("jj Kky", &[submit(Action::Kill(ids[2]))]);
+    check("jj  Kky", &[submit(Action::Kill(ids[2])), submit(Action::Kill(ids[3]))]);
+    check("jj  \u{1b}Kky", &[submit(Action::Kill(ids[4]))]);
 }
 
 #[test]

@@ -123,16 +123,26 @@ pub(crate) struct Arrangement {
     pub(crate) selected: Option<String>,
     /// The keys of marked rows.
     pub(crate) marked: BTreeSet<String>,
+    /// Rows are lines of a log: the newest is the last one and selected until a person chooses
+    /// another; a filter hides nothing, it is searched for.
+    pub(crate) is_log: bool,
 }
 
 impl Arrangement {
+    /// Returns the usual arrangement of a log.
+    pub(crate) fn of_log() -> Self {
+        Self { is_log: true, ..Self::default() }
+    }
+
+    /// Returns whether a row has the text that is filtered or searched for.
+    pub(crate) fn fits(&self, row: &Row) -> bool {
+        let wanted = self.filter.to_lowercase();
+        row.cells.iter().any(|cell| cell.text.to_lowercase().contains(&wanted))
+    }
+
     /// Returns the rows that are shown, in order.
     pub(crate) fn shown<'a>(&self, table: &'a Table) -> Vec<&'a Row> {
-        let wanted = self.filter.to_lowercase();
-        let fits = |row: &&Row| {
-            wanted.is_empty()
-                || row.cells.iter().any(|cell| cell.text.to_lowercase().contains(&wanted))
-        };
+        let fits = |row: &&Row| self.is_log || self.filter.is_empty() || self.fits(row);
         let mut rows: Vec<&Row> = table.rows.iter().filter(fits).collect();
         if let Some((column, is_down)) = self.sort.filter(|(at, _)| *at < table.columns.len()) {
             rows.sort_by(|a, b| compare(&a.cells[column], &b.cells[column], is_down));
@@ -140,17 +150,40 @@ impl Arrangement {
         rows
     }
 
-    /// Returns the place of the selected row among those shown; by default the first.
+    /// Returns the place of the selected row among those shown; by default the first, or the last
+    /// line of a log.
     pub(crate) fn selected(&self, shown: &[&Row]) -> Option<usize> {
-        let found = shown.iter().position(|row| Some(&row.key) == self.selected.as_ref());
-        found.or((!shown.is_empty()).then_some(0))
+        let last = shown.len().checked_sub(1)?;
+        let wanted = self.selected.as_ref();
+        let found = shown.iter().position(|row| Some(&row.key) == wanted);
+        // A line that is no longer kept was among the oldest.
+        let is_following = self.is_log && wanted.is_none();
+        Some(found.unwrap_or(if is_following { last } else { 0 }))
     }
 
     /// Selects another of the rows shown.
     pub(crate) fn select(&mut self, shown: &[&Row], to: impl FnOnce(usize) -> usize) {
         if let (Some(at), Some(last)) = (self.selected(shown), shown.len().checked_sub(1)) {
-            self.selected = Some(shown[to(at).min(last)].key.clone());
+            let to = to(at).min(last);
+            // Whoever is at the end of a log follows it.
+            self.selected = (!self.is_log || to < last).then(|| shown[to].key.clone());
         }
+    }
+
+    /// Selects the next row, or the one before, that has what is searched for; returns whether
+    /// there is one.
+    pub(crate) fn select_match(&mut self, shown: &[&Row], is_down: bool) -> bool {
+        let Some(at) = self.selected(shown) else { return false };
+        let fits = |row: &&&Row| self.fits(row);
+        let found = if is_down {
+            shown[at + 1..].iter().position(|row| fits(&row)).map(|steps| at + 1 + steps)
+        } else {
+            shown[..at].iter().rposition(|row| fits(&row))
+        };
+        if let Some(found) = found {
+            self.select(shown, |_| found);
+        }
+        found.is_some()
     }
 
     /// Sorts by a column: numbers from the greatest down first, and the other way the second time.
@@ -213,6 +246,9 @@ pub(crate) fn draw(
             let mark = theme.pick("●", "*");
             let x = line.right() - 1;
             buf.set_string(x, line.y, mark, theme.style(Tone::Accent));
+        }
+        if arrangement.is_log && !arrangement.filter.is_empty() && arrangement.fits(row) {
+            buf.set_style(line, theme.style(Tone::Accent));
         }
         if selected == Some(index) {
             buf.set_style(line, theme.style(Tone::Selected));
@@ -397,6 +433,24 @@ mod tests {
         assert_eq!(arrangement.selected(&shown), Some(3));
         arrangement.select(&shown, |_| usize::MAX);
         assert_eq!(arrangement.selected.as_deref(), Some("delta"));
+    }
+
+    #[test]
+    fn a_log_is_followed_until_a_person_moves_and_searched_without_hiding() {
+        let mut log = Arrangement::of_log();
+        let table = table();
+        let shown = log.shown(&table);
+        assert_eq!(log.selected(&shown), Some(3), "the newest");
+        log.select(&shown, |at| at - 1);
+        assert_eq!(log.selected.as_deref(), Some("gamma"));
+        log.select(&shown, |at| at + 1);
+        assert_eq!((log.selected.as_ref(), log.selected(&shown)), (None, Some(3)), "it follows");
+        log.filter = "ETA".to_owned();
+        assert_eq!(log.shown(&table).len(), 4, "nothing is hidden");
+        assert!(log.select_match(&shown, false));
+        assert_eq!(log.selected(&shown), Some(0));
+        assert!(!log.select_match(&shown, false), "there is none before");
+        assert!(!log.select_match(&shown, true), "there is none behind");
     }
 
     #[test]

@@ -6,7 +6,7 @@ use super::super::links::Links;
 use super::Opened;
 use super::ledger::Ledger;
 use super::peers::{Bounds, Peers, Telling};
-use crate::clock::{Time, WallTime};
+use crate::clock::{Time, WallTime, boot_id};
 use crate::config::Scenario;
 use crate::ids::Epoch;
 use crate::limits;
@@ -179,11 +179,4 @@ fn rebuilt(report: Recovered) -> Option<IndexRebuilt> {
         IndexOutcome::Rebuilt { reason, lost_keys } => Some(IndexRebuilt { reason, lost_keys }),
         IndexOutcome::Absent | IndexOutcome::Whole => None,
     }
-}
-
-/// Returns the machine's boot id; zeros where it can't be read.
-fn boot_id() -> [u8; 16] {
-    let text = std::fs::read_to_string("/proc/sys/kernel/random/boot_id").unwrap_or_default();
-    let digits: String = text.chars().filter(char::is_ascii_hexdigit).collect();
-    u128::from_str_radix(&digits, 16).unwrap_or_default().to_be_bytes()
 }

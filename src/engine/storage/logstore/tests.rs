@@ -1,5 +1,6 @@
 //! The log against crashes: cuts, flips, kills between any two commits.
 
+use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc;
@@ -9,12 +10,14 @@ use proptest::prelude::*;
 use super::*;
 use crate::limits;
 use crate::storage::IndexOutcome;
+use crate::storage::RecordRef;
 use crate::storage::dir::RealDir;
 use crate::storage::format::{ALIGN, RECORD_HEADER_BYTES};
 use crate::storage::indexer;
 use crate::storage::lmdb::{self, Durability, Entry, Lmdb};
 use crate::storage::open::{LogPlace, Opening, Recovered};
 use crate::storage::reader::{self, log_dir};
+use crate::storage::search;
 
 const OPTIONS: LogOptions = LogOptions {
     segment_bytes: 1 << 16,
@@ -561,4 +564,45 @@ fn what_was_kept_aside_is_never_overwritten() {
     let other = files.keep(lsn, b"another tail").unwrap();
     assert_ne!(files.path(&other), kept);
     assert_eq!(std::fs::read(&kept).unwrap(), first);
+}
+
+#[test]
+fn a_record_is_found_without_reading_what_stands_before_it() {
+    let dir = tempfile::tempdir().unwrap();
+    write(dir.path(), 0, 400);
+    let count = segments(dir.path()).len();
+    assert!(count > 8, "{count} segments");
+    let number_of =
+        |record: &RecordRef<'_>| u64::from_be_bytes(record.key[..8].try_into().unwrap());
+    for wanted in [0, 1, 9, 10, 777, 1_999, 3_990, 3_999] {
+        let (mut found, mut seen) = (None, 0);
+        let searched = search::search(
+            dir.path(),
+            &|record| Some(number_of(record) <= wanted).filter(|_| record.kind != 3),
+            &mut |record| {
+                seen += 1;
+                if number_of(record) == wanted {
+                    found = Some(record.value.len());
+                    return ControlFlow::Break(());
+                }
+                ControlFlow::Continue(())
+            },
+        )
+        .unwrap();
+        assert_eq!(found, Some(record(wanted).2.len()), "{wanted}");
+        assert_eq!((searched.segments, searched.read, searched.first), (count, 1, Lsn(0)));
+        assert!(seen <= 4_000 / count * 2, "{seen} records read for {wanted}");
+    }
+    // What is not there is looked for to the end.
+    let mut last = 0;
+    let searched =
+        search::search(dir.path(), &|record| Some(number_of(record) <= 5_000), &mut |record| {
+            last = number_of(record);
+            ControlFlow::Continue(())
+        });
+    assert_eq!((searched.unwrap().read, last), (1, 3_999));
+    let nowhere = tempfile::tempdir().unwrap();
+    std::fs::create_dir(log_dir(nowhere.path())).unwrap();
+    let none = search::search(nowhere.path(), &|_| None, &mut |_| ControlFlow::Continue(()));
+    assert_eq!(none.unwrap(), search::Searched::default());
 }

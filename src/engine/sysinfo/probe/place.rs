@@ -44,7 +44,7 @@ pub(super) fn look(dir: &Path, mounts: &[MountInfo]) -> (DataPlace, Option<Disk>
     (place, disk)
 }
 
-fn look_at_filesystem(path: &Path, place: &mut DataPlace) {
+pub(super) fn look_at_filesystem(path: &Path, place: &mut DataPlace) {
     if let Ok(found) = statfs(path) {
         place.filesystem_magic = Some(format!("{:x}", found.filesystem_type().0));
     }
