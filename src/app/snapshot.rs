@@ -246,7 +246,6 @@ impl Album {
                 tempo: Pulse::of(&orders.effective.scenario),
                 ..Settings::default()
             },
-            settings: Settings::default(),
             sys: None,
         }
     }
