@@ -240,6 +240,18 @@ fn rate_text(reply: &Value) -> String {
     format!("{load}: {now}/s; the run began with {base}/s{speed}\n")
 }
 
+/// Says that a scenario waits for somebody at the dashboard, if one does.
+fn pending_text(reload: &Value) -> Option<String> {
+    let source = reload["source"].as_str()?;
+    Some(match reload["changes"].as_array() {
+        Some(changes) => {
+            let count = format::counted(changes.len() as u64, "difference");
+            format!("{source} was read again: {count} wait for a yes at the dashboard")
+        }
+        None => format!("{source} was read again and can't be used: {}", word(&reload["error"])),
+    })
+}
+
 fn word(value: &Value) -> &str {
     value.as_str().unwrap_or(format::ABSENT)
 }
@@ -344,6 +356,7 @@ fn status_text(reply: &Value) -> String {
         ),
         ("data", word(&reply["data_dir"]).to_owned()),
     ];
+    lines.extend(pending_text(&reply["reload"]).map(|text| ("reload", text)));
     for key in ["failure", "notice"] {
         lines.extend(reply[key].as_str().map(|text| (key, text.to_owned())));
     }

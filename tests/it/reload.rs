@@ -5,7 +5,8 @@ use std::process::Output;
 use nix::sys::signal::{Signal, kill};
 use serde_json::{Value, json};
 
-use crate::support::{Office, descendants, is_alive, stderr, wait_for};
+use crate::support::terminal::Terminal;
+use crate::support::{Office, descendants, is_alive, run as run_program, stderr, wait_for};
 
 /// An office without end that serves some hundred tickets a second.
 const BUSY: &str = "[run]\nwarmup = 0s\nseed = 1\n[office]\nworkers = 2\nroom = 500\n\
@@ -179,6 +180,36 @@ fn what_is_built_in_has_no_file_to_read_again() {
     assert_eq!(range, "run.drain: soon is not a span such as 20ms (units ns us ms s m h)\n");
     check(&office, &["stop"]);
     assert_eq!(office.finish().0, 0);
+}
+
+#[test]
+fn with_a_dashboard_the_signal_only_shows_the_difference() {
+    let dir = tempfile::tempdir().unwrap();
+    let scenario = dir.path().join("office.ini").display().to_string();
+    write(&scenario, BUSY);
+    let terminal = Terminal::open(120, 40, &["-s", &scenario]);
+    terminal.wait_for("▶ RUN");
+    let data_dir = terminal.data_dir().display().to_string();
+    let status = || -> Option<Value> {
+        let output = run_program(&["ctl", "status", "--json", "--data-dir", &data_dir]);
+        serde_json::from_slice(&output.stdout).ok()
+    };
+    assert_eq!(status().unwrap()["reload"], Value::Null);
+    write(&scenario, &BUSY.replace("workers = 2", "workers = 3"));
+    terminal.signal(Signal::SIGUSR1);
+    let pending = wait_for("the difference", || {
+        status().map(|status| status["reload"].clone()).filter(|reload| !reload.is_null())
+    });
+    assert_eq!(pending["source"], json!(scenario));
+    assert_eq!(pending["changes"][0]["text"], "office.workers: 2 -> 3 (live)");
+    assert_eq!(pending["changes"][0]["fate"], "proposed");
+    assert_eq!(status().unwrap()["workers"]["target"], 2, "nobody has said yes");
+    write(&scenario, "[office]\nromo = 3\n");
+    terminal.signal(Signal::SIGUSR1);
+    wait_for("the mistake", || {
+        let reload = status()?["reload"].clone();
+        reload["error"].as_str()?.contains("office.ini:2: office.romo").then_some(())
+    });
 }
 
 fn run(office: &Office, scenario: &str, goals: &[&str]) -> (i32, Value) {

@@ -10,6 +10,9 @@
 //! `kept_live` (it was changed live, and the file was not), or `proposed` in a dry run. Roles that
 //! must start again do so after the reply. `fsync` is the policy whose promise holds then.
 //!
+//! With a dashboard, a reload by signal waits for a person; `status` then has it as `reload`, with
+//! `source`, and `changes` or `error`.
+//!
 //! A mistake in a key, a value or the file is `"ok":false,"usage":true`; then nothing was changed.
 
 use std::sync::Arc;
@@ -21,7 +24,7 @@ use serde_json::{Map, Value, json};
 
 use super::{Desk, Refused};
 use crate::app::action::{Action, Ask, ReloadMode};
-use crate::app::conf::{ChangeRow, Fate};
+use crate::app::conf::{ChangeRow, Fate, PendingReload};
 use crate::app::state::AppState;
 
 /// A wish to change the configuration.
@@ -95,6 +98,15 @@ impl Desk {
         let waited = self.office.wait_for(SystemClock.now() + self.effect_within, holds);
         waited.unwrap_or_else(|newest| newest)
     }
+}
+
+/// Returns a scenario that was read again and waits for somebody at the dashboard.
+pub(super) fn pending_json(pending: &PendingReload) -> Value {
+    let (changes, error) = match &pending.outcome {
+        Ok(rows) => (json!(rows.iter().map(row_json).collect::<Vec<_>>()), Value::Null),
+        Err(error) => (Value::Null, json!(error)),
+    };
+    json!({ "source": pending.source, "changes": changes, "error": error })
 }
 
 fn row_json(row: &ChangeRow) -> Value {

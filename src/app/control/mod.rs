@@ -480,6 +480,7 @@ fn status(state: &AppState, facts: &Facts) -> Value {
             "response_p99_ns": recent("response"),
         },
         "slo": state.slos.iter().map(goal_json).collect::<Vec<_>>(),
+        "reload": state.reload.as_deref().map(changes::pending_json),
         "deviations": deviations,
         "metrics": facts.metrics.map(|address| address.to_string()),
         "data_dir": state.run.data_dir,
