@@ -141,7 +141,7 @@ impl Director {
             issuer: Staff::new(ISSUER),
             workers: Staff::new(WORKER),
             manager: Staff::new(MANAGER),
-            tempo: Pacemaker::new(&scenario),
+            tempo: Pacemaker::new(scenario),
             run: Run::new(rules_of(&scenario.run), scenario.run.warmup, scenario.run.duration),
             results,
             album,
