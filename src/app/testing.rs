@@ -10,6 +10,7 @@ use engine::perf::catalog::{METRICS, Metric, MetricKind};
 use engine::perf::{Histogram, Interval};
 
 use super::action::ProcessId;
+use super::conf::Conf;
 use super::figures::{Figures, Little, NamedHistogram, Peak, ServiceFigures, UserFigures};
 use super::heat::Heat;
 use super::history::History;
@@ -225,7 +226,7 @@ pub(crate) fn app() -> AppState {
                 since: None,
             },
         ],
-        conf: Arc::default(),
+        conf: conf().rows(),
         conf_text: "".into(),
         reload: None,
         answers: Arc::default(),
@@ -247,6 +248,11 @@ pub(crate) fn app() -> AppState {
             },
         ],
     }
+}
+
+/// The configuration of the scenario.
+fn conf() -> Conf {
+    Conf::new(&crate::app::commands::scenario("rush-hour", &[]).unwrap())
 }
 
 /// Files of the log: packed, sealed and the one that is written.
@@ -291,7 +297,7 @@ fn machine() -> SysRow {
                 ],
             ),
             group(
-                "processors",
+                "cpu",
                 vec![
                     line("model", "AMD EPYC 7B13", None),
                     line(
@@ -305,12 +311,9 @@ fn machine() -> SysRow {
             ),
             group("memory", vec![line("RAM available", "21.4GiB (22 978 519 040 B)", None)]),
             group("huge pages", vec![line("transparent", "madvise", None)]),
+            group("limits", vec![line("open files", "256 soft, 1 048 576 hard", Some(0))]),
             group(
-                "limits of a process",
-                vec![line("open files", "256 soft, 1 048 576 hard", Some(0))],
-            ),
-            group(
-                "data directory",
+                "data",
                 vec![
                     line("file system", "ext4", None),
                     line("space", "61.2GiB of 98.0GiB left", None),

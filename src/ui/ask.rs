@@ -18,6 +18,9 @@ use crate::app::conf::Overwrite;
 use crate::app::format;
 use crate::app::state::AppState;
 
+/// The section whose keys have names that people choose.
+const SLO: &str = "slo";
+
 /// What is asked.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Ask {
@@ -37,6 +40,10 @@ pub(crate) enum Ask {
     Halt(Vec<ProcessId>),
     /// How late each round of handing out tickets comes.
     SlowIssuer,
+    /// How many times as fast users live.
+    Speed,
+    /// How many requests per second a load sends, by its place among those that have a rate.
+    Rate(usize),
     /// The value of a key of the scenario: its section and its name.
     Value(String, String),
     /// The file that the scenario in effect is written to.
@@ -66,6 +73,7 @@ impl Ask {
             Command::Step => Self::Step,
             Command::SlowIssuer => Self::SlowIssuer,
             Command::SaveConf => Self::SaveTo,
+            Command::Speed => Self::Speed,
             _ => return None,
         })
     }
@@ -87,6 +95,8 @@ impl Ask {
                 };
             }
             Self::SlowIssuer => "How late should tickets be handed out?",
+            Self::Speed => "How many times as fast should users live?",
+            Self::Rate(_) => "How many requests per second?",
             Self::Value(section, key) => return format!("{section}.{key} =").into(),
             Self::SaveTo => "Write the scenario to which file?",
         })
@@ -127,6 +137,26 @@ impl Ask {
                 };
                 (now, format!("a span up to {}, or off", span(limits::ISSUER_DELAY_MAX)))
             }
+            Self::Speed => {
+                let now =
+                    format!("{} times as fast as in the scenario now", app.settings.tempo.speed);
+                let (least, most) = (limits::SPEED_MIN, limits::SPEED_MAX);
+                (now, format!("{least} to {most}; service keeps its time"))
+            }
+            Self::Rate(at) => match app.settings.tempo.rates.get(*at) {
+                Some(rate) => {
+                    let now = format!(
+                        "{}: {}/s wanted, {}/s at the start",
+                        rate.name, rate.wanted, rate.base
+                    );
+                    (now, format!("above 0, at most {}", limits::RATE_MAX))
+                }
+                None => (String::new(), "there is no such load".to_owned()),
+            },
+            Self::Value(section, _) if section == SLO => {
+                let what = "a goal of the run, such as p99(wait) < 50ms";
+                (what.to_owned(), "empty: no such goal".to_owned())
+            }
             Self::Value(section, key) => match row_of(app, section, key) {
                 Some(row) => {
                     (row.meaning.clone(), format!("{}; empty: {}", row.range, row.default))
@@ -142,7 +172,11 @@ impl Ask {
     /// Returns why a key can't be changed while the office runs, if it can't.
     pub(crate) fn refusal(&self, app: &AppState) -> Option<String> {
         let Self::Value(section, key) = self else { return None };
+        if (section.as_str(), key.as_str()) == (SLO, "NAME") {
+            return Some("give the goal a name: set slo.tail=p99(wait) < 50ms".to_owned());
+        }
         match row_of(app, section, key) {
+            None if section == SLO => None,
             None => Some(format!("there is no key {section}.{key}; screen 8 lists them")),
             Some(row) if row.change == Change::Restart => {
                 Some(format!("{section}.{key} needs a new run: --set {section}.{key}=VALUE"))
@@ -222,6 +256,28 @@ impl Ask {
                 let undo = Undo::of(submit(app.settings.issuer_delay));
                 Ok(Answer::Do(vec![submit(span)], Some(undo)))
             }
+            Self::Speed => {
+                let speed: f64 = text
+                    .trim_start_matches('x')
+                    .parse()
+                    .map_err(|_| format!("expected a number such as 2.5, not {text:?}"))?;
+                app.settings.tempo.with_speed(speed)?;
+                let undo = Undo::of(Effect::Submit(Action::SetSpeed(app.settings.tempo.speed)));
+                Ok(Answer::Do(vec![Effect::Submit(Action::SetSpeed(speed))], Some(undo)))
+            }
+            Self::Rate(at) => {
+                let rate = app.settings.tempo.rates.get(*at).ok_or("there is no such load")?;
+                let text = digits(text.trim_end_matches("/s"));
+                let wanted =
+                    text.parse().ok().filter(|wanted| *wanted > 0.0 && *wanted <= limits::RATE_MAX);
+                let per_second: f64 = wanted.ok_or_else(|| {
+                    format!("requests per second must be above 0 and at most {}", limits::RATE_MAX)
+                })?;
+                let submit =
+                    |per_second| Effect::Submit(Action::SetRate { load: rate.load, per_second });
+                let undo = Undo::of(submit(rate.wanted));
+                Ok(Answer::Do(vec![submit(per_second)], Some(undo)))
+            }
             Self::Value(section, key) => self.value(section, key, text, app),
             Self::SaveTo => {
                 Ok(just(Effect::Save { path: PathBuf::from(text), overwrite: Overwrite::No }))
@@ -250,7 +306,7 @@ impl Ask {
                 value: value.clone(),
             };
             config::parse(&Source { name: title.clone(), title, text }, &[changed])
-                .map_err(|errors| errors.to_string())?;
+                .map_err(|errors| errors.to_string().replace(&format!("{section}.{key}: "), ""))?;
         }
         let old = row_of(app, section, key).and_then(|row| row.value.clone());
         let (section, key) = (section.to_owned(), key.to_owned());

@@ -43,6 +43,10 @@ pub(crate) enum Panel {
     Conf,
     /// What became of wishes to change it.
     Answers,
+    /// What passes over each role's sockets.
+    Net,
+    /// What passes over all of them.
+    NetTotals,
 }
 
 impl Screen {
@@ -65,7 +69,7 @@ impl Screen {
             Self::Procs => &[Panel::Processes, Panel::Process, Panel::Services],
             Self::Perf => &[Panel::Percentiles, Panel::Histogram, Panel::Heat, Panel::Metrics],
             Self::Store => &[Panel::Store, Panel::StoreRates, Panel::Batches, Panel::Segments],
-            Self::Net => &[Panel::Services],
+            Self::Net => &[Panel::Net, Panel::NetTotals, Panel::Services],
             Self::Sys => &[Panel::Machine, Panel::Hints],
             Self::Logs => &[Panel::Logs],
             Self::Conf => &[Panel::Conf, Panel::Answers],
@@ -216,10 +220,16 @@ fn plan(screen: Screen, class: Class, body: Rect) -> Plan {
         Screen::Store => {
             Rows(vec![(Length(11), One(Panel::Store)), (Fill(1), One(Panel::StoreRates))])
         }
-        Screen::Sys if is_wide => {
-            Columns(vec![(Fill(1), One(Panel::Machine)), (Fill(1), One(Panel::Hints))])
+        Screen::Sys if is_wide && body.width >= 150 => {
+            Columns(vec![(Fill(3), One(Panel::Machine)), (Fill(2), One(Panel::Hints))])
         }
         Screen::Sys => Rows(vec![(Fill(2), One(Panel::Machine)), (Fill(1), One(Panel::Hints))]),
+        Screen::Net if is_wide => Rows(vec![
+            (Length(9), One(Panel::Net)),
+            (Length(9), One(Panel::NetTotals)),
+            (Fill(1), One(Panel::Services)),
+        ]),
+        Screen::Net => Rows(vec![(Length(9), One(Panel::Net)), (Fill(1), One(Panel::NetTotals))]),
         Screen::Conf => Rows(vec![(Fill(1), One(Panel::Conf)), (Length(7), One(Panel::Answers))]),
         other => One(other.panels()[0]),
     }

@@ -48,6 +48,7 @@ impl UiState {
                 }
                 None => self.menu(fsync_policies(sight.live)),
             },
+            Command::Rate => self.rate(argument, sight, now),
             Command::SetKey => self.set_key(argument, sight, now),
             Command::Reload => self.reload(sight.live),
             Command::Undo => self.undos.pop().map(|undo| undo.effect).into_iter().collect(),
@@ -85,6 +86,28 @@ impl UiState {
         };
         let is_blocked = sight.live.settings.blocked.iter().any(|blocked| blocked == name);
         self.switch(is_blocked, Action::Block(id), Action::Unblock(id))
+    }
+
+    /// Asks for the rate of the load that is named, takes it if it stands behind the name, or
+    /// offers the loads that have one.
+    fn rate(&mut self, argument: Option<&str>, sight: Sight<'_>, now: Time) -> Vec<Effect> {
+        let rates = &sight.live.settings.tempo.rates;
+        let (name, rate) = match argument {
+            Some(text) => text.split_once(' ').map_or((text, None), |(a, b)| (a, Some(b))),
+            None if rates.len() == 1 => (rates[0].name.as_str(), None),
+            None => return self.menu(loads(sight.live)),
+        };
+        match (rates.iter().position(|rate| rate.name == name), rate) {
+            (Some(at), Some(text)) => return self.answer(text, &Ask::Rate(at), sight, now),
+            (Some(at), None) => self.prompt(Ask::Rate(at), sight),
+            (None, _) => {
+                let names: Vec<&str> = rates.iter().map(|rate| &*rate.name).collect();
+                let text =
+                    format!("no open load is called {name:?}; there are {}", names.join(", "));
+                self.say(Severity::Warning, text, now);
+            }
+        }
+        Vec::new()
     }
 
     /// Changes the key that is named, or asks for the value of the selected one.
@@ -214,6 +237,8 @@ fn chaos(live: &AppState) -> Menu {
         choice('b', "block a service", blocked, Command::Block),
         choice('i', "slow the issuer", slow, Command::SlowIssuer),
         choice('u', "surge", "more users at once", Command::Users),
+        choice('P', "speed", "users live faster or slower", Command::Speed),
+        choice('d', "arrivals", "the rate of an open load", Command::Rate),
         choice('F', "fsync policy", live.run.fsync.clone(), Command::Fsync),
     ];
     Menu { title: "What should go wrong?".to_owned(), choices, selected: 0 }
@@ -236,6 +261,24 @@ fn services(live: &AppState) -> Menu {
     };
     let choices = live.services.iter().zip(letters).map(choice).collect();
     Menu { title: "Block or unblock which service?".to_owned(), choices, selected: 0 }
+}
+
+/// Returns the loads that have a rate.
+fn loads(live: &AppState) -> Menu {
+    let letters = ('a'..='z').filter(|char| !matches!(char, 'j' | 'k' | 'q'));
+    let rates = live.settings.tempo.rates.iter().zip(letters);
+    let choice = |(rate, key): (&crate::app::tempo::LoadRate, char)| Choice {
+        key,
+        label: rate.name.clone(),
+        note: format!("{}/s wanted, {}/s at the start", rate.wanted, rate.base),
+        command: Command::Rate,
+        argument: rate.name.clone(),
+    };
+    Menu {
+        title: "The rate of which load?".to_owned(),
+        choices: rates.map(choice).collect(),
+        selected: 0,
+    }
 }
 
 /// Returns the policies that people compare, each with what a power loss takes.

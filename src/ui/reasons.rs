@@ -46,6 +46,8 @@ impl UiState {
             | Command::Strike
             | Command::Block
             | Command::SlowIssuer
+            | Command::Speed
+            | Command::Rate
             | Command::Fsync
             | Command::SetKey
             | Command::Reload
@@ -60,6 +62,9 @@ impl UiState {
                 let is_still = |id: &ProcessId| live.settings.frozen.contains(id);
                 let stands = self.processes(shown).iter().any(is_still);
                 (!stands).then_some("the selected process does not stand still")
+            }
+            Command::Rate if live.settings.tempo.rates.is_empty() => {
+                Some("no load is open: users of closed loads come at their own pace")
             }
             Command::Block if live.services.is_empty() => Some("no service is known yet"),
             Command::Fsync | Command::SetKey | Command::SaveConf if live.conf.is_empty() => {

@@ -31,6 +31,8 @@ pub(crate) enum Command {
     Strike,
     Block,
     SlowIssuer,
+    Speed,
+    Rate,
     Fsync,
     SetKey,
     Reload,
@@ -362,6 +364,18 @@ pub(crate) const REGISTRY: &[Entry] = &[
         "Each round of handing out tickets comes late, or not",
     )
     .takes("SPAN or off")
+    .changes(),
+    entry(Command::Speed, "speed", &[char('P')], Office, "How many times as fast users live")
+        .takes("FACTOR")
+        .changes(),
+    entry(
+        Command::Rate,
+        "rate",
+        &[char('d')],
+        Office,
+        "How many requests per second an open load sends",
+    )
+    .takes("LOAD PER_SECOND")
     .changes(),
     entry(
         Command::Fsync,

@@ -7,6 +7,7 @@ use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
 use engine::clock::{Time, WallTime};
 use engine::perf::{Histogram, Spread};
 
+use super::logbook::LogLine;
 use super::model::UiState;
 use super::options::Options;
 use super::preferences::Choices;
@@ -15,6 +16,7 @@ use super::theme::{Depth, Theme};
 use super::view::Scene;
 use crate::app::heat::{Band, HeatRow};
 use crate::app::history::Second;
+use crate::app::logging::Counts;
 use crate::app::state::AppState;
 pub(crate) use crate::app::testing::{app, hurt, starting};
 use crate::app::view_args::{ThemeName, ViewArgs};
@@ -121,4 +123,28 @@ pub(crate) fn key(number: usize) -> KeyEvent {
         95..190 => KeyEvent::new(KeyCode::Char(char(number)), KeyModifiers::CONTROL),
         number => KeyEvent::from(special[number % special.len()]),
     }
+}
+
+/// Returns a dashboard with some lines of a log.
+pub(crate) fn with_log() -> UiState {
+    use log::Level;
+    let lines = [
+        (43_480_000, Level::Info, "director", "the doors are open: workers=4 users=128"),
+        (43_481_233, Level::Error, "worker 3", "injected crash: exit=137"),
+        (43_481_240, Level::Warn, "supervisor", "worker 3: ready -> backoff: killed by SIGKILL"),
+        (43_488_004, Level::Debug, "issuer", "a checkpoint is under way: lsn=35214882"),
+        (43_490_871, Level::Info, "issuer", "a sync was slow: took=9.1ms p99=4.4ms"),
+        (43_499_000, Level::Info, "director", "users=140 by a person (dashboard)"),
+    ];
+    let line = |(ms, level, source, text): (u64, Level, &str, &str)| LogLine {
+        number: 0,
+        wall: WallTime(ms * 1_000_000),
+        level,
+        source: source.to_owned(),
+        text: text.to_owned(),
+    };
+    let mut ui = ui();
+    ui.logbook.add(lines.map(line).into());
+    ui.logbook.counts = Counts { lines: 6, warnings: 1, errors: 1 };
+    ui
 }

@@ -60,6 +60,7 @@ impl UiState {
             | Command::Step
             | Command::Halt
             | Command::SlowIssuer
+            | Command::Speed
             | Command::SaveConf => self.ask(command, argument, sight, now),
             Command::PauseResume
             | Command::DrainUsers
@@ -71,6 +72,7 @@ impl UiState {
             | Command::Strike
             | Command::Block
             | Command::Fsync
+            | Command::Rate
             | Command::SetKey
             | Command::Reload
             | Command::Undo => self.act_on_office(command, argument, sight, now),

@@ -137,7 +137,8 @@ fn draw_panel(scene: Scene<'_>, panel: Panel, class: Class, area: Rect, buf: &mu
 fn arranged(arrangement: &table::Arrangement, panel: Panel, scene: Scene<'_>) -> String {
     let mut text = String::new();
     if !arrangement.filter.is_empty() {
-        text.push_str(&format!("  filter {:?}", arrangement.filter));
+        let what = if arrangement.is_log { "search" } else { "filter" };
+        text.push_str(&format!("  {what} {:?}", arrangement.filter));
     }
     if !arrangement.marked.is_empty() && scene.ui.focus() == panel {
         text.push_str(&format!("  {} marked", arrangement.marked.len()));

@@ -83,7 +83,7 @@ impl SysRow {
             SysLine { name: row.name.clone(), text: row.text.clone(), hint }
         };
         let group = |group: &Group| SysGroup {
-            title: group.title.to_owned(),
+            title: group.key.replace('_', " "),
             lines: group.rows.iter().map(|row| line(group, row)).collect(),
         };
         Self {
@@ -219,7 +219,7 @@ mod tests {
         drop(watch);
         let row = slot.get().unwrap();
         let titles: Vec<&str> = row.groups.iter().map(|group| group.title.as_str()).collect();
-        assert_eq!(titles[0..3], ["host", "processors", "memory"]);
+        assert_eq!(titles[0..3], ["host", "cpu", "memory"]);
         assert_eq!(Arc::strong_count(&slot.0), 1, "nobody holds the slot any more");
     }
 

@@ -11,12 +11,12 @@ use crate::ui::view::Scene;
 use crate::ui::widgets::table::{Cell, Column, Row, Table};
 
 const COLUMNS: [Column; 6] = [
-    Column::word("section", 16, 0),
-    Column::word("key", 14, 0),
-    Column::word("value", 20, 0),
-    Column::word("from", 16, 1),
-    Column::word("a change", 14, 2),
-    Column::word("meaning", 30, 3),
+    Column::word("section", 16, 1),
+    Column::word("key", 13, 0),
+    Column::word("value", 27, 0),
+    Column::word("from", 16, 2),
+    Column::word("a change", 16, 3),
+    Column::word("meaning", 30, 4),
 ];
 
 /// Returns the head.

@@ -8,7 +8,7 @@ use crate::ui::widgets::table::{Cell, Column, Row, Table};
 
 const COLUMNS: [Column; 4] = [
     Column::word("", 1, 0),
-    Column::word("subject", 12, 1),
+    Column::word("subject", 10, 1),
     Column::word("value", 20, 0),
     Column::word("is", 24, 0),
 ];
@@ -85,7 +85,9 @@ pub(crate) fn hints(scene: Scene<'_>, width: u16) -> Vec<Pieces> {
         return quiet("the machine is being looked at");
     };
     if sys.hints.is_empty() {
-        return quiet("this machine has what the scenario needs, and nothing to advise");
+        let text = "this machine has what the scenario needs, and there is nothing to advise";
+        let lines = wrap(text, usize::from(width).max(8)).into_iter();
+        return lines.map(|line| vec![(line, Tone::Quiet)]).collect();
     }
     verdicts(sys, usize::from(width))
 }

@@ -13,6 +13,7 @@ pub(crate) mod lines;
 pub(crate) mod logs;
 pub(crate) mod machine;
 pub(crate) mod metrics;
+pub(crate) mod net;
 pub(crate) mod overlays;
 pub(crate) mod percentiles;
 pub(crate) mod pictures;
@@ -74,6 +75,8 @@ pub(crate) fn title(panel: Panel, scene: Scene<'_>, width: u16) -> String {
         Panel::Hints => machine::hints_title(scene),
         Panel::Conf => conf::title(scene.app),
         Panel::Answers => conf::answers_title(scene.app),
+        Panel::Net => "Connections by role".to_owned(),
+        Panel::NetTotals => "All connections".to_owned(),
     }
 }
 
@@ -98,6 +101,8 @@ pub(crate) fn content(panel: Panel, scene: Scene<'_>, width: u16) -> Content {
         Panel::Hints => Content::Text(machine::hints(scene, width)),
         Panel::Conf => Content::Table(conf::table(scene.app)),
         Panel::Answers => Content::Text(conf::answers(scene)),
+        Panel::Net => Content::Table(net::table(scene)),
+        Panel::NetTotals => Content::Text(net::totals(scene, width)),
         Panel::StoreRates
         | Panel::Throughput
         | Panel::Queue
@@ -169,6 +174,7 @@ pub(crate) fn detail(panel: Panel, scene: Scene<'_>, key: &str) -> Option<Vec<(S
         Panel::Alerts => alerts::detail(scene, key),
         Panel::Machine => machine::detail(scene, key),
         Panel::Batches => batches::detail(scene, key),
+        Panel::Net => net::detail(scene, key),
         _ => None,
     }
 }

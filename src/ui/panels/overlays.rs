@@ -51,16 +51,17 @@ pub(crate) fn area(overlay: &Overlay, area: Rect) -> Rect {
     let (width, height) = match overlay {
         Overlay::Find(_) => (84, area.height.saturating_sub(4).max(6)),
         // Meanings, ranges and mistakes of keys are sentences.
-        Overlay::Prompt(Prompt { ask: Ask::Value(..), .. }) => (78, 9),
+        Overlay::Prompt(Prompt { ask: Ask::Value(..), .. }) => (78, 7),
         Overlay::Prompt(_) => (64, 5),
         Overlay::Confirm(question) => {
             (66, 4 + len(wrap(&question.text, usize::from(66.min(area.width)).max(4) - 4).len()))
         }
         Overlay::Menu(menu) => {
-            let line = |choice: &crate::ui::model::Choice| {
-                choice.label.chars().count() + choice.note.chars().count()
-            };
-            (12 + longest(&mut menu.choices.iter().map(line)).max(20), len(menu.choices.len()) + 2)
+            let labels =
+                longest(&mut menu.choices.iter().map(|choice| choice.label.chars().count()));
+            let notes = longest(&mut menu.choices.iter().map(|choice| choice.note.chars().count()));
+            let head = len(menu.title.chars().count() + 6);
+            ((labels + notes + 9).max(head).max(32), len(menu.choices.len()) + 2)
         }
         Overlay::Detail(detail) => {
             let width = 8 + longest(
@@ -249,7 +250,7 @@ fn draw_menu(scene: Scene<'_>, menu: &Menu, area: Rect, buf: &mut Buffer) {
             (format!(" {:<width$}  ", choice.label), Tone::Plain),
             (choice.note.clone(), Tone::Quiet),
         ];
-        draw_pieces(&pieces, theme, row, buf);
+        draw_cut(pieces.into(), theme, row, buf);
         if at == menu.selected {
             buf.set_style(row, theme.style(Tone::Selected));
         }

@@ -69,7 +69,10 @@ fn facts(app: &AppState, row: &ProcessRow, theme: Theme) -> Vec<(&'static str, S
     let pid = row.pid.map_or_else(|| "not running".to_owned(), |pid| pid.to_string());
     let cpu = row.cpu.map_or_else(absent, format::percent);
     let memory = row.rss_bytes.map_or_else(absent, format::bytes);
-    let mut facts = vec![("pid", format!("{pid}, CPU {cpu}, memory {memory}"))];
+    let mut facts = vec![
+        ("does", does(row.id).to_owned()),
+        ("pid", format!("{pid}, CPU {cpu}, memory {memory}")),
+    ];
     if row.id != ProcessId::Director {
         facts.push((tickets_name(row.id), tickets(row, theme)));
     }
@@ -79,6 +82,16 @@ fn facts(app: &AppState, row: &ProcessRow, theme: Theme) -> Vec<(&'static str, S
         facts.push(("note", row.note.clone()));
     }
     facts
+}
+
+fn does(id: ProcessId) -> &'static str {
+    match id {
+        ProcessId::Director => "starts, watches and steers the others; this is its program",
+        ProcessId::Issuer => "numbers tickets, keeps the queue and the log",
+        ProcessId::Worker(_) => "serves tickets, as many at once as it has seats",
+        ProcessId::UsersManager => "starts the processes of users and says when who asks",
+        ProcessId::User(_) => "asks for tickets in the name of its users",
+    }
 }
 
 fn tickets_name(id: ProcessId) -> &'static str {

@@ -81,7 +81,9 @@ fn draw_chart(scene: Scene<'_>, chart: &Chart, all: &[&Second], area: Rect, buf:
     draw_pieces(&label, theme, Rect { height: 1, width: area.width.min(LABEL_WIDTH), ..area }, buf);
     let highest = values.iter().flatten().fold(0.0_f64, |a, b| a.max(*b));
     if area.height > 2 {
-        let top = format!("{:<9}{:>12}", "  most", (chart.text)(highest));
+        let known = values.iter().flatten().next().is_some();
+        let most = if known { (chart.text)(highest) } else { format::ABSENT.to_owned() };
+        let top = format!("{:<9}{most:>12}", "  most");
         let row = Rect { y: area.y + 1, height: 1, width: area.width.min(LABEL_WIDTH), ..area };
         draw_pieces(&[(top, Tone::Quiet)], theme, row, buf);
     }

@@ -220,3 +220,178 @@ fn a_frozen_display_stays_and_commands_still_act_on_the_present() {
     press(&mut ui, &app, "\u{1b}f");
     assert_eq!(ui.shown(&live).users.target, 500);
 }
+
+/// Returns the changes that effects wish for.
+fn changes(effects: &[Effect]) -> Vec<String> {
+    let change = |effect: &Effect| match effect {
+        Effect::Submit(Action::Set { changes, .. }) => changes[0].to_string(),
+        other => panic!("{other:?} changes no key"),
+    };
+    effects.iter().map(change).collect()
+}
+
+#[test]
+fn interventions_have_keys_prompts_and_undos() {
+    use crate::app::action::ProcessId;
+    use engine::ids::{LoadId, ServiceId, WorkerId};
+    use std::time::Duration;
+    let worker = ProcessId::Worker(WorkerId(0));
+    let ms = Duration::from_millis;
+    check("X", &[submit(Action::Strike)]);
+    check("X\u{1f}", &[submit(Action::Strike), submit(Action::EndStrike)]);
+    check("bb", &[submit(Action::Block(ServiceId(1)))]);
+    check(
+        ":block passports\n\u{1f}",
+        &[submit(Action::Block(ServiceId(2))), submit(Action::Unblock(ServiceId(2)))],
+    );
+    check(":block stamps\n", &[]);
+    check(
+        "I200ms\n\u{1f}",
+        &[submit(Action::SlowIssuer(ms(200))), submit(Action::SlowIssuer(ms(0)))],
+    );
+    check(":slow-issuer off\n", &[submit(Action::SlowIssuer(ms(0)))]);
+    check("jjKs\n", &[submit(Action::Freeze(worker, Duration::from_secs(1)))]);
+    check("jjKr", &[]);
+    check("jjry", &[submit(Action::Restart(worker))]);
+    check("xX", &[submit(Action::Strike)]);
+    check(":speed 2.5\n\u{1f}", &[submit(Action::SetSpeed(2.5)), submit(Action::SetSpeed(1.0))]);
+    check(":speed 9000\n", &[]);
+    let rates = testing::app().settings.tempo.rates;
+    let (name, load) = (&rates[0].name, rates[0].load);
+    let rate = |per_second| submit(Action::SetRate { load, per_second });
+    check(&format!(":rate {name} 300\n\u{1f}"), &[rate(300.0), rate(rates[0].wanted)]);
+    check(&format!(":rate {name} 0\n"), &[]);
+    check(":rate nobody 5\n", &[]);
+    assert!(rates.iter().all(|rate| rate.load != LoadId(99)));
+}
+
+#[test]
+fn only_a_paused_office_steps() {
+    let (mut ui, mut app) = (testing::ui(), testing::app());
+    assert_eq!(press(&mut ui, &app, "."), []);
+    assert!(ui.toasts[0].text.contains("only a paused office steps"));
+    app.phase = Phase::Paused;
+    let step = Action::Step(std::time::Duration::from_millis(500));
+    assert_eq!(press(&mut ui, &app, ":step 500ms\n"), [submit(step)]);
+    assert_eq!(press(&mut ui, &app, ":step 9h\n"), [], "it is bounded");
+}
+
+#[test]
+fn keys_of_the_scenario_are_checked_changed_and_taken_back() {
+    let (mut ui, app) = (testing::ui(), testing::app());
+    assert_eq!(changes(&press(&mut ui, &app, "Fn")), ["storage.fsync=none"]);
+    assert_eq!(changes(&press(&mut ui, &app, "\u{1f}")), ["storage.fsync="]);
+    assert_eq!(changes(&press(&mut ui, &app, ":set office.room=500\n")), ["office.room=500"]);
+    assert_eq!(press(&mut ui, &app, ":set office.room=lots\n"), []);
+    assert!(ui.toasts.last().unwrap().text.contains("office.room"), "{:?}", ui.toasts);
+    assert_eq!(press(&mut ui, &app, ":set office.rooms=5\n"), []);
+    assert!(ui.toasts.last().unwrap().text.contains("there is no key office.rooms"));
+    assert_eq!(press(&mut ui, &app, ":set run.seed=5\n"), []);
+    assert!(ui.toasts.last().unwrap().text.contains("needs a new run"));
+    // On its screen, Enter asks for the selected key's value.
+    press(&mut ui, &app, "8/storage.fsync\n");
+    press(&mut ui, &app, "\u{1b}/fsync\n\n");
+    assert!(matches!(&ui.overlay, Some(Overlay::Prompt(_))), "{:?}", ui.overlay);
+    press(&mut ui, &app, &"\u{8}".repeat(40));
+    assert_eq!(changes(&press(&mut ui, &app, "each_batch\n")), ["storage.fsync=each_batch"]);
+}
+
+#[test]
+fn the_outcome_of_a_change_is_told_once() {
+    use crate::app::conf::{Answer, ChangeRow, Fate, Refusal};
+    use engine::config::schema::Change;
+    let (mut ui, mut app) = (testing::ui(), testing::app());
+    let effects = press(&mut ui, &app, ":set office.room=500\n");
+    let [Effect::Submit(Action::Set { ask, .. })] = effects.as_slice() else {
+        panic!("{effects:?}")
+    };
+    let row = ChangeRow {
+        key: "office.room".to_owned(),
+        old: "(10000)".to_owned(),
+        new: "500".to_owned(),
+        needs: Change::Live,
+        fate: Fate::Applied,
+    };
+    app.answers = Arc::new(vec![Answer { ask: *ask, outcome: Ok(vec![row]) }]);
+    ui.hear(&app, Time(2));
+    ui.hear(&app, Time(3));
+    let texts: Vec<&str> = ui.toasts.iter().map(|toast| toast.text.as_str()).collect();
+    assert_eq!(texts, ["office.room = 500"]);
+    let effects = press(&mut ui, &app, ":set office.room=600\n");
+    let [Effect::Submit(Action::Set { ask, .. })] = effects.as_slice() else {
+        panic!("{effects:?}")
+    };
+    let refusal = Refusal { text: "the run is ending".to_owned(), is_usage: false };
+    app.answers = Arc::new(vec![Answer { ask: *ask, outcome: Err(refusal) }]);
+    ui.hear(&app, Time(4));
+    assert_eq!(ui.toasts.last().unwrap().text, "office.room=600: the run is ending");
+}
+
+#[test]
+fn a_reload_is_shown_and_applied_only_with_a_yes() {
+    use crate::app::action::ReloadMode;
+    use crate::app::conf::{ChangeRow, Fate, PendingReload};
+    use engine::clock::WallTime;
+    use engine::config::schema::Change;
+    let (mut ui, mut app) = (testing::ui(), testing::app());
+    let effects = press(&mut ui, &app, "R");
+    let is_proposal = |effect: &Effect| {
+        matches!(effect, Effect::Submit(Action::Reload { mode: ReloadMode::Propose, .. }))
+    };
+    assert!(effects.len() == 1 && is_proposal(&effects[0]), "{effects:?}");
+    let row = ChangeRow {
+        key: "office.room".to_owned(),
+        old: "10000".to_owned(),
+        new: "500".to_owned(),
+        needs: Change::Live,
+        fate: Fate::Proposed,
+    };
+    let pending = |wall, outcome| {
+        Some(Arc::new(PendingReload {
+            source: "office.ini".to_owned(),
+            wall: WallTime(wall),
+            outcome,
+        }))
+    };
+    app.reload = pending(5, Ok(vec![row]));
+    ui.hear(&app, Time(2));
+    assert_eq!(press(&mut ui, &app, "n"), [submit(Action::DropReload)]);
+    ui.hear(&app, Time(3));
+    assert!(ui.overlay.is_none(), "the same is not shown again by itself");
+    press(&mut ui, &app, "R");
+    let effects = press(&mut ui, &app, "y");
+    assert!(matches!(effects.as_slice(), [Effect::Submit(Action::ApplyReload { .. })]));
+    // A bad file has nothing to apply.
+    app.reload = pending(6, Err("office.ini:3: rooms: there is no such key".to_owned()));
+    ui.hear(&app, Time(4));
+    let Some(Overlay::Plan(plan)) = &ui.overlay else { panic!("{:?}", ui.overlay) };
+    assert_eq!((plan.yes.as_ref(), plan.lines[0].1.contains(":3:")), (None, true));
+    assert_eq!(press(&mut ui, &app, "y"), []);
+    assert_eq!(press(&mut ui, &app, "\u{1b}"), [submit(Action::DropReload)]);
+}
+
+#[test]
+fn who_only_looks_on_changes_nothing() {
+    let (mut ui, app) = (testing::ui(), testing::app());
+    ui.access = crate::app::handle::Access::ReadOnly;
+    for keys in ["p", "X", "u", "w", "jjK", "r", "R", "F", "D", ".", "x", "V"] {
+        assert_eq!(press(&mut ui, &app, keys), [], "{keys}");
+        assert!(ui.overlay.is_none(), "{keys}");
+    }
+    assert!(ui.toasts.iter().any(|toast| toast.text == "this dashboard only looks on"));
+    assert_eq!(press(&mut ui, &app, "e"), [Effect::Export(None)]);
+}
+
+#[test]
+fn logs_are_filtered_by_level_and_source() {
+    let (mut ui, app) = (testing::with_log(), testing::app());
+    press(&mut ui, &app, "7");
+    assert_eq!(press(&mut ui, &app, "oe"), [Effect::LogLevel(log::LevelFilter::Error)]);
+    assert_eq!(ui.logbook.lines(&ui.log_view, None).len(), 1);
+    press(&mut ui, &app, ":log-level debug\n");
+    press(&mut ui, &app, ":log-sources issuer\n");
+    assert_eq!(ui.logbook.lines(&ui.log_view, None).len(), 4);
+    press(&mut ui, &app, ":log-sources all\n");
+    assert_eq!(ui.logbook.lines(&ui.log_view, None).len(), 6);
+    assert_eq!(press(&mut ui, &app, ":log-level loud\n"), []);
+}

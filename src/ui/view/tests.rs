@@ -68,7 +68,7 @@ fn only_ascii_where_only_ascii_can_be_shown() {
 
 #[test]
 fn every_screen_at_every_size() {
-    let (mut ui, app) = (testing::ui(), testing::measured());
+    let (mut ui, app) = (testing::with_log(), testing::measured());
     for screen in Screen::ALL.into_iter().filter(|screen| *screen != Screen::Dash) {
         ui.screen = screen;
         for (width, height) in [(160, 45), (80, 24), (50, 15)] {
@@ -76,6 +76,57 @@ fn every_screen_at_every_size() {
             insta::assert_snapshot!(name, self::screen(&ui, &app, width, height));
         }
     }
+}
+
+#[test]
+fn screens_of_tables_at_other_sizes() {
+    let (mut ui, app) = (testing::with_log(), testing::measured());
+    for screen in
+        [Screen::Procs, Screen::Store, Screen::Net, Screen::Sys, Screen::Logs, Screen::Conf]
+    {
+        ui.screen = screen;
+        for (width, height) in [(200, 60), (120, 40), (20, 5)] {
+            let name = format!("{}_{width}x{height}", screen.name().to_lowercase());
+            insta::assert_snapshot!(name, self::screen(&ui, &app, width, height));
+        }
+    }
+}
+
+#[test]
+fn panels_that_are_not_shown_at_first() {
+    let (mut ui, app) = (testing::with_log(), testing::measured());
+    for (page, panel) in [
+        (Screen::Procs, Panel::Services),
+        (Screen::Store, Panel::Batches),
+        (Screen::Store, Panel::Segments),
+        (Screen::Net, Panel::Services),
+        (Screen::Conf, Panel::Answers),
+    ] {
+        ui.screen = page;
+        ui.set_focus(panel);
+        let name = format!("{}_{panel:?}_80x24", page.name()).to_lowercase();
+        insta::assert_snapshot!(name, screen(&ui, &app, 80, 24));
+    }
+}
+
+#[test]
+fn a_frozen_log_ends_at_its_moment_and_what_is_searched_is_seen() {
+    let (mut ui, app) = (testing::with_log(), testing::measured());
+    ui.screen = Screen::Logs;
+    let app = Arc::new(app);
+    let has = |ui: &UiState, text: &str| screen(ui, ui.shown(&app), 80, 24).contains(text);
+    assert!(has(&ui, "users=140"), "what is newer than the last snapshot is shown");
+    ui.key(KeyEvent::from(KeyCode::Char('f')), &app, Time(0));
+    assert!(!has(&ui, "users=140") && has(&ui, "a sync was slow"));
+    ui.key(KeyEvent::from(KeyCode::Char('f')), &app, Time(0));
+    for key in "/crash\n".chars().chain(['N']) {
+        let code = if key == '\n' { KeyCode::Enter } else { KeyCode::Char(key) };
+        ui.key(KeyEvent::from(code), &app, Time(0));
+    }
+    assert_eq!(ui.arrangement(Panel::Logs).selected.as_deref(), Some("2"));
+    assert!(has(&ui, "users=140"), "a search hides nothing");
+    assert!(has(&ui, "stopped, G follows"));
+    insta::assert_snapshot!("logs_searched", screen(&ui, &app, 80, 24));
 }
 
 #[test]
@@ -90,7 +141,14 @@ fn what_lies_over_the_dashboard() {
         screen(&ui, &app, 80, 24)
     };
     for (name, keys) in [
-        ("confirm", "jjK"),
+        ("confirm", "jjKk"),
+        ("signals_menu", "jjK"),
+        ("chaos_menu", "x"),
+        ("fsync_menu", "F"),
+        ("block_menu", "b"),
+        ("set_prompt", ":set office.room\n"),
+        ("set_refused", ":set office.room\nx\n"),
+        ("log_levels", "o"),
         ("help", "?"),
         ("palette", ":work"),
         ("prompt", "u12x\n"),
