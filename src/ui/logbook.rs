@@ -67,12 +67,12 @@ impl LogBook {
         let lines = Arc::make_mut(&mut self.lines);
         let known =
             lines.back().and_then(|last| newest.iter().rposition(|line| line.is_same(last)));
-        let mut number = lines.back().map_or(0, |last| last.number);
-        for line in newest.into_iter().skip(known.map_or(0, |at| at + 1)) {
+        let next = lines.back().map_or(1, |last| last.number + 1);
+        let fresh = newest.into_iter().skip(known.map_or(0, |at| at + 1));
+        for (number, line) in (next..).zip(fresh) {
             if lines.len() == LINES_MAX {
                 lines.pop_front();
             }
-            number += 1;
             lines.push_back(LogLine { number, ..line });
         }
     }

@@ -59,9 +59,8 @@ impl UiState {
             }
             (Key::Named(KeyCode::Tab), _) => complete(&mut find),
             _ if find.is_typing => {
-                if edit(&mut find.input, key) {
-                    find.selected = 0;
-                }
+                let is_edited = edit(&mut find.input, key);
+                find.selected = if is_edited { 0 } else { find.selected };
             }
             (_, Some(Command::Up)) => find.selected = find.selected.saturating_sub(1),
             (_, Some(Command::Down)) => find.selected += 1,

@@ -82,10 +82,10 @@ pub(super) fn show(stage: &Stage<'_>, mailbox: Mailbox) -> Result<()> {
             Ok(Msg::Exported(exported)) => drop(say(&[export::said(&exported)])),
             Ok(Msg::Searched(id, story)) => {
                 let title = format!("Ticket {id}");
-                drop(say(&match story {
+                say(&match story {
                     Ok(lines) => detail(&Detail { title, lines, scroll: 0 }),
                     Err(reason) => vec![reason],
-                }));
+                });
             }
             Ok(Msg::Saved(path, saved)) => {
                 ui.saved(&path, saved, now);

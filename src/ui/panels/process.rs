@@ -142,8 +142,8 @@ fn events(app: &AppState, id: ProcessId) -> impl DoubleEndedIterator<Item = &Hap
 fn names(text: &str, name: &str) -> bool {
     let is_letter = |byte: &u8| byte.is_ascii_alphanumeric() || *byte == b'-';
     text.match_indices(name).any(|(at, _)| {
-        let before = text[..at].as_bytes().last().copied();
-        let after = text[at + name.len()..].as_bytes().first().copied();
+        let before = text.as_bytes()[..at].last().copied();
+        let after = text.as_bytes()[at + name.len()..].first().copied();
         !before.as_ref().is_some_and(is_letter) && !after.as_ref().is_some_and(is_letter)
     })
 }
