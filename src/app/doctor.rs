@@ -209,7 +209,7 @@ fn room_check(bytes: u64) -> Check {
     match bytes {
         ..ROOM_NONE_BYTES => check.bad("free some, or choose another place with --data-dir"),
         ROOM_NONE_BYTES..ROOM_SMALL_BYTES => {
-            check.warn("a long run needs more: bound the log with store.keep_bytes")
+            check.warn("a long run needs more: bound the log with storage.retain")
         }
         _ => check,
     }
@@ -246,7 +246,7 @@ fn sync_check(measured: io::Result<Duration>) -> Check {
             );
             let check = check(found);
             if median > SYNC_SLOW {
-                check.warn("each batch waits for it; store.fsync = interval waits less often")
+                check.warn("each batch waits for it; storage.fsync = interval waits less often")
             } else {
                 check
             }
