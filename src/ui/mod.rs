@@ -47,6 +47,7 @@ mod plain;
 mod preferences;
 mod reasons;
 mod registry;
+mod screen;
 mod shot;
 mod terminal;
 #[cfg(test)]

@@ -24,7 +24,7 @@ fn keys_steer_the_office_and_q_ends_it() {
     terminal.wait_for("workers 4 ");
     terminal.press("?");
     terminal.wait_for("Freeze arrivals and dispatch");
-    terminal.press("?jjK");
+    terminal.press("?jjKk");
     terminal.wait_for("Kill worker 0?");
     terminal.press("y");
     terminal.wait_for("restarts 1");
@@ -75,7 +75,7 @@ fn a_snapshot_is_exported_while_the_run_goes_on() {
 fn the_dashboard_follows_the_size_of_the_terminal() {
     let mut terminal = Terminal::open(80, 24, &[]);
     terminal.wait_for("▶ RUN");
-    for (cols, rows, words) in [(50, 15, "served/s"), (20, 5, "waiting"), (120, 40, "Log on disk")]
+    for (cols, rows, words) in [(50, 15, "tickets/s"), (20, 5, "waiting"), (120, 40, "Log on disk")]
     {
         terminal.resize(cols, rows);
         terminal.wait_for(words);
