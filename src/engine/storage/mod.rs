@@ -36,6 +36,7 @@ pub mod salvage;
 pub mod search;
 mod segment;
 mod shelf;
+pub mod tape;
 
 pub use format::RecordRef;
 pub use helper::Hands;

@@ -19,6 +19,8 @@ use crate::storage::open::{LogPlace, Opening, Recovered};
 use crate::storage::reader::{self, log_dir};
 use crate::storage::search;
 
+mod tape;
+
 const OPTIONS: LogOptions = LogOptions {
     segment_bytes: 1 << 16,
     policy: FsyncPolicy::None,
