@@ -36,6 +36,7 @@ mod telemetry;
 
 use ledger::Replayed;
 use serving::Serving;
+pub(super) use telemetry::of_stats;
 
 /// The issuer process.
 pub struct IssuerRole {

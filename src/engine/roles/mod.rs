@@ -3,7 +3,8 @@
 //! [`event_loop`] is the only code that waits. [`links`] are a role's connections as bytes,
 //! [`control`] a child's side of the control plane and [`staff`] a supervisor's; [`dial`] keeps a
 //! connection to the issuer. The roles themselves: [`issuer`], [`worker`], [`users_manager`],
-//! [`user`]. [`repair`] sets a data directory right without an office.
+//! [`user`]. [`repair`] sets a data directory right without an office, [`replay`] tells a
+//! run's figures from its log.
 
 use std::sync::Arc;
 
@@ -24,6 +25,7 @@ pub mod issuer;
 pub mod links;
 pub mod notes;
 pub mod repair;
+pub mod replay;
 pub mod staff;
 mod timed;
 pub mod user;

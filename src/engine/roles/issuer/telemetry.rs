@@ -9,7 +9,7 @@ use crate::net::message::{
     IndexTotals, IssuerToDirector, IssuerTotals, LatencyScope, OfficeTotals, Peak,
     ServiceLatencies, ServiceTotals, StoreTotals, TicketCounts,
 };
-use crate::scheduler::stats::{Counts, Latencies, Level, OfficeStats, ServiceStats};
+use crate::scheduler::stats::{Counts, Latencies, Level, OfficeStats, ServiceStats, Stats};
 use crate::storage::LogStats;
 
 /// Sends the telemetry that is due.
@@ -43,7 +43,6 @@ pub(super) fn send(
 /// Returns all that was counted.
 pub(super) fn totals(serving: &Serving, now: Time) -> IssuerTotals {
     let stats = serving.ledger.core.stats();
-    let position = stats.position(now);
     let log = &serving.ledger.log;
     let mut store = StoreTotals {
         fsync: serving.ledger.log.policy_in_force().to_string(),
@@ -54,17 +53,25 @@ pub(super) fn totals(serving: &Serving, now: Time) -> IssuerTotals {
     };
     take_log_stats(&mut store, &log.stats());
     IssuerTotals {
+        open: u64::from(serving.ledger.core.open()),
+        bad_peers: serving.peers.refused,
+        store,
+        ..of_stats(stats, now)
+    }
+}
+
+/// Returns the figures of a moment, wherever they come from.
+pub(in crate::roles) fn of_stats(stats: &Stats, now: Time) -> IssuerTotals {
+    let position = stats.position(now);
+    IssuerTotals {
         at: now,
-        ends_second: false,
         office: of_office(stats.office()),
         services: stats.services().iter().map(|service| of_service(service, position)).collect(),
-        open: u64::from(serving.ledger.core.open()),
         staffed: stats.staffed().level().value(),
         staffed_ns: stats.staffed().integral_ns(position),
         recovered: stats.recovered,
         redelivered: stats.redelivered,
-        bad_peers: serving.peers.refused,
-        store,
+        ..IssuerTotals::default()
     }
 }
 
