@@ -45,8 +45,13 @@ fn main() -> ExitCode {
 
 fn run(cli: &Cli) -> Result<ExitCode> {
     if let Some(command) = &cli.command {
-        let told =
-            commands::Told { keys: ui::keys, manual: ui::manual, terminal: ui::doctor::look };
+        let told = commands::Told {
+            keys: ui::keys,
+            manual: ui::manual,
+            terminal: ui::doctor::look,
+            attach: ui::outside::attach,
+            replay: ui::outside::replay,
+        };
         return Ok(output::exit(commands::run(command, &told)?).into());
     }
     let args = &cli.run;

@@ -10,11 +10,12 @@ use std::time::Duration;
 use engine::clock::Time;
 use engine::config::Assignment;
 use engine::ids::{LoadId, ServiceId, UserProcessId, WorkerId};
+use serde::{Deserialize, Serialize};
 
 use super::format;
 
 /// One request to the director.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub(crate) enum Action {
     /// Freezes arrivals and dispatch.
     Pause,
@@ -125,7 +126,7 @@ impl fmt::Display for Action {
 }
 
 /// What to do with a scenario that was read again.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) enum ReloadMode {
     /// Show the difference ([`AppState::reload`](super::state::AppState)) and wait for
     /// [`Action::ApplyReload`] or [`Action::DropReload`].
@@ -137,7 +138,7 @@ pub(crate) enum ReloadMode {
 }
 
 /// Where in time to look, in a replay.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) enum Travel {
     /// At a moment of the run.
     To(Time),
@@ -179,7 +180,7 @@ impl fmt::Display for Travel {
 }
 
 /// The number of a wish whose outcome somebody waits for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub(crate) struct Ask(u64);
 
 impl Ask {
@@ -192,7 +193,7 @@ impl Ask {
 }
 
 /// One process of the office.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub(crate) enum ProcessId {
     /// The director, which is also the dashboard or the headless program.
     Director,

@@ -72,6 +72,17 @@ pub(crate) enum Command {
         #[command(flatten)]
         args: SampleArgs,
     },
+    /// Open a second dashboard on a running office
+    Attach {
+        #[command(flatten)]
+        args: AttachArgs,
+    },
+    /// Open the dashboard on what the log of a data directory holds: a run that has ended,
+    /// crashed, or still goes on
+    Replay {
+        #[command(flatten)]
+        args: ReplayArgs,
+    },
     /// Print every command of the dashboard with its keys
     Keys {
         /// As a table for people, as Markdown, or as JSON
@@ -86,6 +97,42 @@ pub(crate) enum Command {
     },
     /// Print the manual page
     Man,
+}
+
+/// Which office is looked at, and how.
+#[derive(Debug, Args)]
+pub(crate) struct AttachArgs {
+    /// Act too: pause, resize, end; without it the dashboard only looks
+    #[arg(long)]
+    pub(crate) control: bool,
+    /// The data directory of the office [default: the only one that runs]
+    #[arg(long, value_name = "DIR")]
+    pub(crate) data_dir: Option<PathBuf>,
+    #[command(flatten)]
+    pub(crate) view: ViewArgs,
+}
+
+/// What is replayed, and from where on.
+#[derive(Debug, Args)]
+pub(crate) struct ReplayArgs {
+    /// The data directory
+    #[arg(value_name = "DIR")]
+    pub(crate) dir: PathBuf,
+    /// The moment to begin at, as time since arrivals began, such as 90s [default: the end]
+    #[arg(long, value_name = "T", value_parser = moment)]
+    pub(crate) at: Option<Duration>,
+    /// Which run, from 1 for the first that the log still has [default: the last]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
+    pub(crate) run: Option<u64>,
+    /// Print the figures of that moment as JSON, without a dashboard
+    #[arg(long)]
+    pub(crate) json: bool,
+    #[command(flatten)]
+    pub(crate) view: ViewArgs,
+}
+
+fn moment(text: &str) -> Result<Duration, String> {
+    engine::config::span(text).map_err(|expected| format!("expected {expected}"))
 }
 
 /// How the commands of the dashboard are printed.

@@ -13,7 +13,9 @@ use engine::storage::salvage::Skipped;
 use engine::storage::{self, IndexOutcome, LogError};
 use serde_json::json;
 
-use super::cli::{Command, DataDirArg, KeysFormat, RepairArgs, ScenarioCommand};
+use super::cli::{
+    AttachArgs, Command, DataDirArg, KeysFormat, RepairArgs, ReplayArgs, ScenarioCommand,
+};
 use super::datadir::{DataDir, DataDirError};
 use super::doctor::{self, Check};
 use super::exit::Exit;
@@ -36,7 +38,7 @@ pub(crate) fn scenario(name: &str, overrides: &[Override]) -> Result<Effective, 
     Ok(config::parse(&config::load(name)?, overrides)?)
 }
 
-/// What only the dashboard knows, for commands that print it.
+/// What only the dashboard knows and can, for commands that need it.
 pub(crate) struct Told {
     /// Writes its commands and their keys.
     pub(crate) keys: fn(KeysFormat) -> String,
@@ -44,6 +46,10 @@ pub(crate) struct Told {
     pub(crate) manual: fn() -> String,
     /// Looks at the terminal.
     pub(crate) terminal: fn() -> Vec<Check>,
+    /// Shows somebody else's office.
+    pub(crate) attach: fn(&AttachArgs) -> Result<Exit>,
+    /// Shows what a log holds.
+    pub(crate) replay: fn(&ReplayArgs) -> Result<Exit>,
 }
 
 /// Runs a command and returns the exit code.
@@ -67,6 +73,8 @@ pub(crate) fn run(command: &Command, told: &Told) -> Result<Exit> {
         Command::Doctor { args } => doctor::run(args, (told.terminal)()),
         Command::Ctl { command, args } => ctl::run(command, args),
         Command::Sample { args } => ctl::sample(args),
+        Command::Attach { args } => (told.attach)(args),
+        Command::Replay { args } => (told.replay)(args),
         Command::Keys { format } => {
             output::say(&(told.keys)(*format));
             Ok(Exit::Done)

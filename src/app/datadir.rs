@@ -18,8 +18,8 @@ const SOCKET_PATH_BYTES_MAX: usize = 107;
 
 /// What may be in a data directory that has no log: what a run that never opened left, and what
 /// the root of a file system has.
-const OWN_NAMES: [&str; 6] =
-    ["run", "index", "index.new", "exports", super::crash::DIRECTORY, "lost+found"];
+const OWN_NAMES: [&str; 7] =
+    ["run", "runs", "index", "index.new", "exports", super::crash::DIRECTORY, "lost+found"];
 
 /// A data directory that this process alone directs.
 #[derive(Debug)]

@@ -495,6 +495,7 @@ impl Director {
                 let to_manager = DirectorToManager::Timeline(line.clone());
                 self.issuer.send(ONLY, &to_issuer, links);
                 self.manager.send(ONLY, &to_manager, links);
+                self.album.note_run(&self.run, now);
             }
             Effect::StepOver => {
                 let (severity, who) = (Severity::Info, Source::Office);
@@ -609,6 +610,9 @@ impl Role for Director {
         self.tell_phase(now, links);
         self.supervise(now, links);
         let has_ended = self.run.ended().is_some();
+        if has_ended {
+            self.album.note_run(&self.run, now);
+        }
         if self.publish_at <= now || has_ended {
             self.publish_at = now + limits::TELEMETRY_INTERVAL;
             for staff in [&mut self.issuer, &mut self.workers, &mut self.manager] {

@@ -7,6 +7,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use engine::clock::{Time, WallTime};
+use serde::{Deserialize, Serialize};
 
 use super::action::Action;
 use super::state::Severity;
@@ -17,7 +18,7 @@ pub(crate) const EVENTS_MAX: usize = 512;
 pub(crate) const LABEL_CHARS_MAX: usize = 12;
 
 /// Something that happened.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Happening {
     /// They are numbered from one, without gaps.
     pub(crate) number: u64,
@@ -36,7 +37,7 @@ pub(crate) struct Happening {
 }
 
 /// Who did something, or noticed it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub(crate) enum Source {
     /// A person, at the dashboard's keys.
     Key,

@@ -11,14 +11,20 @@ use engine::clock::nanos;
 use engine::net::message::{self, OfficeTotals, ServiceTotals, TicketCounts};
 use engine::perf::{Histogram, Interval, Spread};
 use engine::timeline::Timeline;
+use serde::{Deserialize, Serialize};
 
 use super::results::{Latencies, Results, sum};
-use super::update::Run;
+use super::serial::{self, Text};
+
+/// The names of all latencies.
+pub(crate) const LATENCIES: [&str; 6] =
+    ["wait", "service", "sojourn", "overhead", "response", "lag"];
 
 /// The figures of a run so far.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Figures {
     /// How much time they cover.
+    #[serde(with = "serial::ns")]
     pub(crate) window: Duration,
     /// All services together.
     pub(crate) all: ServiceFigures,
@@ -35,7 +41,7 @@ pub(crate) struct Figures {
 }
 
 /// The figures of one service, or of all.
-#[derive(Clone, Debug, Default, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub(crate) struct ServiceFigures {
     /// The service, or `all`.
     pub(crate) name: String,
@@ -60,12 +66,14 @@ pub(crate) struct ServiceFigures {
     /// Rejected ÷ offered.
     pub(crate) rejected_share: Option<f64>,
     /// Mean wait over accepted tickets, whether they were served or not.
+    #[serde(with = "serial::ns_option")]
     pub(crate) wait_accepted_mean: Option<Duration>,
     /// How sure the mean wait is.
     pub(crate) wait_interval: Option<Interval>,
     /// How sure the mean sojourn time is.
     pub(crate) sojourn_interval: Option<Interval>,
     /// Service time that was lost with workers that died.
+    #[serde(with = "serial::ns")]
     pub(crate) lost_work: Duration,
     /// Whether two ways to know the queue agree.
     pub(crate) little: Option<Little>,
@@ -80,17 +88,18 @@ pub(crate) struct ServiceFigures {
 }
 
 /// A largest number and when it was reached.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Peak {
     /// The number.
     pub(crate) count: u64,
     /// When, as time since arrivals began, without pauses.
+    #[serde(with = "serial::ns")]
     pub(crate) at: Duration,
 }
 
 /// Little's law at run time: the queue's length, integrated over time, beside what the waits of
 /// single tickets add up to. The two are counted at different places.
-#[derive(Clone, Copy, Debug, Default, PartialEq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Little {
     /// Lq by the integral.
     pub(crate) waiting_mean: f64,
@@ -114,7 +123,7 @@ impl Little {
 }
 
 /// What users saw.
-#[derive(Clone, Debug, Default, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub(crate) struct UserFigures {
     /// Requests that were due.
     pub(crate) intended: u64,
@@ -129,10 +138,11 @@ pub(crate) struct UserFigures {
 }
 
 /// One latency's histogram.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub(crate) struct NamedHistogram {
     /// `wait`, `service`, `sojourn`, `overhead`, `response`, `lag`.
-    pub(crate) name: &'static str,
+    #[serde(deserialize_with = "serial::latency")]
+    pub(crate) name: Text,
     /// The service; `None` is all of them.
     pub(crate) service: Option<String>,
     /// The counts.
@@ -148,8 +158,12 @@ impl Figures {
 
     /// Takes the figures of what was reported so far. `names` are those of the services,
     /// `starting_users` the population that the digest must cover.
-    pub(crate) fn new(results: &Results, run: &Run, names: &[String], starting_users: u32) -> Self {
-        let line = run.timeline();
+    pub(crate) fn new(
+        results: &Results,
+        line: &Timeline,
+        names: &[String],
+        starting_users: u32,
+    ) -> Self {
         let window = line.measured(line.opened_at, results.at());
         let scale = Scale { window, staffed_ns: results.issuer.staffed_ns, line };
         let services = &results.issuer.services;

@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use engine::clock::Time;
 use engine::perf::Histogram;
+use serde::{Deserialize, Serialize};
 
 /// Buckets in an octave.
 const PER_OCTAVE: usize = 4;
@@ -27,7 +28,7 @@ pub(crate) const LATENCIES: [&str; 6] =
 
 /// How often values of each bucket came; only the buckets between the first and the last that
 /// are not empty take room.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Band {
     first: usize,
     counts: Box<[u32]>,
@@ -87,7 +88,7 @@ pub(crate) fn place(latency: Duration) -> f64 {
 }
 
 /// One second.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct HeatRow {
     /// Its end.
     pub(crate) end: Time,
@@ -96,7 +97,7 @@ pub(crate) struct HeatRow {
 }
 
 /// The last seconds, oldest first.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub(crate) struct Heat {
     rows: Arc<VecDeque<Arc<HeatRow>>>,
 }
@@ -109,6 +110,11 @@ impl Heat {
             rows.pop_front();
         }
         rows.push_back(Arc::new(row));
+    }
+
+    /// Returns what is kept of all, oldest first.
+    pub(crate) fn rows(&self) -> impl DoubleEndedIterator<Item = &Arc<HeatRow>> {
+        self.rows.iter()
     }
 
     /// Returns what is kept of a latency, oldest first; nothing for a name that is none.

@@ -9,7 +9,9 @@ use std::time::Duration;
 
 use engine::clock::{Time, WallTime};
 use engine::perf::Spread;
+use serde::{Deserialize, Serialize};
 
+use super::serial;
 use super::trend::{self, Coarse, Extent, Measure};
 
 /// Seconds in a chunk.
@@ -20,19 +22,23 @@ const CHUNKS_MAX: usize = 36;
 const COARSE_MAX: usize = (CHUNKS_MAX + 1) * CHUNK_SECONDS / trend::STEP_SECONDS;
 
 /// What happened in one second of the run. Counts cover all tickets, warm-up included.
-#[derive(Clone, Debug, Default, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Second {
     /// Its end.
     pub(crate) end: Time,
     /// The same, as time since arrivals began, without pauses.
+    #[serde(with = "serial::ns")]
     pub(crate) at: Duration,
     /// The same, for people.
     pub(crate) wall: WallTime,
     /// How long it really was.
+    #[serde(with = "serial::ns")]
     pub(crate) span: Duration,
     /// How much of it was no pause.
+    #[serde(with = "serial::ns")]
     pub(crate) running: Duration,
     /// How much of it lay in the measured window.
+    #[serde(with = "serial::ns")]
     pub(crate) measured: Duration,
     /// Requests that got a ticket.
     pub(crate) issued: u64,
@@ -91,7 +97,7 @@ impl Second {
 }
 
 /// The seconds of a run, oldest first.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub(crate) struct History {
     full: VecDeque<Arc<Vec<Second>>>,
     latest: Arc<Vec<Second>>,
@@ -160,6 +166,17 @@ impl History {
     /// Returns all seconds that are kept, oldest first.
     pub(crate) fn iter(&self) -> impl DoubleEndedIterator<Item = &Second> {
         self.full.iter().flat_map(|chunk| chunk.iter()).chain(self.latest.iter())
+    }
+
+    /// Returns an empty history that has let go of its oldest seconds.
+    pub(crate) fn without(dropped: u64) -> Self {
+        Self { dropped, ..Self::default() }
+    }
+
+    /// Returns how many seconds there have been, kept or not.
+    pub(crate) fn total(&self) -> u64 {
+        let full: usize = self.full.iter().map(|chunk| chunk.len()).sum();
+        self.dropped + (full + self.latest.len()) as u64
     }
 
     /// Returns how many of the oldest seconds are not kept any more.

@@ -1,5 +1,6 @@
 //! Where log lines go: the dashboard's panel, standard error, a file.
 
+use std::collections::VecDeque;
 use std::fs::{File, OpenOptions};
 use std::io::Write;
 use std::path::Path;
@@ -9,6 +10,88 @@ use std::sync::{Mutex, PoisonError};
 use color_eyre::eyre::{Context, Result};
 use engine::clock::WallTime;
 use log::{Level, LevelFilter, Log, Metadata, Record};
+use serde::{Deserialize, Serialize};
+
+use super::serial;
+
+/// Lines that an attached dashboard can still ask for; older ones are dropped and counted.
+const RING_LINES: usize = 1000;
+
+/// The newest lines of this process and its children.
+static RING: Mutex<Ring> = Mutex::new(Ring { lines: VecDeque::new(), told: 0 });
+
+/// A line of the log, for another process.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Line {
+    /// When it was written.
+    pub(crate) wall: WallTime,
+    /// `ERROR` to `TRACE`.
+    #[serde(with = "serial::level")]
+    pub(crate) level: log::Level,
+    /// Who wrote it.
+    pub(crate) target: String,
+    /// What.
+    pub(crate) text: String,
+}
+
+/// The newest lines, and how many there have been.
+struct Ring {
+    lines: VecDeque<Line>,
+    told: u64,
+}
+
+impl Ring {
+    fn push(&mut self, line: Line) {
+        if self.lines.len() == RING_LINES {
+            self.lines.pop_front();
+        }
+        self.told += 1;
+        self.lines.push_back(line);
+    }
+
+    /// Returns the lines behind the first `known` ones.
+    fn since(&self, known: u64) -> News {
+        let new = usize::try_from(self.told.saturating_sub(known)).unwrap_or(usize::MAX);
+        let kept = new.min(self.lines.len());
+        let lines = self.lines.iter().skip(self.lines.len() - kept).cloned().collect();
+        News { lines, missed: (new - kept) as u64, told: self.told }
+    }
+}
+
+/// What was logged since somebody last asked.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct News {
+    /// The lines that are kept, oldest first.
+    pub(crate) lines: Vec<Line>,
+    /// Older ones that are not.
+    pub(crate) missed: u64,
+    /// How many there have been, to ask again.
+    pub(crate) told: u64,
+}
+
+/// Returns what was logged behind the first `known` lines.
+pub(crate) fn since(known: u64) -> News {
+    RING.lock().unwrap_or_else(PoisonError::into_inner).since(known)
+}
+
+/// Logs what another process did. Its time can't be kept, so a line that is older than `fresh`
+/// says it.
+pub(crate) fn repeat(news: &News, fresh: WallTime) {
+    if news.missed > 0 {
+        log::warn!("lines are missing here, they came too fast: count={}", news.missed);
+    }
+    for Line { wall, level, target, text } in &news.lines {
+        let repeat = |text: std::fmt::Arguments<'_>| {
+            let record = Record::builder().level(*level).target(target).args(text).build();
+            log::logger().log(&record);
+        };
+        if *wall < fresh {
+            repeat(format_args!("[{}] {text}", wall));
+        } else {
+            repeat(format_args!("{text}"));
+        }
+    }
+}
 
 /// Where a program without a file logs to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -102,6 +185,13 @@ impl Log for Sinks {
             return;
         }
         if record.level() as usize <= LEVEL.load(Ordering::Relaxed) {
+            let line = Line {
+                wall: WallTime::now(),
+                level: record.level(),
+                target: record.target().to_owned(),
+                text: record.args().to_string(),
+            };
+            RING.lock().unwrap_or_else(PoisonError::into_inner).push(line);
             match self.screen {
                 Screen::Panel => {
                     self.panel.log(record);
@@ -126,4 +216,30 @@ fn write_line(out: &mut impl Write, record: &Record<'_>) -> std::io::Result<()> 
     let (time, level, target) = (WallTime::now(), record.level(), record.target());
     let line = format!("{time} {level:<5} {target}: {}\n", record.args());
     out.write_all(line.as_bytes())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn whoever_asks_too_late_is_told_how_much_is_missing() {
+        let mut ring = Ring { lines: VecDeque::new(), told: 0 };
+        let line = |number: u64| Line {
+            wall: WallTime(number),
+            level: log::Level::Info,
+            target: "director".to_owned(),
+            text: String::new(),
+        };
+        let all = RING_LINES as u64 + 7;
+        (0..all).for_each(|number| ring.push(line(number)));
+        let first = ring.since(2);
+        assert_eq!((first.lines.len(), first.missed, first.told), (RING_LINES, 5, all));
+        assert_eq!(first.lines[0], line(7));
+        ring.push(line(all));
+        let next = ring.since(first.told);
+        assert_eq!(next, News { lines: vec![line(all)], missed: 0, told: all + 1 });
+        assert_eq!(ring.since(next.told).lines, []);
+        assert_eq!(ring.since(next.told + 9).lines, [], "of another process");
+    }
 }

@@ -8,8 +8,8 @@ use engine::clock::Time;
 use engine::storage::SegmentFile;
 
 use super::action::ProcessId;
-use super::snapshot::rate;
 use super::state::{ProcessRow, SEGMENT_ROWS_MAX, SegmentForm, SegmentRow, Trend};
+use super::tally::rate;
 
 /// How many tickets a process had at the last look, and how fast it was.
 #[derive(Clone, Copy, Debug, Default)]

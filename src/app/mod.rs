@@ -18,6 +18,7 @@ use engine::roles::event_loop::EventLoop;
 use engine::supervisor::signals::{self, Listen};
 
 pub(crate) mod action;
+pub(crate) mod attach;
 pub(crate) mod bench;
 pub(crate) mod cli;
 pub(crate) mod commands;
@@ -50,8 +51,11 @@ pub(crate) mod prometheus;
 mod recent;
 pub(crate) mod recovery;
 pub(crate) mod registry;
+pub(crate) mod replay;
 mod results;
+mod runfile;
 mod sample;
+mod serial;
 mod server;
 pub(crate) mod settings;
 pub(crate) mod slo;
@@ -61,6 +65,7 @@ pub(crate) mod state;
 mod summary;
 mod sysinfo;
 mod tables;
+mod tally;
 pub(crate) mod tempo;
 #[cfg(test)]
 pub(crate) mod testing;
@@ -69,6 +74,7 @@ pub(crate) mod trend;
 mod update;
 pub(crate) mod view_args;
 pub(crate) mod viewer;
+mod wire;
 
 use conf::Recipe;
 use datadir::{DataDir, DataDirError};

@@ -7,12 +7,16 @@ use std::sync::Arc;
 
 use engine::clock::Time;
 use engine::net::message::NetTotals;
+use serde::{Deserialize, Serialize};
+
+use super::serial::{self, Text};
 
 /// One role's connections.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub(crate) struct NetRow {
     /// `director`, `issuer`, `workers`, `users-manager` or `users`.
-    pub(crate) role: &'static str,
+    #[serde(deserialize_with = "serial::role")]
+    pub(crate) role: Text,
     /// Processes that live and have told.
     pub(crate) processes: u32,
     /// What they counted, with those before them.
@@ -22,7 +26,7 @@ pub(crate) struct NetRow {
 }
 
 /// What passed in a second.
-#[derive(Clone, Copy, Debug, Default, PartialEq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub(crate) struct NetRates {
     /// Frames read, per second.
     pub(crate) frames_in: f64,

@@ -11,17 +11,25 @@ use engine::perf::Histogram;
 use super::state::{LatencyFigures, RECENT_SPANS};
 
 /// The recent values of one latency.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(crate) struct Recent {
     /// Oldest first; as many as the longest window has.
     seconds: VecDeque<Vec<u8>>,
     windows: [Histogram; RECENT_SPANS.len()],
+    /// The windows are to be made anew before they are asked.
+    is_folded: bool,
 }
 
 impl Recent {
     /// Takes what came in a second.
     pub(crate) fn push(&mut self, second: &Histogram) {
         self.seconds.push_back(second.to_bytes());
+        if self.is_folded {
+            if self.seconds.len() > RECENT_SPANS[RECENT_SPANS.len() - 1] {
+                self.seconds.pop_front();
+            }
+            return;
+        }
         for (window, span) in self.windows.iter_mut().zip(RECENT_SPANS) {
             window.merge(second);
             let leaves = self.seconds.len().checked_sub(span + 1);
@@ -39,6 +47,23 @@ impl Recent {
     pub(crate) fn ten_seconds(&self) -> &Histogram {
         const { assert!(RECENT_SPANS[1] == 10) };
         &self.windows[1]
+    }
+
+    /// Gives the windows away, which take much memory and time, until [`Self::unfold`].
+    pub(crate) fn fold(&mut self) {
+        (self.windows, self.is_folded) = (Default::default(), true);
+    }
+
+    /// Makes the windows anew.
+    pub(crate) fn unfold(&mut self) {
+        if !std::mem::take(&mut self.is_folded) {
+            return;
+        }
+        for (window, span) in self.windows.iter_mut().zip(RECENT_SPANS) {
+            for bytes in self.seconds.iter().rev().take(span) {
+                window.merge(&Histogram::from_bytes(bytes).expect("these are the bytes of one"));
+            }
+        }
     }
 
     /// Returns the figures of each window.
@@ -80,6 +105,12 @@ mod tests {
             recent.push(&second(&[2, 2]));
         }
         assert_eq!(counts(&recent), [2, 20, 120]);
+        let whole = recent.figures();
+        recent.fold();
+        recent.push(&second(&[4]));
+        recent.unfold();
+        let gone = whole[1].count - 2;
+        assert_eq!(counts(&recent), [1, gone + 1, 119]);
         assert_eq!(recent.seconds.len(), 60);
     }
 }

@@ -3,18 +3,21 @@
 use std::fmt;
 use std::time::Duration;
 
+use serde::{Deserialize, Serialize};
+
 use super::action::ProcessId;
-use super::format;
 use super::tempo::{LoadRate, Pulse};
+use super::{format, serial};
 
 /// What deviates from the ordinary now; the default is an ordinary office.
-#[derive(Clone, Debug, Default, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Settings {
     /// Workers take no tickets; they finish what they hold.
     pub(crate) is_on_strike: bool,
     /// The services whose tickets are not handed out, in scenario order.
     pub(crate) blocked: Vec<String>,
     /// How late each round of handing out tickets is; zero if it is not.
+    #[serde(with = "serial::ns")]
     pub(crate) issuer_delay: Duration,
     /// Processes that stand still (SIGSTOP).
     pub(crate) frozen: Vec<ProcessId>,
@@ -23,6 +26,7 @@ pub(crate) struct Settings {
     /// [`Action::Restart`]: super::action::Action::Restart
     pub(crate) given_up: Vec<ProcessId>,
     /// The office time at which the step ends that is under way.
+    #[serde(with = "serial::ns_option")]
     pub(crate) step_until: Option<Duration>,
     /// How fast users live.
     pub(crate) tempo: Pulse,

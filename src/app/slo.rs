@@ -15,6 +15,7 @@ use engine::clock::{Time, nanos};
 use engine::config::scenario::{Figure, Goal, Latency, Metric, Slo, Unit};
 use engine::net::message::{IssuerTotals, ServiceTotals, TicketCounts};
 use engine::perf::Histogram;
+use serde::{Deserialize, Serialize};
 
 use super::events::{News, Source};
 use super::exit::Exit;
@@ -32,7 +33,7 @@ const ALERT_SECONDS: usize = 10;
 const CALM_SECONDS: u32 = 3;
 
 /// One goal.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub(crate) struct SloRow {
     /// Its name in the scenario.
     pub(crate) name: String,
@@ -58,7 +59,7 @@ pub(crate) struct SloRow {
 }
 
 /// A figure with its unit.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub(crate) enum SloValue {
     /// Seconds.
     Span(f64),
@@ -97,7 +98,7 @@ impl SloValue {
 }
 
 /// Whether a goal is met.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) enum Verdict {
     /// Nothing was measured.
     Unknown,

@@ -1,6 +1,5 @@
 //! From what processes reported to what a screen can show.
 
-use std::collections::VecDeque;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -8,11 +7,7 @@ use std::time::Duration;
 use engine::clock::{Clock, SystemClock, Time, WallTime};
 use engine::config::scenario::FsyncPolicy;
 use engine::ids::{UserProcessId, WorkerId};
-use engine::limits;
-use engine::net::message::{IssuerReady, IssuerTotals, NetTotals, Recovering, ServiceTotals};
-use engine::perf::catalog::{LOGSTORE_FSYNC, Metric};
-use engine::perf::metrics::Value;
-use engine::perf::{Histogram, Metrics};
+use engine::net::message::{IssuerReady, NetTotals, Recovering};
 use engine::roles::staff::Staff;
 use engine::supervisor::child::Child;
 use engine::supervisor::report::Phase as ChildPhase;
@@ -21,22 +16,21 @@ use super::action::ProcessId;
 use super::conf::{Answer, Conf, ConfRow, PendingReload};
 use super::director::Orders;
 use super::events::{Events, News};
-use super::figures::Figures;
-use super::heat::{Band, Heat, HeatRow};
-use super::history::{History, Second};
+use super::heat::Heat;
+use super::history::History;
 use super::looks::{Files, Paces};
 use super::net::NetBook;
 use super::procs::Procs;
-use super::recent::Recent;
-use super::results::{Fresh, Latencies, Results};
+use super::results::Results;
+use super::runfile::{self, RunFile};
 use super::slo::{SloRow, Watch};
 use super::staffing::Seating;
 use super::state::{
-    AppState, LatencyFigures, LatencyRow, Level, MetricRow, MetricValue, Notice, Phase, ProcessRow,
-    ProcessState, Rates, Reading, RecoveryRow, RunFacts, Sample, Seats, ServiceRow, Settings,
-    Severity, Source, StoreRow, Totals, Trend, View,
+    AppState, Level, Notice, Phase, ProcessRow, ProcessState, Rates, Reading, RecoveryRow,
+    RunFacts, Seats, Settings, Severity, Source, StoreRow, Totals, Trend, View,
 };
 use super::sysinfo::watch::SysSlot;
+use super::tally::{Ended, Tally, totals};
 use super::tempo::Pulse;
 use super::update::Run;
 
@@ -47,15 +41,12 @@ mod store;
 const NOTICES_MAX: usize = 8;
 /// How often processes are looked at.
 const LOOK_INTERVAL: Duration = Duration::from_secs(1);
-/// The span over which rates are taken.
-const RATE_SPAN: Duration = Duration::from_secs(1);
 
 /// Makes snapshots and keeps what they need from one to the next.
 #[derive(Debug)]
 pub(crate) struct Album {
     facts: RunFacts,
     data_dir: PathBuf,
-    services: Vec<String>,
     seating: Seating,
     /// A row per key of the scenario.
     conf: Arc<Vec<ConfRow>>,
@@ -64,24 +55,13 @@ pub(crate) struct Album {
     answers: Arc<Vec<Answer>>,
     watch: Watch,
     slos: Vec<SloRow>,
-    series: Arc<Vec<Sample>>,
-    /// Counts of the last second and a little more, oldest first.
-    recent: VecDeque<Counted>,
+    tally: Tally,
     notices: Vec<Notice>,
     events: Events,
     recovering: Option<Option<Reading>>,
     recovery: Option<RecoveryRow>,
     number: u64,
-    history: History,
-    heat: Heat,
-    figures: Arc<Figures>,
-    latencies: Vec<LatencyRow>,
-    metrics: Arc<Vec<MetricRow>>,
     net: NetBook,
-    starting_users: u32,
-    recents: [Recent; 6],
-    /// The counts at the end of the last second.
-    last_second: Counted,
     files: Option<Files>,
     /// Segments that there were, and that had been let go of, when files were looked at last.
     files_seen: (u64, u64),
@@ -90,6 +70,8 @@ pub(crate) struct Album {
     /// How fast each process is.
     paces: Paces,
     sys: SysSlot,
+    /// It was said that the run's file can't be written.
+    has_failed_to_note: bool,
 }
 
 /// What people want of the office.
@@ -101,50 +83,6 @@ pub(crate) struct Steered {
     pub(crate) users: u32,
     /// What deviates from the ordinary.
     pub(crate) settings: Settings,
-}
-
-/// The counts that rates are made of, at one moment.
-#[derive(Clone, Debug, Default)]
-struct Counted {
-    at: Time,
-    issued: u64,
-    rejected: u64,
-    served: u64,
-    failed: u64,
-    served_by_service: Vec<u64>,
-    busy_ns: u128,
-    staffed_ns: u128,
-    issuer_starts: u32,
-    records: u64,
-    log_bytes: u64,
-    syncs: u64,
-}
-
-impl Counted {
-    fn of(results: &Results) -> Self {
-        let totals = results.totals();
-        let IssuerTotals { services, store, .. } = &results.issuer;
-        Self {
-            at: results.at(),
-            issued: totals.issued,
-            rejected: totals.rejected,
-            served: totals.served,
-            failed: totals.failed,
-            served_by_service: services.iter().map(|service| service.totals.served).collect(),
-            busy_ns: services.iter().map(|service| service.in_service_ns).sum(),
-            staffed_ns: results.issuer.staffed_ns,
-            issuer_starts: results.issuer_starts,
-            records: store.records,
-            log_bytes: store.bytes,
-            syncs: store.syncs,
-        }
-    }
-
-    fn utilization_since(&self, earlier: &Self) -> Option<f64> {
-        let staffed_ns = self.staffed_ns.saturating_sub(earlier.staffed_ns);
-        let busy_ns = self.busy_ns.saturating_sub(earlier.busy_ns);
-        (staffed_ns > 0).then(|| ratio(busy_ns, staffed_ns))
-    }
 }
 
 impl Album {
@@ -177,36 +115,27 @@ impl Album {
             answers: Arc::default(),
             watch: Watch::new(&scenario.slos, &services),
             slos: Vec::new(),
-            series: Arc::default(),
-            recent: VecDeque::new(),
+            tally: Tally::new(scenario),
             notices: Vec::new(),
             events: Events::default(),
             recovering: None,
             recovery: None,
             number: 0,
-            history: History::default(),
-            heat: Heat::default(),
-            figures: Arc::new(Figures::blank(services.iter().cloned())),
-            services,
-            latencies: Vec::new(),
-            metrics: Arc::default(),
             net: NetBook::default(),
-            recents: Default::default(),
-            last_second: Counted::default(),
-            starting_users: scenario.loads.iter().map(|load| load.users).sum(),
             files: None,
             files_seen: (0, 0),
             procs: Procs::default(),
             looked_at: Time::ZERO,
             paces: Paces::default(),
             sys: orders.sys.clone(),
+            has_failed_to_note: false,
         }
     }
 
     /// Returns what a screen shows before the director has taken its first turn.
     pub(crate) fn blank(orders: &Orders) -> AppState {
-        let Self { facts: run, conf, conf_text, watch, figures, .. } = Self::new(orders);
-        let slos = watch.rows(&figures, false);
+        let Self { facts: run, conf, conf_text, watch, tally, .. } = Self::new(orders);
+        let slos = watch.rows(&tally.figures, false);
         AppState {
             view: View::Live,
             number: 0,
@@ -225,7 +154,7 @@ impl Album {
             series: Arc::default(),
             history: History::default(),
             heat: Heat::default(),
-            figures,
+            figures: tally.figures,
             latencies: Vec::new(),
             services: Vec::new(),
             processes: Vec::new(),
@@ -294,61 +223,31 @@ impl Album {
         results: &mut Results,
         workers: u32,
     ) {
-        let fresh = results.end_second();
-        let Fresh { latencies, response, lag, metrics, .. } = &fresh;
-        let Latencies { wait, service, sojourn, overhead } = latencies;
-        let seconds: [&Histogram; 6] = [wait, service, sojourn, overhead, response, lag];
-        for (recent, second) in self.recents.iter_mut().zip(seconds) {
-            recent.push(second);
-        }
-        self.heat.push(HeatRow { end: results.at(), bands: seconds.map(Band::of) });
-        self.figures = Arc::new(Figures::new(results, run, &self.services, self.starting_users));
-        self.latencies = latency_rows(&self.figures, &self.recents);
-        self.metrics = Arc::new(metric_rows(&results.metrics));
-        let counted = Counted::of(results);
-        let mut last = std::mem::replace(&mut self.last_second, counted.clone());
-        let line = run.timeline();
-        // The first second begins when the doors open.
-        last.at = last.at.max(line.opened_at);
-        if counted.at <= last.at {
-            return;
-        }
-        let measured = line.measured(last.at, counted.at);
-        for news in self.watch.end_second(&fresh, results, !measured.is_zero()) {
+        let ended = self.tally.end_second(wall, run.timeline(), results, workers);
+        let Some(Ended { fresh, at, is_measured }) = ended else { return };
+        for news in self.watch.end_second(&fresh, results, is_measured) {
             log::log!(target: "director", level_of(news.severity), "{}", news.text);
-            self.warn(news, counted.at);
+            self.warn(news, at);
         }
-        self.slos = self.watch.rows(&self.figures, false);
-        // What the issuer wrote is counted from its start.
-        let is_same_life = counted.issuer_starts == last.issuer_starts;
-        let written =
-            |now: u64, before: u64| now.saturating_sub(if is_same_life { before } else { 0 });
-        let (waiting, in_service) = results.present();
-        self.history.push(Second {
-            end: counted.at,
-            at: line.office_time(counted.at),
-            wall,
-            span: counted.at.since(last.at),
-            running: line.running(last.at, counted.at),
-            measured,
-            issued: counted.issued.saturating_sub(last.issued),
-            rejected: counted.rejected.saturating_sub(last.rejected),
-            served: counted.served.saturating_sub(last.served),
-            failed: counted.failed.saturating_sub(last.failed),
-            waiting,
-            in_service,
-            staffed: results.issuer.staffed,
-            utilization: counted.utilization_since(&last),
-            workers,
-            users: results.population.users,
-            wait: wait.spread(),
-            sojourn: sojourn.spread(),
-            response: response.spread(),
-            records: written(counted.records, last.records),
-            log_bytes: written(counted.log_bytes, last.log_bytes),
-            syncs: written(counted.syncs, last.syncs),
-            sync: metrics.histogram(LOGSTORE_FSYNC).and_then(Histogram::spread),
-        });
+        self.slos = self.watch.rows(&self.tally.figures, false);
+    }
+
+    /// Writes down what a replay can't know from the log: what run this is, when it opened, stood
+    /// still and ended. A run goes on without.
+    pub(crate) fn note_run(&mut self, run: &Run, now: Time) {
+        let ended = run.ended().map(|ending| (now, ending.clone()));
+        let clock = (now, WallTime::now());
+        let file = RunFile::new(self.facts.clone(), run.timeline(), clock, ended);
+        if let Err(error) = file.write(&self.data_dir)
+            && !std::mem::replace(&mut self.has_failed_to_note, true)
+        {
+            log::warn!(
+                target: "director",
+                "a replay will not know names, warm-up and pauses of this run: cannot write to {}: \
+                 {error}",
+                runfile::dir(&self.data_dir).display()
+            );
+        }
     }
 
     /// Takes over what passed over the sockets of all roles, at the end of a second.
@@ -367,11 +266,11 @@ impl Album {
         steered: Steered,
     ) -> AppState {
         let Steered { workers: wanted_workers, users: wanted_users, settings } = steered;
-        self.count(results);
-        let (waiting, in_service) = results.present();
+        self.tally.count(results);
+        let (_, in_service) = results.present();
         self.look_at_files(now, results);
         if run.ended().is_some() {
-            self.slos = self.watch.rows(&self.figures, true);
+            self.slos = self.watch.rows(&self.tally.figures, true);
         }
         if let Some(policy) = FsyncPolicy::read(&results.issuer.store.fsync) {
             // The policy whose promise holds, as against the one that is wanted.
@@ -384,7 +283,7 @@ impl Album {
         for row in processes.iter_mut().filter(|row| settings.frozen.contains(&row.id)) {
             "stands still (frozen)".clone_into(&mut row.note);
         }
-        let rates = self.rates();
+        let rates = self.tally.rates();
         let phase = match (run.phase(), self.recovering) {
             (Phase::Starting, Some(reading)) => Phase::Recovering(reading),
             (phase, _) => phase,
@@ -411,17 +310,17 @@ impl Album {
                 busy: u32::try_from(in_service).unwrap_or(u32::MAX),
                 staffed: u32::try_from(results.issuer.staffed).unwrap_or(u32::MAX),
             },
-            totals: totals(results, waiting, in_service),
+            totals: totals(results),
             rates,
-            series: Arc::clone(&self.series),
-            history: self.history.clone(),
-            heat: self.heat.clone(),
-            figures: Arc::clone(&self.figures),
-            latencies: self.latencies.clone(),
-            services: self.service_rows(results),
+            series: Arc::clone(&self.tally.series),
+            history: self.tally.history.clone(),
+            heat: self.tally.heat.clone(),
+            figures: Arc::clone(&self.tally.figures),
+            latencies: self.tally.latencies.clone(),
+            services: self.tally.service_rows(results),
             processes,
             store: self.store_row(results),
-            metrics: Arc::clone(&self.metrics),
+            metrics: Arc::clone(&self.tally.metrics),
             metrics_dropped: results.metrics.dropped(),
             net: self.net.rows(),
             slos: self.slos.clone(),
@@ -436,74 +335,6 @@ impl Album {
             settings,
             sys: self.sys.get(),
         }
-    }
-
-    /// Adds the newest counts to the charts, once per word of the issuer.
-    fn count(&mut self, results: &Results) {
-        let at = results.at();
-        if self.recent.back().is_some_and(|last| last.at >= at) || !at.is_set() {
-            return;
-        }
-        let counted = Counted::of(results);
-        if let Some(last) = self.recent.back() {
-            let (waiting, in_service) = results.present();
-            let sample = Sample {
-                at,
-                offered: rate(offered(last), offered(&counted), last.at, at),
-                served: rate(last.served, counted.served, last.at, at),
-                waiting,
-                in_service,
-            };
-            let series = Arc::make_mut(&mut self.series);
-            if series.len() == limits::SERIES_SAMPLES_MAX {
-                series.remove(0);
-            }
-            series.push(sample);
-        }
-        self.recent.push_back(counted);
-        while self.recent.len() > 2 && at.since(self.recent[1].at) >= RATE_SPAN {
-            self.recent.pop_front();
-        }
-    }
-
-    fn rates(&self) -> Rates {
-        let (Some(first), Some(last)) = (self.recent.front(), self.recent.back()) else {
-            return Rates::default();
-        };
-        Rates {
-            offered: rate(offered(first), offered(last), first.at, last.at),
-            served: rate(first.served, last.served, first.at, last.at),
-            rejected: rate(first.rejected, last.rejected, first.at, last.at),
-            utilization: last.utilization_since(first),
-        }
-    }
-
-    fn service_rows(&self, results: &Results) -> Vec<ServiceRow> {
-        let served_rate = |index: usize| match (self.recent.front(), self.recent.back()) {
-            (Some(first), Some(last)) => {
-                let served = |counted: &Counted| counted.served_by_service.get(index).copied();
-                let (from, to) = (served(first).unwrap_or(0), served(last).unwrap_or(0));
-                rate(from, to, first.at, last.at)
-            }
-            _ => 0.0,
-        };
-        let row = |(index, name): (usize, &String)| {
-            let counts = results.issuer.services.get(index).copied().unwrap_or_default();
-            let ServiceTotals { totals, waiting, in_service, .. } = counts;
-            let latencies = results.latencies.get(index);
-            ServiceRow {
-                name: name.clone(),
-                issued: totals.issued,
-                served: totals.served,
-                rejected: totals.rejected,
-                waiting,
-                in_service,
-                served_rate: served_rate(index),
-                wait: latencies.and_then(|latencies| latencies.wait.spread()),
-                sojourn: latencies.and_then(|latencies| latencies.sojourn.spread()),
-            }
-        };
-        self.services.iter().enumerate().map(row).collect()
     }
 
     /// Looks at processes, once a second; returns whether it did.
@@ -595,50 +426,6 @@ fn level_of(severity: Severity) -> log::Level {
     }
 }
 
-fn offered(counted: &Counted) -> u64 {
-    counted.issued + counted.rejected
-}
-
-fn totals(results: &Results, waiting: u64, in_service: u64) -> Totals {
-    let counts = results.totals();
-    Totals {
-        offered: counts.issued + counts.rejected,
-        issued: counts.issued,
-        rejected: counts.rejected,
-        served: counts.served,
-        failed: counts.failed,
-        waiting,
-        in_service,
-        recovered: results.issuer.recovered,
-        redelivered: results.issuer.redelivered,
-        dropped: results.users().dropped,
-        bad_peers: results.issuer.bad_peers,
-    }
-}
-
-/// The names of the latencies are in the order of the recent ones.
-fn latency_rows(figures: &Figures, recents: &[Recent; 6]) -> Vec<LatencyRow> {
-    let all = figures.histograms.iter().filter(|named| named.service.is_none());
-    all.zip(recents)
-        .map(|(named, recent)| LatencyRow {
-            name: named.name,
-            run: LatencyFigures::of(&named.histogram),
-            recent: recent.figures(),
-        })
-        .collect()
-}
-
-fn metric_rows(metrics: &Metrics) -> Vec<MetricRow> {
-    let row = |(_, metric, value): (u16, &'static Metric, &Value)| MetricRow {
-        metric,
-        value: match value {
-            Value::Count(sum) => MetricValue::Count(*sum),
-            Value::Values(values) => MetricValue::Values(Arc::new(values.clone())),
-        },
-    };
-    metrics.iter().map(row).collect()
-}
-
 fn staff_row(
     id: ProcessId,
     child: &Child,
@@ -671,29 +458,5 @@ fn process_state(phase: ChildPhase) -> ProcessState {
         ChildPhase::Terminating | ChildPhase::Killed => ProcessState::Stopping,
         ChildPhase::Backoff => ProcessState::Backoff,
         ChildPhase::Failed => ProcessState::Failed,
-    }
-}
-
-#[expect(clippy::cast_precision_loss, reason = "a rate for people")]
-pub(super) fn rate(from: u64, to: u64, since: Time, until: Time) -> f64 {
-    let seconds = until.since(since).as_secs_f64();
-    if seconds > 0.0 { to.saturating_sub(from) as f64 / seconds } else { 0.0 }
-}
-
-#[expect(clippy::cast_precision_loss, reason = "a ratio for people")]
-fn ratio(part: u128, whole: u128) -> f64 {
-    part as f64 / whole as f64
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_rate_is_per_second_and_zero_without_time() {
-        let second = |s: u64| Time(s * 1_000_000_000);
-        assert!((rate(10, 40, second(1), second(3)) - 15.0).abs() < 1e-9);
-        assert!(rate(10, 40, second(1), second(1)).abs() < 1e-9);
-        assert!(rate(40, 10, second(1), second(2)).abs() < 1e-9, "a restarted count is no rate");
     }
 }

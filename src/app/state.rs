@@ -10,7 +10,7 @@ use engine::clock::{Time, WallTime};
 use engine::ids::RunId;
 use engine::perf::Histogram;
 pub(crate) use engine::perf::Spread;
-use engine::perf::catalog::Metric;
+use serde::{Deserialize, Serialize};
 
 use super::action::{Ask, ProcessId};
 use super::conf::{Answer, ChangeRow, ConfRow, PendingReload, Refusal};
@@ -19,14 +19,16 @@ use super::figures::Figures;
 use super::heat::Heat;
 use super::history::History;
 pub(crate) use super::net::NetRow;
+use super::serial::{self, KnownMetric, Text};
 pub(crate) use super::settings::Settings;
 use super::slo::SloRow;
 #[cfg(test)]
 pub(crate) use super::sysinfo::watch::{SysGroup, SysLine};
 pub(crate) use super::sysinfo::watch::{SysHint, SysRow};
 
-/// A snapshot of the whole office.
-#[derive(Clone, Debug)]
+/// A snapshot of the whole office. What is left out of its own form for travelling is large and
+/// seldom changes: see [`super::wire`].
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub(crate) struct AppState {
     /// From where the office is looked at.
     pub(crate) view: View,
@@ -45,6 +47,7 @@ pub(crate) struct AppState {
     /// When the run stood still; the last pause lasts on while its end is [`Time::NEVER`].
     pub(crate) pauses: Vec<(Time, Time)>,
     /// Time since arrivals began, without pauses; zero before.
+    #[serde(with = "serial::ns")]
     pub(crate) elapsed: Duration,
     /// Worker processes that are ready, and how many are wanted.
     pub(crate) workers: Level,
@@ -57,12 +60,16 @@ pub(crate) struct AppState {
     /// Rates over the last second.
     pub(crate) rates: Rates,
     /// The last five minutes at most, oldest first, four samples a second.
+    #[serde(skip)]
     pub(crate) series: Arc<Vec<Sample>>,
     /// The run second by second.
+    #[serde(skip)]
     pub(crate) history: History,
     /// How latencies were spread in the last seconds.
+    #[serde(skip)]
     pub(crate) heat: Heat,
     /// The figures of the measured window.
+    #[serde(skip)]
     pub(crate) figures: Arc<Figures>,
     /// Percentiles of tickets that arrived after the warm-up (wait, service, sojourn, response,
     /// overhead).
@@ -75,6 +82,7 @@ pub(crate) struct AppState {
     pub(crate) store: StoreRow,
     /// What the product recorded of its own work, one row per metric of the catalog, over all
     /// processes; empty if metrics are compiled out or off.
+    #[serde(skip)]
     pub(crate) metrics: Arc<Vec<MetricRow>>,
     /// Recordings of metrics that found no room.
     pub(crate) metrics_dropped: u64,
@@ -83,8 +91,10 @@ pub(crate) struct AppState {
     /// One row per goal, in the scenario's order.
     pub(crate) slos: Vec<SloRow>,
     /// One row per key of the scenario that is in effect, in the order in which files show them.
+    #[serde(skip)]
     pub(crate) conf: Arc<Vec<ConfRow>>,
     /// The same as a file that reads back equal, live changes included.
+    #[serde(skip)]
     pub(crate) conf_text: Arc<str>,
     /// A scenario that was read again and waits for a yes or no.
     pub(crate) reload: Option<Arc<PendingReload>>,
@@ -96,6 +106,7 @@ pub(crate) struct AppState {
     pub(crate) notices: Vec<Notice>,
     /// What people did and what happened, newest last, at most
     /// [`EVENTS_MAX`](super::events::EVENTS_MAX).
+    #[serde(skip)]
     pub(crate) events: Arc<Vec<Happening>>,
     /// Older ones that are no longer kept.
     pub(crate) events_dropped: u64,
@@ -106,7 +117,7 @@ pub(crate) struct AppState {
 }
 
 /// From where an office is looked at.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) enum View {
     /// From its own process, now.
     #[default]
@@ -118,7 +129,7 @@ pub(crate) enum View {
 }
 
 /// How an attached dashboard stands to the office.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Attached {
     /// The office's director; `None` if only its socket is known.
     pub(crate) pid: Option<u32>,
@@ -131,7 +142,7 @@ pub(crate) struct Attached {
 }
 
 /// What part of a log is looked at.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Replay {
     /// Which run of the data directory, from one, and how many it has.
     pub(crate) number: usize,
@@ -161,7 +172,7 @@ impl AppState {
 }
 
 /// What identifies a run, and what its scenario says of it now.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub(crate) struct RunFacts {
     /// Chosen at random.
     pub(crate) id: RunId,
@@ -178,20 +189,23 @@ pub(crate) struct RunFacts {
     /// CPUs that the processes may use.
     pub(crate) cpus: usize,
     /// When arrivals stop; `None` is never.
+    #[serde(with = "serial::ns_option")]
     pub(crate) duration: Option<Duration>,
     /// How long open tickets may finish after the end of arrivals.
+    #[serde(with = "serial::ns")]
     pub(crate) drain: Duration,
     /// The fsync policy whose promise holds for all that was acknowledged, as the scenario spells
     /// it: after a change to a stricter one the old one, until all is on the disk.
     pub(crate) fsync: String,
     /// What a power loss takes under that policy.
-    pub(crate) power_loss_takes: &'static str,
+    #[serde(deserialize_with = "serial::power_loss")]
+    pub(crate) power_loss_takes: Text,
     /// The data directory.
     pub(crate) data_dir: String,
 }
 
 /// Where the run stands.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) enum Phase {
     /// Processes are being started.
     Starting,
@@ -232,7 +246,7 @@ impl Phase {
 }
 
 /// How far a log has been read.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Reading {
     /// Records read so far.
     pub(crate) records: u64,
@@ -243,7 +257,7 @@ pub(crate) struct Reading {
 }
 
 /// How a run ended.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) enum Ending {
     /// The duration was reached, or somebody asked for the end.
     Completed,
@@ -267,7 +281,7 @@ pub(crate) enum Ending {
 }
 
 /// An actual and a wanted number.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Level {
     /// How many there are.
     pub(crate) actual: u32,
@@ -276,7 +290,7 @@ pub(crate) struct Level {
 }
 
 /// Seats of ready workers.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Seats {
     /// Seats that hold a ticket now.
     pub(crate) busy: u32,
@@ -285,7 +299,7 @@ pub(crate) struct Seats {
 }
 
 /// Counts of tickets. `offered = issued + rejected`; `issued = served + failed + open`.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Totals {
     /// Requests that reached the issuer.
     pub(crate) offered: u64,
@@ -312,7 +326,7 @@ pub(crate) struct Totals {
 }
 
 /// Rates over the last second, per second.
-#[derive(Clone, Copy, Debug, Default, PartialEq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Rates {
     /// Requests.
     pub(crate) offered: f64,
@@ -325,7 +339,7 @@ pub(crate) struct Rates {
 }
 
 /// One point of the charts.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Sample {
     /// When.
     pub(crate) at: Time,
@@ -340,10 +354,11 @@ pub(crate) struct Sample {
 }
 
 /// Percentiles of one latency.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct LatencyRow {
     /// `wait`, `service`, `sojourn`, `overhead`, `response`, `lag`.
-    pub(crate) name: &'static str,
+    #[serde(deserialize_with = "serial::latency")]
+    pub(crate) name: Text,
     /// Over the measured window.
     pub(crate) run: LatencyFigures,
     /// Over the last second, ten seconds and minute, warm-up included; see [`RECENT_SPANS`].
@@ -351,7 +366,7 @@ pub(crate) struct LatencyRow {
 }
 
 /// A latency over some time.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct LatencyFigures {
     /// How many values.
     pub(crate) count: u64,
@@ -371,16 +386,17 @@ impl LatencyFigures {
 }
 
 /// One internal metric.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub(crate) struct MetricRow {
     /// Which one.
-    pub(crate) metric: &'static Metric,
+    #[serde(with = "serial::metric")]
+    pub(crate) metric: KnownMetric,
     /// What was recorded.
     pub(crate) value: MetricValue,
 }
 
 /// What was recorded of a metric.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub(crate) enum MetricValue {
     /// The sum of a counter.
     Count(u64),
@@ -392,7 +408,7 @@ pub(crate) enum MetricValue {
 pub(crate) const RECENT_SPANS: [usize; 3] = [1, 10, 60];
 
 /// One service.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub(crate) struct ServiceRow {
     /// Its name.
     pub(crate) name: String,
@@ -415,7 +431,7 @@ pub(crate) struct ServiceRow {
 }
 
 /// One process.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub(crate) struct ProcessRow {
     /// Which process.
     pub(crate) id: ProcessId,
@@ -446,7 +462,7 @@ pub(crate) struct ProcessRow {
 pub(crate) const TREND_SECONDS: usize = 8;
 
 /// A rate over the last seconds.
-#[derive(Clone, Copy, Debug, Default, PartialEq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Trend {
     /// Newest last; those that are not known are at the front.
     rates: [f32; TREND_SECONDS],
@@ -471,7 +487,7 @@ impl Trend {
 }
 
 /// Where a process stands.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub(crate) enum ProcessState {
     /// Spawned, not ready yet.
     Starting,
@@ -508,7 +524,7 @@ impl ProcessState {
 }
 
 /// The log.
-#[derive(Clone, Debug, Default, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub(crate) struct StoreRow {
     /// Segments of the log; zero while it is not open.
     pub(crate) segments: u64,
@@ -517,6 +533,7 @@ pub(crate) struct StoreRow {
     /// Bytes of its files; `None` until somebody has looked.
     pub(crate) file_bytes: Option<u64>,
     /// Its newest files, oldest first, at most [`SEGMENT_ROWS_MAX`].
+    #[serde(skip)]
     pub(crate) files: Arc<Vec<SegmentRow>>,
     /// Old segments that this issuer has let go of.
     pub(crate) retired: u64,
@@ -558,7 +575,7 @@ impl StoreRow {
 pub(crate) const SEGMENT_ROWS_MAX: usize = 512;
 
 /// One file of the log.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct SegmentRow {
     /// Its name.
     pub(crate) name: String,
@@ -573,7 +590,7 @@ pub(crate) struct SegmentRow {
 }
 
 /// How a segment lies on the disk.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub(crate) enum SegmentForm {
     /// It is written now.
     Active,
@@ -595,7 +612,7 @@ impl SegmentForm {
 }
 
 /// The index of the log.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct IndexRow {
     /// Keys in memory.
     pub(crate) keys: u64,
@@ -612,7 +629,7 @@ pub(crate) struct IndexRow {
 }
 
 /// What a start of the issuer found in the log.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct RecoveryRow {
     /// Segments that were there; none if the log is new.
     pub(crate) segments: u64,
@@ -629,11 +646,12 @@ pub(crate) struct RecoveryRow {
     /// The file in which they are kept.
     pub(crate) kept_aside: Option<String>,
     /// How long it took.
+    #[serde(with = "serial::ns")]
     pub(crate) elapsed: Duration,
 }
 
 /// Something that people should know.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Notice {
     /// When.
     pub(crate) wall: WallTime,
@@ -644,7 +662,7 @@ pub(crate) struct Notice {
 }
 
 /// How bad a notice is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub(crate) enum Severity {
     /// Something happened as asked.
     Info,

@@ -9,16 +9,20 @@ use engine::config::scenario::{Arrival, LoadModel};
 use engine::ids::LoadId;
 use engine::limits;
 use engine::tempo::{Course, Factor, Tempo};
+use serde::{Deserialize, Serialize};
+
+use super::serial::{self, Text};
 
 /// The rate of one open load.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub(crate) struct LoadRate {
     /// Which load.
     pub(crate) load: LoadId,
     /// Its name.
     pub(crate) name: String,
     /// How its requests are spread, as the scenario spells it: `poisson` or `det`.
-    pub(crate) model: &'static str,
+    #[serde(deserialize_with = "serial::arrival_model")]
+    pub(crate) model: Text,
     /// Requests per second with which the run began.
     pub(crate) base: f64,
     /// Requests per second that are wanted now, at speed one.
@@ -33,7 +37,7 @@ impl LoadRate {
 }
 
 /// What people want.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Pulse {
     /// How many times as fast as in the scenario users live.
     pub(crate) speed: f64,

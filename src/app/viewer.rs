@@ -6,9 +6,11 @@
 use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
+use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::thread::JoinHandle;
 use std::time::Duration;
+
+use color_eyre::eyre::Result;
 
 use super::handle::{self, Access, Desk, Office};
 use super::state::AppState;
@@ -18,8 +20,8 @@ use super::state::AppState;
 pub(crate) struct Viewer {
     office: Office,
     end: Arc<AtomicBool>,
-    bell: SyncSender<()>,
-    teller: Option<JoinHandle<()>>,
+    ring: Ring,
+    teller: Option<JoinHandle<Result<()>>>,
 }
 
 /// What the teller listens to while it waits.
@@ -27,6 +29,19 @@ pub(crate) struct Viewer {
 pub(crate) struct Bell {
     end: Arc<AtomicBool>,
     rung: Receiver<()>,
+    ring: Ring,
+}
+
+/// Wakes the teller.
+#[derive(Clone, Debug)]
+pub(crate) struct Ring(SyncSender<()>);
+
+impl Ring {
+    /// Wakes it, now or as soon as it waits.
+    pub(crate) fn ring(&self) {
+        // One ring that waits is as good as many.
+        let _ = self.0.try_send(());
+    }
 }
 
 /// Gives an office a teller, which publishes at its desk until the bell says that it is enough.
@@ -37,23 +52,38 @@ pub(crate) fn start(
     name: &str,
     first: AppState,
     access: Access,
-    tell: impl FnOnce(Desk, Bell) + Send + 'static,
+    tell: impl FnOnce(Desk, Bell) -> Result<()> + Send + 'static,
 ) -> io::Result<Viewer> {
     let end = Arc::new(AtomicBool::new(false));
-    // One ring that waits is as good as many.
-    let (bell, rung) = sync_channel(1);
-    let ring = bell.clone();
-    let (office, desk) = handle::office(first, move || drop(ring.try_send(())));
-    let heard = Bell { end: Arc::clone(&end), rung };
+    let (sender, rung) = sync_channel(1);
+    let ring = Ring(sender);
+    let wake = ring.clone();
+    let (office, desk) = handle::office(first, move || wake.ring());
+    let bell = Bell { end: Arc::clone(&end), rung, ring: ring.clone() };
     let thread = std::thread::Builder::new().name(name.to_owned());
-    let teller = Some(thread.spawn(move || tell(desk, heard))?);
-    Ok(Viewer { office: office.with(access), end, bell, teller })
+    let teller = Some(thread.spawn(move || tell(desk, bell))?);
+    Ok(Viewer { office: office.with(access), end, ring, teller })
 }
 
 impl Viewer {
     /// Returns what the dashboard shares with the teller.
     pub(crate) fn office(&self) -> &Office {
         &self.office
+    }
+
+    /// Ends the teller and returns how it went.
+    ///
+    /// # Errors
+    /// What kept it from telling.
+    pub(crate) fn finish(mut self) -> Result<()> {
+        self.end();
+        // One that panicked has told why.
+        self.teller.take().and_then(|teller| teller.join().ok()).unwrap_or(Ok(()))
+    }
+
+    fn end(&self) {
+        self.end.store(true, Ordering::Release);
+        self.ring.ring();
     }
 
     /// Returns whether the teller is gone, so that nothing will ever change: a bug, as it stays
@@ -65,11 +95,10 @@ impl Viewer {
 
 impl Drop for Viewer {
     fn drop(&mut self) {
-        self.end.store(true, Ordering::Release);
-        drop(self.bell.try_send(()));
+        self.end();
         if let Some(teller) = self.teller.take() {
-            // One that panicked has told why.
-            let _ = teller.join();
+            // Whoever wants to know how it went asks with `finish`.
+            drop(teller.join());
         }
     }
 }
@@ -80,15 +109,17 @@ impl Bell {
         self.end.load(Ordering::Acquire)
     }
 
-    /// Waits for an action, for the end, or for a span; `None` is without end.
+    /// Returns what other threads wake the teller with.
+    pub(crate) fn ringer(&self) -> Ring {
+        self.ring.clone()
+    }
+
+    /// Waits for an action, for the end, for a ring, or for a span; `None` is without end.
     pub(crate) fn wait(&self, span: Option<Duration>) {
-        let heard = match span {
-            Some(span) => self.rung.recv_timeout(span),
-            None => self.rung.recv().map_err(|_| RecvTimeoutError::Disconnected),
-        };
-        if heard == Err(RecvTimeoutError::Disconnected) {
-            // Nobody can ask for anything any more.
-            self.end.store(true, Ordering::Release);
+        // It holds a sender itself, so the channel lasts as long as it does.
+        match span {
+            Some(span) => self.rung.recv_timeout(span).unwrap_or_default(),
+            None => self.rung.recv().unwrap_or_default(),
         }
     }
 }
@@ -113,6 +144,7 @@ mod tests {
                 bell.wait(None);
             }
             told.send(()).unwrap();
+            Ok(())
         };
         let viewer = start("test", testing::app(), Access::Control, tell).unwrap();
         viewer.office().submit(Action::Pause).unwrap();

@@ -224,6 +224,14 @@ pub const CONTROL_PATIENCE: Duration = Duration::from_secs(5);
 pub const CONTROL_EXPORT_PATIENCE: Duration = Duration::from_secs(600);
 /// ...and for the end of a run whose drain is over.
 pub const CONTROL_STOP_MARGIN: Duration = Duration::from_secs(30);
+/// The least and the longest time between two looks of somebody who watches an office...
+pub const WATCH_INTERVAL_MIN: Duration = Duration::from_millis(20);
+/// ...
+pub const WATCH_INTERVAL_MAX: Duration = Duration::from_secs(60);
+/// ...how long one may take to be read: whoever watches may have been stopped for a while...
+pub const WATCH_LINE_WITHIN: Duration = Duration::from_secs(60);
+/// ...and how long there may be none of an office that publishes nothing.
+pub const WATCH_SILENT_MAX: Duration = Duration::from_secs(2);
 /// The longest reply.
 pub const CONTROL_REPLY_BYTES_MAX: u64 = 256 << 20;
 /// Requests for metrics at a time; more are turned away.

@@ -40,6 +40,7 @@ mod model;
 mod mouse;
 mod office;
 mod options;
+pub(crate) mod outside;
 mod overlays;
 mod panels;
 mod past;

@@ -7,6 +7,7 @@
 
 use engine::clock::WallTime;
 use engine::config::schema::{Change, Role};
+use serde::{Deserialize, Serialize};
 
 mod effect;
 pub(crate) mod reader;
@@ -22,7 +23,7 @@ use super::action::Ask;
 pub(crate) const ANSWERS_MAX: usize = 32;
 
 /// One key of the scenario that is in effect.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct ConfRow {
     /// The section, such as `office` or `load.regulars`.
     pub(crate) section: String,
@@ -45,7 +46,7 @@ pub(crate) struct ConfRow {
 }
 
 /// Who gave a value; later ones come before earlier ones.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub(crate) enum Giver {
     /// Nobody.
     Default,
@@ -58,7 +59,7 @@ pub(crate) enum Giver {
 }
 
 /// One key that somebody wants to have another value.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct ChangeRow {
     /// `section.key`, or a whole `[section]` that is only on one side.
     pub(crate) key: String,
@@ -94,7 +95,7 @@ impl ChangeRow {
 }
 
 /// What becomes of a change.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) enum Fate {
     /// It waits for somebody to say yes.
     Proposed,
@@ -107,7 +108,7 @@ pub(crate) enum Fate {
 }
 
 /// What became of a wish to change the configuration.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Answer {
     /// The wish.
     pub(crate) ask: Ask,
@@ -116,7 +117,7 @@ pub(crate) struct Answer {
 }
 
 /// Why nothing was changed.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Refusal {
     /// All mistakes, one a line, each with its place.
     pub(crate) text: String,
@@ -125,7 +126,7 @@ pub(crate) struct Refusal {
 }
 
 /// A scenario that was read again and waits for somebody to say yes or no.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct PendingReload {
     /// The file, as it was named at the start.
     pub(crate) source: String,

@@ -67,13 +67,24 @@ impl Client {
         let reply: Value = serde_json::from_slice(&line).map_err(|_| AskError::Foreign)?;
         match (reply["version"].as_u64(), reply["ok"].as_bool()) {
             (Some(VERSION), Some(true)) => Ok(reply),
-            (_, Some(false)) => {
-                let error = reply["error"].as_str().unwrap_or("it was refused");
-                let is_usage = reply["usage"].as_bool() == Some(true);
-                let refused = if is_usage { AskError::Usage } else { AskError::Refused };
-                Err(refused(error.to_owned()))
+            _ => Err(refusal(&line)),
+        }
+    }
+
+    /// Sends a request to which more than one line is the reply, and gives the connection away.
+    ///
+    /// # Errors
+    /// [`AskError`] if it can't be sent in time.
+    pub(crate) fn watch(mut self, request: &Value, until: Time) -> Result<UnixStream, AskError> {
+        let mut request = request.clone();
+        request["version"] = json!(VERSION);
+        let sent = Timed::new(&mut self.stream, until).write_all(format!("{request}\n").as_bytes());
+        // One that turns us away does so without reading; then its reply says why.
+        match sent {
+            Err(source) if source.kind() != io::ErrorKind::BrokenPipe => {
+                Err(failed(&self.socket, source))
             }
-            _ => Err(AskError::Foreign),
+            _ => Ok(self.stream),
         }
     }
 
@@ -112,6 +123,46 @@ impl Client {
             if SystemClock.now() >= until {
                 return false;
             }
+        }
+    }
+}
+
+/// Returns what a reply means that is not the one that was hoped for.
+pub(crate) fn refusal(line: &[u8]) -> AskError {
+    match serde_json::from_slice::<Value>(line) {
+        Ok(reply) if reply["ok"] == false => {
+            let error = reply["error"].as_str().unwrap_or("it was refused");
+            let is_usage = reply["usage"].as_bool() == Some(true);
+            let refused = if is_usage { AskError::Usage } else { AskError::Refused };
+            refused(error.to_owned())
+        }
+        _ => AskError::Foreign,
+    }
+}
+
+/// Waits for the next of several lines; `line` has what came of it so far, so that after a silence
+/// one can go on waiting.
+///
+/// # Errors
+/// [`AskError`] if nothing comes within a span.
+pub(crate) fn read_line(
+    reader: &mut BufReader<UnixStream>,
+    line: &mut Vec<u8>,
+    within: Duration,
+    socket: &Path,
+) -> Result<(), AskError> {
+    let quiet = |source: io::Error| match source.kind() {
+        io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut => AskError::Silent { within },
+        _ => failed(socket, source),
+    };
+    reader.get_ref().set_timeout(within).map_err(quiet)?;
+    loop {
+        let left = limits::CONTROL_REPLY_BYTES_MAX.saturating_sub(line.len() as u64);
+        match reader.by_ref().take(left).read_until(b'\n', line) {
+            Ok(_) if line.ends_with(b"\n") => return Ok(()),
+            Ok(_) => return Err(failed(socket, io::ErrorKind::UnexpectedEof.into())),
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(quiet(error)),
         }
     }
 }

@@ -12,6 +12,8 @@
 //! | `{"do":"snapshot","dir":"/abs"}` | `folder`: what was written, `snapshot` |
 //! | `{"do":"sample","format":"json"}` | `sample`: all figures of the newest snapshot |
 //! | `{"do":"sample","format":"table"}` or `"prom"` | `text` |
+//! | `{"do":"watch","interval_ms":250}` | looks, one a line, until either end has gone; see [`watch`] |
+//! | `{"do":"act","action":"Pause"}` | nothing: the next looks show what came of it |
 //! | `{"do":"stop"}` | `state`, `drain_ns`; the socket is closed when the run has ended |
 //!
 //! How fast users live (speed, rate) is in [`tempo`]. Interventions (strike, block, slow, kill,
@@ -43,6 +45,7 @@ mod changes;
 pub(crate) mod client;
 mod interventions;
 mod tempo;
+pub(crate) mod watch;
 
 use super::action::Action;
 use super::events;
@@ -141,6 +144,10 @@ impl<S: Stream> Serve<S> for Desk {
             let most = limits::CONTROL_REQUEST_BYTES_MAX;
             let read = reader.by_ref().take(most).read_until(b'\n', &mut line);
             let is_whole = read.is_ok() && line.ends_with(b"\n");
+            if let Ok(Request::Watch(interval)) = Request::read(&line) {
+                watch::serve(&self.office, interval, &mut writer);
+                return;
+            }
             let reply = if is_whole {
                 self.reply(&line)
             } else if line.len() as u64 == most {
@@ -197,6 +204,8 @@ enum Request {
     Intervene(Wish),
     Change(Change),
     Tempo(tempo::Wish),
+    Watch(Duration),
+    Act(Action),
     Stop,
 }
 
@@ -235,6 +244,8 @@ impl Request {
             "workers" => Self::Workers(number(&mut keys, 1, limits::WORKERS_MAX)?),
             "snapshot" => Self::Snapshot(directory(&mut keys)?),
             "sample" => Self::Sample(format(&mut keys)?),
+            "watch" => Self::Watch(interval(&mut keys)?),
+            "act" => Self::Act(action(&mut keys)?),
             "stop" => Self::Stop,
             _ => {
                 if let Some(wish) = Wish::read(word, &mut keys) {
@@ -246,7 +257,7 @@ impl Request {
                 } else {
                     return Err(format!(
                         "{verb} is not known; known are status, pause, resume, users, workers, \
-                         {}, {}, {VERBS}, snapshot, sample and stop",
+                         {}, {}, {VERBS}, snapshot, sample, watch, act and stop",
                         tempo::VERBS,
                         changes::VERBS
                     ));
@@ -274,6 +285,20 @@ fn number<T: TryFrom<u64> + PartialOrd + Display>(
 fn directory(keys: &mut Map<String, Value>) -> Result<PathBuf, String> {
     let dir = keys.remove("dir").and_then(|dir| dir.as_str().map(PathBuf::from));
     dir.filter(|dir| dir.is_absolute()).ok_or_else(|| "dir must be an absolute path".to_owned())
+}
+
+fn interval(keys: &mut Map<String, Value>) -> Result<Duration, String> {
+    let (least, most) = (limits::WATCH_INTERVAL_MIN, limits::WATCH_INTERVAL_MAX);
+    let interval = keys.remove("interval_ms").and_then(|ms| ms.as_u64()).map(Duration::from_millis);
+    interval.filter(|interval| (least..=most).contains(interval)).ok_or_else(|| {
+        let (least, most) = (least.as_millis(), most.as_millis());
+        format!("interval_ms must be a whole number from {least} to {most}")
+    })
+}
+
+fn action(keys: &mut Map<String, Value>) -> Result<Action, String> {
+    let action = keys.remove("action").ok_or("the key action is missing")?;
+    serde_json::from_value(action).map_err(|error| format!("action is not understood: {error}"))
 }
 
 fn format(keys: &mut Map<String, Value>) -> Result<Format, String> {
@@ -345,6 +370,11 @@ impl Desk {
             Request::Intervene(wish) => Ok(self.intervene(wish)?),
             Request::Change(change) => self.change(change),
             Request::Tempo(wish) => Ok(self.set_tempo(wish)?),
+            Request::Watch(_) => Err("watch needs a connection".to_owned().into()),
+            Request::Act(action) => {
+                self.office.submit(action).map_err(|refused| refused.to_string())?;
+                Ok(json!({}))
+            }
             Request::Stop => {
                 let has_begun = |state: &AppState| matches!(state.phase, Phase::Draining { .. });
                 let state = match self.act(Action::Drain, has_begun) {

@@ -13,6 +13,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, TryLockError};
 use std::thread::JoinHandle;
 
+use engine::config::{self, Scenario};
 use engine::ids::RunId;
 use engine::nice;
 use engine::perf::catalog::{LOGSTORE_FSYNC, METRICS};
@@ -47,20 +48,48 @@ pub(crate) struct Exporter(Arc<Facts>);
 /// What an export needs beside the snapshot.
 #[derive(Debug)]
 struct Facts {
-    run: RunId,
+    subject: Subject,
     data_dir: PathBuf,
     /// Where users note what they were told, if they do.
     notes_dir: Option<PathBuf>,
-    /// Names of the loads, by number.
-    loads: Vec<String>,
-    /// Names of the services, by number.
-    services: Vec<String>,
     /// Held while an export is being written.
     pen: Mutex<()>,
     /// Exports end where they are.
     is_cut_short: Arc<AtomicBool>,
     /// The export that is being written on a thread of its own, or was.
     beside: Mutex<Option<JoinHandle<()>>>,
+}
+
+/// What the log's records are about.
+#[derive(Clone, Debug)]
+struct Subject {
+    run: RunId,
+    /// Names of the loads, by number.
+    loads: Vec<String>,
+    /// Names of the services, by number.
+    services: Vec<String>,
+}
+
+impl Subject {
+    fn new(run: RunId, scenario: &Scenario) -> Self {
+        let loads = scenario.loads.iter().map(|load| load.name.clone()).collect();
+        let services = scenario.services.iter().map(|service| service.name.clone()).collect();
+        Self { run, loads, services }
+    }
+
+    /// Returns what a snapshot's own scenario says; if it is not known, only the services.
+    fn of(state: &AppState) -> Self {
+        let text = &state.run.scenario_text;
+        let scenario = Some(text).filter(|text| !text.is_empty());
+        match scenario.and_then(|text| config::parse_effective(text).ok()) {
+            Some(scenario) => Self::new(state.run.id, &scenario),
+            None => Self {
+                run: state.run.id,
+                loads: Vec::new(),
+                services: state.services.iter().map(|service| service.name.clone()).collect(),
+            },
+        }
+    }
 }
 
 /// Why nothing was exported.
@@ -120,13 +149,20 @@ impl ExportError {
 impl Exporter {
     /// Returns an exporter for a run.
     pub(crate) fn new(orders: &Orders) -> Self {
-        let scenario = &orders.effective.scenario;
+        let subject = Subject::new(orders.run, &orders.effective.scenario);
+        Self::with(subject, orders.data_dir.clone(), orders.notes_dir.clone())
+    }
+
+    /// Returns an exporter for an office that is looked at from outside.
+    pub(crate) fn of(state: &AppState) -> Self {
+        Self::with(Subject::of(state), PathBuf::from(&state.run.data_dir), None)
+    }
+
+    fn with(subject: Subject, data_dir: PathBuf, notes_dir: Option<PathBuf>) -> Self {
         Self(Arc::new(Facts {
-            run: orders.run,
-            data_dir: orders.data_dir.clone(),
-            notes_dir: orders.notes_dir.clone(),
-            loads: scenario.loads.iter().map(|load| load.name.clone()).collect(),
-            services: scenario.services.iter().map(|service| service.name.clone()).collect(),
+            subject,
+            data_dir,
+            notes_dir,
             pen: Mutex::default(),
             is_cut_short: Arc::default(),
             beside: Mutex::default(),
@@ -348,16 +384,8 @@ mod tests {
     use super::*;
 
     fn exporter(data_dir: &Path) -> Exporter {
-        Exporter(Arc::new(Facts {
-            run: RunId(7),
-            data_dir: data_dir.to_owned(),
-            notes_dir: None,
-            loads: Vec::new(),
-            services: Vec::new(),
-            pen: Mutex::default(),
-            is_cut_short: Arc::default(),
-            beside: Mutex::default(),
-        }))
+        let (run, loads, services) = (RunId(7), Vec::new(), Vec::new());
+        Exporter::with(Subject { run, loads, services }, data_dir.to_owned(), None)
     }
 
     /// A snapshot of a run whose doors did not open, so that there is no log to read.

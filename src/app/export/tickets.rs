@@ -15,7 +15,7 @@ use engine::scheduler::record::{Completed, Record};
 use engine::storage::{LogError, reader};
 
 use super::place::Draft;
-use super::{ExportError, Facts};
+use super::{ExportError, Facts, Subject};
 use crate::app::state::AppState;
 
 /// What is not in the table.
@@ -41,7 +41,11 @@ pub(super) fn write(
     let holds = "one row per ticket: who, what, its eight times, its outcome";
     let written = draft.file("tickets.csv", holds, |out| {
         let csv = csv::Writer::from_writer(out);
-        let mut table = Table { csv, facts, opened_at: state.opened_at, field: Vec::new() };
+        // A replay may show another run than it began with.
+        let own = (state.run.id != facts.subject.run).then(|| Subject::of(state));
+        let subject = own.as_ref().unwrap_or(&facts.subject);
+        let opened_at = state.opened_at;
+        let mut table = Table { csv, facts, subject, opened_at, field: Vec::new() };
         match table.write() {
             Ok(found) => {
                 gaps = found;
@@ -73,6 +77,7 @@ enum Trouble {
 struct Table<'a, W: Write> {
     csv: csv::Writer<W>,
     facts: &'a Facts,
+    subject: &'a Subject,
     opened_at: Option<Time>,
     /// The field that is being written.
     field: Vec<u8>,
@@ -150,7 +155,7 @@ impl<W: Write> Table<'_, W> {
             match record {
                 Record::Start(start) => {
                     first_run.get_or_insert(start.run);
-                    is_own_run = start.run == self.facts.run;
+                    is_own_run = start.run == self.subject.run;
                 }
                 Record::Issued(issued) if is_own_run => {
                     let ticket = Ticket {
@@ -186,7 +191,7 @@ impl<W: Write> Table<'_, W> {
         for (id, ticket) in tickets {
             self.write_ticket(id, &ticket, notified)?;
         }
-        Ok(!found.is_whole() && first_run == Some(self.facts.run))
+        Ok(!found.is_whole() && first_run == Some(self.subject.run))
     }
 
     fn write_ticket(
@@ -235,10 +240,10 @@ impl<W: Write> Table<'_, W> {
     /// Writes user, load, class, service and priority.
     fn who(&mut self, token: Token, service: ServiceId) -> io::Result<()> {
         self.number(Some(u64::from(token.user.index())))?;
-        let load = self.facts.loads.get(usize::from(token.user.load().0));
+        let load = self.subject.loads.get(usize::from(token.user.load().0));
         self.csv.write_field(load.map_or("", String::as_str))?;
         self.csv.write_field("default")?;
-        let service = self.facts.services.get(usize::from(service.0));
+        let service = self.subject.services.get(usize::from(service.0));
         self.csv.write_field(service.map_or("", String::as_str))?;
         self.number(Some(0))
     }

@@ -20,7 +20,7 @@ impl Album {
     /// Judges other goals from now on; returns the services of which single seconds must be known.
     pub(crate) fn set_goals(&mut self, slos: &[Slo]) -> Vec<usize> {
         self.watch.set_goals(slos);
-        self.slos = self.watch.rows(&self.figures, false);
+        self.slos = self.watch.rows(&self.tally.figures, false);
         self.watched_services()
     }
 

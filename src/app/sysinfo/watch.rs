@@ -11,6 +11,7 @@ use engine::clock::WallTime;
 use engine::config::Scenario;
 use engine::storage;
 use engine::sysinfo::{self, Hint, Needs, Severity, SysInfo};
+use serde::{Deserialize, Serialize};
 
 use super::table::{self, Group};
 use super::{mark, name_of, needs_of};
@@ -21,7 +22,7 @@ use crate::app::state;
 const LOOK_INTERVAL: Duration = Duration::from_secs(5);
 
 /// The machine at a moment, and where it limits the run.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub(crate) struct SysRow {
     /// When it was looked at.
     pub(crate) wall: WallTime,
@@ -32,7 +33,7 @@ pub(crate) struct SysRow {
 }
 
 /// What is known of one subject.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct SysGroup {
     /// What people read.
     pub(crate) title: String,
@@ -41,7 +42,7 @@ pub(crate) struct SysGroup {
 }
 
 /// One line.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct SysLine {
     /// What people call it.
     pub(crate) name: String,
@@ -52,7 +53,7 @@ pub(crate) struct SysLine {
 }
 
 /// Where the machine has less than the run needs or its figures deserve.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct SysHint {
     /// Whether a part of the run does not come about; otherwise its figures suffer.
     pub(crate) is_limit: bool,

@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 
 use ini::{Ini, ParseOption};
+use serde::{Deserialize, Serialize};
 
 use super::check::Checks;
 use super::effective::{Effective, entries};
@@ -53,7 +54,7 @@ pub enum OverrideKey {
 }
 
 /// A wish that a key has another value.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Assignment {
     /// The section, such as `load.regulars`.
     pub section: String,

@@ -4,6 +4,8 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
+use serde::{Deserialize, Serialize};
+
 use super::goal::{self, Slo};
 use super::scenario::{
     Arrival, Compression, Discipline, Distribution, FsyncPolicy, OnOverrun, Retry, RetryPosition,
@@ -41,7 +43,7 @@ impl Key {
 }
 
 /// What a change of a key does to a running office.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Change {
     /// It may change while the office runs.
     Live,
@@ -52,7 +54,7 @@ pub enum Change {
 }
 
 /// A role that is restarted for a change which its running processes can't take.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub enum Role {
     /// The ticket issuer.
     Issuer,

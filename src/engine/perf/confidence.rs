@@ -6,6 +6,8 @@
 //! is not known beforehand, so values are gathered in many small runs, which are joined in pairs
 //! when there are too many: memory is bounded and at most one value in sixty is left out.
 
+use serde::{Deserialize, Serialize};
+
 /// Small runs that are kept; an even number.
 const RUNS_MAX: usize = 1280;
 /// Batches that an interval rests on.
@@ -28,7 +30,7 @@ pub struct BatchMeans {
 }
 
 /// A 95 % confidence interval of a mean.
-#[derive(Clone, Copy, Debug, Default, PartialEq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Interval {
     /// The mean of all batches, in nanoseconds.
     pub mean_ns: f64,

@@ -8,6 +8,7 @@ use std::borrow::Cow;
 use std::time::Duration;
 
 use hdrhistogram::serialization::{Deserializer, Serializer, V2Serializer};
+use serde::{Deserialize, Serialize};
 
 /// The smallest value that is told from zero.
 const LOWEST: u64 = 1;
@@ -47,6 +48,48 @@ pub struct Spread {
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
 #[error("not a serialized latency histogram")]
 pub struct InvalidHistogram;
+
+impl Serialize for Spread {
+    /// Six numbers of nanoseconds, in the order of the fields.
+    fn serialize<S: serde::Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
+        let Self { mean, p50, p90, p99, p999, max } = *self;
+        [mean, p50, p90, p99, p999, max].map(crate::clock::nanos).serialize(to)
+    }
+}
+
+impl<'de> Deserialize<'de> for Spread {
+    fn deserialize<D: serde::Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        let numbers = <[u64; 6]>::deserialize(from)?;
+        let [mean, p50, p90, p99, p999, max] = numbers.map(Duration::from_nanos);
+        Ok(Self { mean, p50, p90, p99, p999, max })
+    }
+}
+
+impl Serialize for Histogram {
+    /// The bytes of [`Self::to_bytes`], in hexadecimal.
+    fn serialize<S: serde::Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
+        const DIGITS: &[u8; 16] = b"0123456789abcdef";
+        let digit = |half: u8| char::from(DIGITS[usize::from(half)]);
+        let bytes = self.to_bytes();
+        let text: String =
+            bytes.iter().flat_map(|byte| [byte >> 4, byte & 15]).map(digit).collect();
+        to.serialize_str(&text)
+    }
+}
+
+impl<'de> Deserialize<'de> for Histogram {
+    fn deserialize<D: serde::Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        let text = <Cow<'de, str>>::deserialize(from)?;
+        let half = |digit: u8| char::from(digit).to_digit(16);
+        let byte = |pair: &[u8]| match pair {
+            &[high, low] => u8::try_from(half(high)? << 4 | half(low)?).ok(),
+            _ => None,
+        };
+        let bytes: Option<Vec<u8>> = text.as_bytes().chunks(2).map(byte).collect();
+        let histogram = bytes.and_then(|bytes| Self::from_bytes(&bytes).ok());
+        histogram.ok_or_else(|| serde::de::Error::custom(InvalidHistogram))
+    }
+}
 
 impl PartialEq for Histogram {
     /// Two histograms are equal if they counted the same, allocated or not.

@@ -68,7 +68,8 @@ impl Replay {
     /// Begins a run: what is open stays, what was counted is forgotten.
     pub fn begin(&mut self, run: RunId, services: usize, line: Timeline) {
         let mut stats = Stats::new(services);
-        stats.set_timeline(line);
+        // Nothing was counted yet that a late word of a pause could concern.
+        stats.set_timeline(line, Time::ZERO);
         (self.services, self.stats) = (services, stats);
         (self.run, self.first, self.starts) = (Some(run), Some(self.next_id), 0);
         (self.waiting_max, self.in_system_max) = Default::default();
@@ -83,7 +84,8 @@ impl Replay {
 
     /// Takes note of a change of the run's timeline.
     pub fn set_timeline(&mut self, line: Timeline) {
-        self.stats.set_timeline(line);
+        // Spans are counted when they are over, so none lies in a pause that was not heard of.
+        self.stats.set_timeline(line, Time::ZERO);
     }
 
     /// Returns the run's timeline.

@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use serde::{Deserialize, Serialize};
+
 use super::super::wire::{DecodeError, Reader, Wire};
 use super::{NetTotals, Secret, Signal};
 use crate::clock::Time;
@@ -307,7 +309,7 @@ wire_struct! {
 
 wire_struct! {
     /// Counts of requests and tickets.
-    #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+    #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
     pub struct TicketCounts {
         /// Requests that got a ticket.
         pub issued: u64,

@@ -1,10 +1,12 @@
 //! What a process counts of its own connections, whether metrics are recorded or not.
 
+use serde::{Deserialize, Serialize};
+
 use super::super::frame::ErrorCode;
 
 wire_struct! {
     /// What has passed over the sockets of a process, or of all processes of a role.
-    #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+    #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
     pub struct NetTotals {
         /// Connections now.
         pub connections: u64,
@@ -36,7 +38,7 @@ wire_struct! {
 
 wire_struct! {
     /// Peers that were refused or given up, by reason.
-    #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+    #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
     pub struct RefusedPeers {
         /// They spoke another version.
         pub version: u64,
@@ -59,7 +61,7 @@ wire_struct! {
 
 wire_struct! {
     /// What all user processes counted of their connections.
-    #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+    #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
     pub struct UsersNet {
         /// Processes that live and have told.
         pub processes: u32,
