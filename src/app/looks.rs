@@ -55,15 +55,15 @@ impl Paces {
 #[derive(Clone, Debug)]
 pub(super) struct Files {
     pub(super) bytes: u64,
-    /// The newest ones; the last one's bytes are not known yet.
-    rows: Vec<SegmentRow>,
-    /// Where the log begins.
-    first: u64,
+    /// The newest ones.
+    pub(super) rows: Arc<Vec<SegmentRow>>,
 }
 
 impl Files {
-    pub(super) fn of(found: &[SegmentFile]) -> Self {
+    /// Returns the files of a log of so many bytes, as the issuer counts them.
+    pub(super) fn of(found: &[SegmentFile], log_bytes: u64) -> Self {
         let skipped = found.len().saturating_sub(SEGMENT_ROWS_MAX);
+        let end = found.first().map_or(0, |file| file.first.0) + log_bytes;
         let row = |(at, file): (usize, &SegmentFile)| SegmentRow {
             name: file.name.clone(),
             first: file.first.0,
@@ -72,25 +72,17 @@ impl Files {
                 Some(_) if file.is_packed => SegmentForm::Packed,
                 Some(_) => SegmentForm::Sealed,
             },
-            bytes: found.get(at + 1).map_or(0, |next| next.first.0 - file.first.0),
+            bytes: match found.get(at + 1) {
+                Some(next) => next.first.0 - file.first.0,
+                // The issuer's count may be of another moment than the look.
+                None => end.saturating_sub(file.first.0).min(file.bytes),
+            },
             file_bytes: file.bytes,
         };
         Self {
             bytes: found.iter().map(|file| file.bytes).sum(),
-            rows: found.iter().enumerate().skip(skipped).map(row).collect(),
-            first: found.first().map_or(0, |file| file.first.0),
+            rows: Arc::new(found.iter().enumerate().skip(skipped).map(row).collect()),
         }
-    }
-
-    /// Returns the files of a log of so many bytes, as the issuer counts them.
-    pub(super) fn rows(&self, log_bytes: u64) -> Arc<Vec<SegmentRow>> {
-        let mut rows = self.rows.clone();
-        if let Some(last) = rows.last_mut() {
-            // The issuer may be a segment ahead of the last look.
-            let end = self.first + log_bytes;
-            last.bytes = end.saturating_sub(last.first).min(last.file_bytes);
-        }
-        Arc::new(rows)
     }
 }
 
@@ -107,23 +99,23 @@ mod tests {
     #[test]
     fn files_of_the_log_are_told_apart_and_the_last_one_is_written() {
         let found = [file(4096, 500, true), file(8192, 4096, false), file(12_288, 65_536, false)];
-        let files = Files::of(&found);
-        let rows = files.rows(9_000);
+        let files = Files::of(&found, 9_000);
+        let rows = &files.rows;
         let facts: Vec<_> =
             rows.iter().map(|row| (row.form.name(), row.bytes, row.file_bytes)).collect();
         assert_eq!(facts, [("packed", 4096, 500), ("sealed", 4096, 4096), ("active", 808, 65_536)]);
         assert_eq!(files.bytes, 500 + 4096 + 65_536);
         // The issuer's count is older than the look.
-        assert_eq!(files.rows(0)[2].bytes, 0);
-        assert!(Files::of(&[]).rows(7).is_empty());
+        assert_eq!(Files::of(&found, 0).rows[2].bytes, 0);
+        assert!(Files::of(&[], 7).rows.is_empty());
     }
 
     #[test]
     fn only_the_newest_files_are_listed_and_all_are_counted() {
         let many = SEGMENT_ROWS_MAX as u64 + 3;
         let found: Vec<_> = (0..many).map(|at| file(at * 4096, 4096, false)).collect();
-        let files = Files::of(&found);
-        let rows = files.rows(many * 4096);
+        let files = Files::of(&found, many * 4096);
+        let rows = &files.rows;
         assert_eq!((rows.len(), rows[0].first), (SEGMENT_ROWS_MAX, 3 * 4096));
         assert_eq!(rows.last().unwrap().bytes, 4096);
         assert_eq!(files.bytes, many * 4096);

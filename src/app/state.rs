@@ -583,7 +583,7 @@ pub(crate) struct SegmentRow {
     pub(crate) first: u64,
     /// How it lies on the disk.
     pub(crate) form: SegmentForm,
-    /// Bytes of log in it; of the one that is written, as many as are known.
+    /// Bytes of log in it; of the one that is written, as of the last look.
     pub(crate) bytes: u64,
     /// Bytes of the file: less where it is packed, more where room was made beforehand.
     pub(crate) file_bytes: u64,

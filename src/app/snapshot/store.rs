@@ -1,5 +1,7 @@
 //! The log, as a snapshot tells of it.
 
+use std::sync::Arc;
+
 use engine::clock::Time;
 use engine::perf::Histogram;
 use engine::perf::catalog::LOGSTORE_FSYNC;
@@ -20,7 +22,8 @@ impl Album {
         if !(are_same && is_early) {
             self.files_seen = (store.segments, store.retired);
             // What can't be read is not known.
-            self.files = storage::segment_files(&self.data_dir).ok().map(|found| Files::of(&found));
+            let found = storage::segment_files(&self.data_dir).ok();
+            self.files = found.map(|found| Files::of(&found, store.log_bytes));
         }
     }
 
@@ -30,7 +33,7 @@ impl Album {
             segments: store.segments,
             log_bytes: store.log_bytes,
             file_bytes: self.files.as_ref().map(|files| files.bytes),
-            files: self.files.as_ref().map(|files| files.rows(store.log_bytes)).unwrap_or_default(),
+            files: self.files.as_ref().map(|files| Arc::clone(&files.rows)).unwrap_or_default(),
             retired: store.retired,
             issuer_starts: results.issuer_starts,
             records: store.records,
