@@ -4,6 +4,7 @@ use engine::clock::WallTime;
 use log::{Level, LevelFilter};
 
 use crate::app::format;
+use crate::app::state::View;
 use crate::ui::layout::Panel;
 use crate::ui::logbook::LogLine;
 use crate::ui::theme::Tone;
@@ -61,7 +62,11 @@ fn listed<'a>(mut names: impl ExactSizeIterator<Item = &'a String>) -> String {
 pub(crate) fn table(scene: Scene<'_>) -> Table {
     let lines = scene.ui.logbook.lines(&scene.ui.log_view, scene.until());
     let row = |line: &&LogLine| Row { key: line.number.to_string(), cells: cells(line) };
-    let empty = format!("no line of {} was logged", level_text(scene.ui.log_view.level));
+    let empty = match scene.app.view {
+        View::Live => format!("no line of {} was logged", level_text(scene.ui.log_view.level)),
+        View::Attached(_) => "the office's lines stay with it: see its --log-file".to_owned(),
+        View::Replay(_) => "the log of a run holds tickets, no lines".to_owned(),
+    };
     Table { columns: &COLUMNS, rows: lines.iter().map(row).collect(), empty: empty.into() }
 }
 

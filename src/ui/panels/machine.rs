@@ -13,6 +13,9 @@ const COLUMNS: [Column; 4] = [
     Column::word("is", 24, 0),
 ];
 
+/// Why nothing is known in the first moments.
+const LOOKING: &str = "the machine is being looked at";
+
 /// Returns the head, with when it was looked at.
 pub(crate) fn title(scene: Scene<'_>) -> String {
     match &scene.app.sys {
@@ -23,7 +26,7 @@ pub(crate) fn title(scene: Scene<'_>) -> String {
 
 /// Returns a row for each line that is known, by subject.
 pub(crate) fn table(scene: Scene<'_>) -> Table {
-    let empty = "the machine is being looked at".into();
+    let empty = scene.reason(LOOKING).into();
     let Some(sys) = &scene.app.sys else {
         return Table { columns: &COLUMNS, rows: Vec::new(), empty };
     };
@@ -82,7 +85,7 @@ pub(crate) fn hints_title(scene: Scene<'_>) -> String {
 pub(crate) fn hints(scene: Scene<'_>, width: u16) -> Vec<Pieces> {
     let quiet = |text: &str| vec![vec![(text.to_owned(), Tone::Quiet)]];
     let Some(sys) = &scene.app.sys else {
-        return quiet("the machine is being looked at");
+        return quiet(scene.reason(LOOKING));
     };
     if sys.hints.is_empty() {
         let text = "this machine has what the scenario needs, and there is nothing to advise";

@@ -33,7 +33,7 @@ use super::theme::{Theme, Tone};
 use super::view::Scene;
 use super::widgets::table::{Table, visible};
 use crate::app::format;
-use crate::app::state::{AppState, Phase};
+use crate::app::state::{AppState, Phase, View};
 use charts::Chart;
 
 /// A line of pieces, each with its meaning.
@@ -205,6 +205,7 @@ pub(crate) fn spark(values: impl Iterator<Item = f64>, theme: Theme) -> String {
 /// Says why a panel has nothing to show.
 pub(crate) fn reason(app: &AppState, otherwise: &'static str) -> &'static str {
     match app.phase {
+        _ if matches!(app.view, View::Replay(_)) => "the log of a run does not hold this",
         Phase::Starting => "processes are being started",
         Phase::Recovering(None) => "checking the index",
         Phase::Recovering(Some(_)) => "reading an earlier run's log",

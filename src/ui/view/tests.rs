@@ -110,6 +110,32 @@ fn panels_that_are_not_shown_at_first() {
 }
 
 #[test]
+fn what_an_old_log_does_not_hold_is_told() {
+    use crate::app::state::{Replay, View};
+    let (mut ui, mut app) = (testing::ui(), testing::starting());
+    app.phase = Phase::Running;
+    app.view = View::Replay(Replay {
+        number: 1,
+        runs: 1,
+        from: Time(0),
+        until: Time(9),
+        at: Time(5),
+        is_playing: false,
+        speed_milli: 1_000,
+        is_following: false,
+        gaps: Vec::new(),
+    });
+    (app.sys, app.net, app.conf) = (None, Arc::default(), Arc::default());
+    for page in [Screen::Procs, Screen::Net, Screen::Sys, Screen::Conf] {
+        ui.screen = page;
+        let screen = screen(&ui, &app, 80, 24);
+        assert!(screen.contains("the log of a run does not hold this"), "{page:?}:\n{screen}");
+    }
+    ui.screen = Screen::Logs;
+    assert!(screen(&ui, &app, 80, 24).contains("holds tickets, no lines"));
+}
+
+#[test]
 fn a_frozen_log_ends_at_its_moment_and_what_is_searched_is_seen() {
     let (mut ui, app) = (testing::with_log(), testing::measured());
     ui.screen = Screen::Logs;
