@@ -28,25 +28,26 @@ pub(crate) struct Word {
 
 /// Returns the tabs that fit, from the left.
 pub(crate) fn tabs(scene: Scene<'_>, area: Rect) -> Vec<Tab> {
-    let text = |screen: Screen, letters: usize| {
+    let text = |screen: Screen, (letters, gap): (usize, &str)| {
         let key = scene.ui.keymap.keys(Command::Screen(screen));
         let key = key.first().map(ToString::to_string).unwrap_or_default();
         let name: String = screen.name().chars().take(letters).collect();
-        if screen == scene.ui.screen {
-            format!("[{key} {name}]")
-        } else {
-            format!(" {key} {name} ")
+        match (screen == scene.ui.screen, gap.is_empty()) {
+            (true, _) => format!("[{key}{gap}{name}]"),
+            (false, false) => format!(" {key}{gap}{name} "),
+            (false, true) => format!("{key}{name} "),
         }
     };
-    let width = |letters: usize| -> usize {
-        Screen::ALL.iter().map(|screen| text(*screen, letters).chars().count()).sum()
+    let width = |form: (usize, &str)| -> usize {
+        Screen::ALL.iter().map(|screen| text(*screen, form).chars().count()).sum()
     };
     // Whole names, or as many letters as there is room for.
     let room = usize::from(area.width);
-    let letters = (1..=5).rev().find(|&letters| width(letters) <= room).unwrap_or(1);
+    let forms = [(5, " "), (5, ""), (4, ""), (3, ""), (2, ""), (1, ""), (0, "")];
+    let form = forms.into_iter().find(|form| width(*form) <= room).unwrap_or((0, ""));
     let mut x = area.x;
     let tab = |screen: Screen| {
-        let text = text(screen, letters);
+        let text = text(screen, form);
         let width = u16::try_from(text.chars().count()).unwrap_or(0);
         let area = Rect { x, width, height: 1, ..area }.intersection(area);
         x = x.saturating_add(width);

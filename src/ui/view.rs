@@ -127,7 +127,7 @@ fn draw_panel(scene: Scene<'_>, panel: Panel, class: Class, area: Rect, buf: &mu
         }
         Content::Text(lines) => {
             let scroll = scene.ui.scrolls.get(&panel).copied().unwrap_or(0);
-            panels::draw_text(&lines, scroll, theme, inner, buf);
+            panels::draw_text(&lines, scroll, class > Class::Small, theme, inner, buf);
         }
         Content::Picture => panels::paint(panel, scene, inner, buf),
     }

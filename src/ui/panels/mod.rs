@@ -31,7 +31,7 @@ use super::layout::Panel;
 use super::past::Sharpness;
 use super::theme::{Theme, Tone};
 use super::view::Scene;
-use super::widgets::table::{Table, visible};
+use super::widgets::table::{Table, clear, visible};
 use crate::app::format;
 use crate::app::state::{AppState, Phase, View};
 use charts::Chart;
@@ -222,23 +222,39 @@ pub(crate) fn plain(lines: &[Pieces]) -> String {
     lines.iter().map(line).collect()
 }
 
-/// Draws a text, from the line that a person has scrolled to.
+/// Draws a text, from the line that a person has scrolled to. How much there is below stands on the
+/// border beneath it, or in place of the last line.
 pub(crate) fn draw_text(
     lines: &[Pieces],
     scroll: usize,
+    is_bordered: bool,
     theme: Theme,
     area: Rect,
     buf: &mut Buffer,
 ) {
-    let first = scroll.min(lines.len().saturating_sub(usize::from(area.height)));
+    if area.is_empty() {
+        return;
+    }
+    let height = usize::from(area.height);
+    let first = scroll.min(lines.len().saturating_sub(height));
     for (y, pieces) in (area.y..area.bottom()).zip(&lines[first..]) {
         draw_cut(pieces.clone(), theme, Rect { y, height: 1, ..area }, buf);
     }
     let below = lines.len() - first;
-    if below > usize::from(area.height) && area.width > 12 {
-        let text = format!(" {} more ", below - usize::from(area.height));
-        let x = area.right().saturating_sub(u16::try_from(text.len()).unwrap_or(0));
-        buf.set_string(x, area.bottom() - 1, text, theme.style(Tone::Quiet));
+    if below <= height || area.height < 2 {
+        return;
+    }
+    if is_bordered {
+        let text = visible(&format!(" {} more below ", below - height), usize::from(area.width));
+        let x = area.right().saturating_sub(u16::try_from(text.chars().count()).unwrap_or(0));
+        buf.set_string(x, area.bottom(), text, theme.style(Tone::Quiet));
+    } else {
+        // The line that it hides is counted too.
+        let last = Rect { y: area.bottom() - 1, height: 1, ..area };
+        clear(last, buf);
+        let text =
+            visible(&format!("  {} more below", below - height + 1), usize::from(area.width));
+        buf.set_string(last.x, last.y, text, theme.style(Tone::Quiet));
     }
 }
 

@@ -220,7 +220,7 @@ fn draw_prompt(scene: Scene<'_>, prompt: &Prompt, area: Rect, buf: &mut Buffer) 
     lines.resize(lines.len().max(1), Vec::new());
     lines.push(vec![(" > ".to_owned(), Tone::Quiet), (format!("{value}_"), Tone::Accent)]);
     lines.extend(wrapped(last, tone));
-    draw_text(&lines, 0, scene.theme(), area, buf);
+    draw_text(&lines, 0, true, scene.theme(), area, buf);
 }
 
 fn draw_question(scene: Scene<'_>, question: &Question, area: Rect, buf: &mut Buffer) {
@@ -235,7 +235,7 @@ fn draw_question(scene: Scene<'_>, question: &Question, area: Rect, buf: &mut Bu
         ("n".to_owned(), Tone::Accent),
         (" no".to_owned(), Tone::Plain),
     ]);
-    draw_text(&lines, 0, scene.theme(), area, buf);
+    draw_text(&lines, 0, true, scene.theme(), area, buf);
 }
 
 fn draw_menu(scene: Scene<'_>, menu: &Menu, area: Rect, buf: &mut Buffer) {
@@ -263,7 +263,7 @@ fn draw_detail(scene: Scene<'_>, detail: &Detail, area: Rect, buf: &mut Buffer) 
         vec![(format!(" {name:<width$}  "), Tone::Quiet), (value.clone(), Tone::Plain)]
     };
     let lines: Vec<Pieces> = detail.lines.iter().map(line).collect();
-    draw_text(&lines, detail.scroll, scene.theme(), area, buf);
+    draw_text(&lines, detail.scroll, true, scene.theme(), area, buf);
 }
 
 fn draw_plan(scene: Scene<'_>, plan: &Plan, area: Rect, buf: &mut Buffer) {
@@ -279,7 +279,7 @@ fn draw_plan(scene: Scene<'_>, plan: &Plan, area: Rect, buf: &mut Buffer) {
     };
     let lines: Vec<Pieces> = plan.lines.iter().flat_map(line).collect();
     let body = Rect { height: area.height.saturating_sub(2), ..area };
-    draw_text(&lines, plan.scroll, scene.theme(), body, buf);
+    draw_text(&lines, plan.scroll, false, scene.theme(), body, buf);
     let keys = match (&plan.yes, scene.ui.may_act()) {
         (_, false) => vec![("  this dashboard only looks on".to_owned(), Tone::Quiet)],
         (None, _) => vec![(" Esc".to_owned(), Tone::Accent), (" close".to_owned(), Tone::Plain)],

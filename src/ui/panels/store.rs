@@ -121,13 +121,13 @@ fn figures(store: &StoreRow, run: &RunFacts, width: usize) -> Vec<Line> {
     if store.retired > 0 {
         log.push(format!("{} retired", format::count(store.retired)));
     }
-    let mut lines = vec![
-        Line::new("log", log),
-        Line::new("power loss", vec![power_loss(store, run, width)]),
+    let mut lines = vec![Line::new("log", log)];
+    lines.extend(Line::wrapped("power loss", Tone::Plain, &power_loss(store, run, width), width));
+    lines.extend([
         Line::new("fsync", syncs(store, run)),
         Line::new("issuer", written(store)),
         Line::new("LMDB", lmdb(store)),
-    ];
+    ]);
     if let Some(found) = store.recovery.as_ref().filter(|found| !found.is_odd()) {
         lines.push(Line::new("start", found.facts()));
     }
