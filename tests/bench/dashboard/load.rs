@@ -19,10 +19,10 @@ const WARM_UP: Duration = Duration::from_secs(3);
 /// Returns the tickets that an office has served so far.
 fn served(data_dir: &std::path::Path) -> f64 {
     let mut command = Command::new(PROGRAM);
-    command.args(["ctl", "status", "--json", "--data-dir"]).arg(data_dir);
+    command.args(["sample", "--format", "json", "--data-dir"]).arg(data_dir);
     let text = command.output().expect("the program can be started").stdout;
     let json: serde_json::Value = serde_json::from_slice(&text).unwrap_or_default();
-    json["tickets"]["served"].as_f64().or(json["served"].as_f64()).unwrap_or(f64::NAN)
+    json["totals"]["served"].as_f64().expect("a running office says what it has served")
 }
 
 /// Returns tickets served a second while `pass` lets a span pass.
