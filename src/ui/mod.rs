@@ -199,7 +199,6 @@ pub(crate) fn run(effective: &Effective, wishes: Wishes, view: &ViewArgs) -> Res
 
 /// Shows something on the terminal until it ends, and gives the terminal back whatever happens. The
 /// outer result tells of a panic of the dashboard, [`crash::has_panicked`] of one of any thread.
-#[allow(dead_code, reason = "views of offices from outside follow")]
 pub(crate) fn perform(stage: &Stage<'_>, mailbox: Mailbox) -> std::thread::Result<Result<()>> {
     perform_with(stage, mailbox, &|| {})
 }
