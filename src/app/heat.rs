@@ -68,18 +68,6 @@ fn bucket(ns: u64) -> usize {
     index.min(BUCKETS - 1)
 }
 
-/// Returns where a bucket begins; the first begins at zero.
-pub(crate) fn floor(bucket: usize) -> Duration {
-    if bucket == 0 { Duration::ZERO } else { boundary(bucket) }
-}
-
-/// Returns the border before a bucket, on the scale on which all are equally wide.
-#[expect(clippy::cast_precision_loss, reason = "a border of a picture")]
-pub(crate) fn boundary(bucket: usize) -> Duration {
-    let octaves = bucket as f64 / PER_OCTAVE as f64;
-    Duration::from_nanos(FIRST_NS).mul_f64(octaves.exp2())
-}
-
 /// Returns where a latency stands among the buckets, as a fraction of their number.
 #[expect(clippy::cast_precision_loss, reason = "a place in a picture")]
 pub(crate) fn place(latency: Duration) -> f64 {
@@ -143,6 +131,17 @@ impl Heat {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// Returns the border before a bucket.
+    fn boundary(bucket: usize) -> Duration {
+        let octaves = bucket as f64 / PER_OCTAVE as f64;
+        Duration::from_nanos(FIRST_NS).mul_f64(octaves.exp2())
+    }
+
+    /// Returns where a bucket begins; the first begins at zero.
+    fn floor(bucket: usize) -> Duration {
+        if bucket == 0 { Duration::ZERO } else { boundary(bucket) }
+    }
 
     fn histogram(us: &[u64]) -> Histogram {
         let mut histogram = Histogram::default();

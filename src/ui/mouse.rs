@@ -117,7 +117,8 @@ impl UiState {
         self.click_row(inner, at, is_same, sight, now)
     }
 
-    /// Selects the row under the mouse, opens it the second time, or sorts by the head.
+    /// Selects the row under the mouse, opens it the second time, or sorts by the head; on a chart,
+    /// looks at the moment under the mouse.
     fn click_row(
         &mut self,
         inner: Rect,
@@ -128,6 +129,10 @@ impl UiState {
     ) -> Vec<Effect> {
         let focus = self.focus();
         let scene = Scene { ui: self, app: sight.shown, live: sight.live };
+        if panels::chart(focus).is_some() {
+            let moment = panels::charts::moment_at(scene, inner, at.x);
+            return moment.map_or_else(Vec::new, |moment| self.look_at(moment, sight));
+        }
         let Content::Table(rows) = panels::content(focus, scene, inner.width) else {
             return Vec::new();
         };

@@ -4,7 +4,7 @@ use std::sync::LazyLock;
 use std::time::Duration;
 
 use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
-use engine::clock::{Time, WallTime};
+use engine::clock::{Time, WallTime, nanos};
 use engine::perf::{Histogram, Spread};
 
 use super::logbook::LogLine;
@@ -44,12 +44,12 @@ pub(crate) fn measured() -> AppState {
 
 fn with_seconds() -> AppState {
     let mut state = crate::app::testing::measured();
-    let bands: Vec<[Band; 6]> = (0..17).map(|number| bands(number)).collect();
-    for number in 0..SECONDS {
+    let bands: Vec<[Band; 6]> = (0..17).map(bands).collect();
+    for (number, bands) in (0..SECONDS).zip(bands.into_iter().cycle()) {
         let ago = Duration::from_secs(SECONDS - 1 - number);
-        let (end, wall) = (state.at - ago, WallTime(state.wall.0 - ago.as_nanos() as u64));
+        let (end, wall) = (state.at - ago, WallTime(state.wall.0 - nanos(ago)));
         state.history.push(second(number, end, wall));
-        state.heat.push(HeatRow { end, bands: bands[number as usize % 17].clone() });
+        state.heat.push(HeatRow { end, bands });
     }
     state
 }

@@ -83,6 +83,16 @@ impl UiState {
         }
     }
 
+    /// Freezes the display at a moment, or asks a replay to go there.
+    pub(super) fn look_at(&mut self, moment: Time, sight: Sight<'_>) -> Vec<Effect> {
+        if replay(sight.live).is_some() {
+            return vec![Effect::Submit(Action::Travel(Travel::To(moment)))];
+        }
+        let frozen = self.frozen.get_or_insert_with(|| Frozen::new(sight.live));
+        frozen.look_at(moment, &self.past);
+        Vec::new()
+    }
+
     /// Remembers the percentiles that are shown.
     pub(super) fn pin(&mut self, sight: Sight<'_>, now: Time) {
         let wall = sight.shown.wall;
@@ -117,6 +127,9 @@ fn in_replay(command: Command, span: Option<Duration>, leap: Duration, at: &Repl
 #[cfg(test)]
 mod tests {
     use std::sync::Arc;
+
+    use crossterm::event::{KeyModifiers, MouseButton, MouseEvent, MouseEventKind};
+    use ratatui::layout::Rect;
 
     use super::*;
     use crate::ui::registry::entry_of;
@@ -154,6 +167,26 @@ mod tests {
         act(&mut ui, &live, Command::Live, None);
         assert_eq!(back(&ui), None);
         assert_eq!(ui.toasts.len(), 3, "{:?}", ui.toasts);
+    }
+
+    #[test]
+    fn a_click_on_a_chart_looks_at_that_moment() {
+        let (mut ui, live) = (testing::ui(), Arc::new(testing::measured()));
+        ui.area = Rect::new(0, 0, 160, 45);
+        let click = |column| MouseEvent {
+            kind: MouseEventKind::Down(MouseButton::Left),
+            column,
+            row: 6,
+            modifiers: KeyModifiers::NONE,
+        };
+        // The first chart has its axis in columns 1 to 6 and 32 cells for a minute.
+        ui.mouse(click(3), &live, Time(1));
+        assert!(ui.frozen.is_none(), "the axis is no moment");
+        ui.mouse(click(7 + 16), &live, Time(1));
+        let back = live.at.since(ui.frozen.as_ref().unwrap().at);
+        assert!(back.abs_diff(Duration::from_secs(28)) < Duration::from_secs(3), "{back:?}");
+        ui.mouse(click(7 + 31), &live, Time(1));
+        assert!(live.at.since(ui.frozen.as_ref().unwrap().at) < Duration::from_secs(2));
     }
 
     #[test]

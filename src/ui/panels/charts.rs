@@ -189,6 +189,14 @@ pub(crate) fn spark(scene: Scene<'_>, measure: Measure, width: u16) -> Vec<Optio
     columns.chunks(2).map(greatest).collect()
 }
 
+/// Returns the moment that stands at a place of a chart, if one does; used for the mouse.
+pub(crate) fn moment_at(scene: Scene<'_>, area: Rect, x: u16) -> Option<Time> {
+    let cell = x.checked_sub(area.x + AXIS_WIDTH)?;
+    let width = area.width.checked_sub(AXIS_WIDTH)?;
+    let axis = TimeAxis::new(scene.edge(), scene.window(), width, scene.ui.is_sweeping);
+    (cell < width).then(|| axis.moment(cell))
+}
+
 /// Draws a chart.
 pub(crate) fn draw(chart: Chart, scene: Scene<'_>, area: Rect, buf: &mut Buffer) {
     let theme = scene.theme();
@@ -340,7 +348,8 @@ fn draw_limit(scene: Scene<'_>, limit: f64, share: f64, tone: Tone, plot: Rect, 
     if let Some(place) = place {
         buf.set_string(plot.x, place, text, theme.style(tone));
     }
-    for x in plot.left()..plot.right() {
+    let named = if place == Some(y) { length } else { 0 };
+    for x in plot.left() + named..plot.right() {
         put_blank(x, y, theme.pick("┄", "-"), theme.style(tone), buf);
     }
 }
@@ -352,14 +361,12 @@ fn put_blank(x: u16, y: u16, symbol: &str, style: ratatui::style::Style, buf: &m
     }
 }
 
-/// Writes a text at the right end of a row, as far as nothing is drawn there.
+/// Writes a text at the right end of a row, if nothing is drawn there.
 fn put_right(scene: Scene<'_>, text: &str, tone: Tone, row: Rect, buf: &mut Buffer) {
     let width = u16::try_from(text.chars().count()).unwrap_or(u16::MAX);
-    if width > row.width {
-        return;
-    }
-    for (x, char) in (row.right() - width..).zip(text.chars()) {
-        put_blank(x, row.y, &char.to_string(), scene.theme().style(tone), buf);
+    let is_free = |x: u16| buf[(x, row.y)].symbol() == " ";
+    if width <= row.width && (row.right() - width..row.right()).all(is_free) {
+        buf.set_string(row.right() - width, row.y, text, scene.theme().style(tone));
     }
 }
 
@@ -435,7 +442,10 @@ pub(crate) fn draw_times(
         let ago = nanos(app.at.since(moment));
         WallTime((app.wall.0 + nanos(moment.since(app.at))).saturating_sub(ago)).to_string()
     };
-    let ago = |span| format!("-{}", format::window(span));
+    let ago = |span: Duration| match span.as_secs() {
+        60.. if !span.as_secs().is_multiple_of(60) => format!("-{}", format::duration(span)),
+        _ => format!("-{}", format::window(span)),
+    };
     let is_live = scene.cursor().is_none();
     let (left, middle, right) = if scene.ui.is_sweeping {
         (clock(axis.sweep_start()), String::new(), String::new())
@@ -444,16 +454,19 @@ pub(crate) fn draw_times(
     } else {
         (clock(axis.from()), String::new(), clock(scene.edge()))
     };
-    buf.set_stringn(plot.x, y, &left, width, style);
+    let newest = scene.ui.is_sweeping.then(|| axis.cell(scene.edge())).flatten();
     let length = |text: &str| u16::try_from(text.chars().count()).unwrap_or(u16::MAX);
+    // The mark of the newest moment does not stand in the text.
+    let start = newest.filter(|cell| *cell <= length(&left)).map_or(0, |cell| cell + 2);
+    let room = width.saturating_sub(start.into());
+    buf.set_stringn(plot.x + start.min(plot.width), y, &left, room, style);
     if plot.width > 24 && !middle.is_empty() {
         buf.set_string(plot.x + plot.width / 2 - 2, y, &middle, style);
     }
     if plot.width > length(&left) + length(&right) + 2 {
         buf.set_string(plot.right() - length(&right), y, &right, style);
     }
-    if scene.ui.is_sweeping
-        && let Some(cell) = axis.cell(scene.edge())
+    if let Some(cell) = newest
         && let Some(place) = buf.cell_mut((plot.x + cell, y))
     {
         place.set_symbol(theme.pick("▲", "^")).set_style(theme.style(Tone::Good));

@@ -10,13 +10,13 @@ use engine::perf::Interval;
 
 const COLUMNS: [Column; 8] = [
     Column::word("latency", 8, 0),
-    Column::number("n", 7, 4),
-    Column::number("mean", MEAN_WIDTH, 3),
-    Column::number("p50", 7, 0),
-    Column::number("p90", 7, 2),
+    Column::number("n", 7, 6),
+    Column::number("mean", MEAN_WIDTH, 5),
+    Column::number("p50", 7, 1),
+    Column::number("p90", 7, 4),
     Column::number("p99", 7, 0),
-    Column::number("p99.9", 7, 1),
-    Column::number("max", 7, 0),
+    Column::number("p99.9", 7, 3),
+    Column::number("max", 7, 2),
 ];
 
 /// A panel that is this wide has room for all of the head.

@@ -119,11 +119,10 @@ pub(crate) fn draw_tiny(scene: Scene<'_>, area: Rect, buf: &mut Buffer) {
     }
     let p99 = latency(scene, "sojourn")
         .map_or_else(|| format::ABSENT.to_owned(), |spread| format::duration(spread.p99));
-    let notices = app.notices.iter().rev();
-    let trouble =
-        notices.filter(|notice| notice.severity != Severity::Info).map(|notice| &notice.text);
+    let mut notices = app.notices.iter().rev();
+    let trouble = notices.find(|notice| notice.severity != Severity::Info);
     let missed = goals::alerts(app).first().map(|pieces| plain(std::slice::from_ref(pieces)));
-    let trouble = missed.or_else(|| trouble.cloned().next()).unwrap_or_default();
+    let trouble = missed.or_else(|| trouble.map(|notice| notice.text.clone())).unwrap_or_default();
     let lines = [
         (format!("{phase} {}", format::stopwatch(app.elapsed)), tone),
         (format!("{}/s  p99 {p99}", format::rate(app.rates.served)), Tone::Plain),

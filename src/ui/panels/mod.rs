@@ -130,7 +130,7 @@ pub(crate) fn paint(panel: Panel, scene: Scene<'_>, area: Rect, buf: &mut Buffer
 }
 
 /// Returns the chart that a panel has, if it is one.
-fn chart(panel: Panel) -> Option<Chart> {
+pub(crate) fn chart(panel: Panel) -> Option<Chart> {
     Some(match panel {
         Panel::Throughput => Chart::Throughput,
         Panel::Queue => Chart::Queue,
@@ -160,9 +160,10 @@ fn unknown(panel: Panel, scene: Scene<'_>) -> Option<String> {
                 | Panel::StoreRates
         );
     (frozen.sharpness == Sharpness::Seconds && !is_of_seconds).then(|| {
-        let since = scene.ui.past.oldest().map(|oldest| frozen.newest().since(oldest));
-        let ago = since.map(|since| format!(" {} back", format::duration(since)));
-        format!("kept{} only; charts and percentiles go further", ago.as_deref().unwrap_or(""))
+        match scene.ui.past.oldest().map(|oldest| frozen.newest().since(oldest)) {
+            Some(since) => format!("tables go back {} only", format::duration(since)),
+            None => "no table is kept of this moment".to_owned(),
+        }
     })
 }
 

@@ -14,32 +14,34 @@ use crate::ui::widgets::table::{Cell, Column, Row, Table};
 
 const PLAIN: [Column; 9] = [
     Column::word("latency", 9, 0),
-    Column::number("n", 8, 4),
-    Column::number("mean", 12, 3),
-    Column::number("p50", 7, 0),
-    Column::number("p90", 7, 2),
+    Column::number("n", 8, 6),
+    Column::number("mean", 12, 5),
+    Column::number("p50", 7, 1),
+    Column::number("p90", 7, 4),
     Column::number("p99", 7, 0),
-    Column::number("p99.9", 7, 1),
-    Column::number("p99.99", 7, 5),
-    Column::number("max", 7, 0),
+    Column::number("p99.9", 7, 3),
+    Column::number("p99.99", 7, 7),
+    Column::number("max", 7, 2),
 ];
 
 const COMPARED: [Column; 13] = [
     Column::word("latency", 9, 0),
-    Column::number("n", 8, 7),
-    Column::number("mean", 7, 4),
-    Column::number("vs", 7, 5),
-    Column::number("p50", 7, 0),
-    Column::number("vs p50", 7, 0),
-    Column::number("p90", 7, 6),
+    Column::number("n", 8, 10),
+    Column::number("mean", 7, 7),
+    Column::number("vs", 7, 8),
+    Column::number("p50", 7, 2),
+    Column::number("vs p50", 7, 3),
+    Column::number("p90", 7, 9),
     Column::number("p99", 7, 0),
-    Column::number("vs p99", 7, 0),
-    Column::number("p99.9", 7, 2),
-    Column::number("p99.99", 7, 8),
-    Column::number("max", 7, 0),
-    Column::number("vs max", 7, 1),
+    Column::number("vs p99", 7, 1),
+    Column::number("p99.9", 7, 6),
+    Column::number("p99.99", 7, 11),
+    Column::number("max", 7, 4),
+    Column::number("vs max", 7, 5),
 ];
 
+/// A panel that is narrower has room only for what the figures are of.
+const SHORT_WIDTH: u16 = 46;
 /// A panel that is this wide has room for hints in its head.
 const HINT_WIDTH: u16 = 90;
 /// From this change on it is seen, and from this on it is bad.
@@ -49,6 +51,9 @@ const CHANGES: [f64; 2] = [0.1, 0.5];
 pub(crate) fn title(scene: Scene<'_>, width: u16) -> String {
     let own =
         if is_of_second(scene) { "that second".to_owned() } else { span_name(scene.ui.recent) };
+    if width < SHORT_WIDTH {
+        return own;
+    }
     let pinned = scene.ui.pinned.as_ref();
     let versus = pinned
         .map(|pinned| format!(" vs {} at {}", span_name(pinned.span), pinned.wall))
@@ -68,9 +73,9 @@ fn span_name(span: Option<usize>) -> String {
 /// Returns the rows; a row's key is the latency's name.
 pub(crate) fn table(scene: Scene<'_>) -> Table {
     let found = |name: &&str| scene.app.latencies.iter().find(|row| row.name == *name);
-    let known = |row: &&LatencyRow| latency::figures(scene, row).count > 0;
+    let known = |row: &LatencyRow| latency::figures(scene, row).count > 0;
     let shown: Vec<&LatencyRow> = ORDER.iter().filter_map(found).collect();
-    let is_empty = !shown.iter().any(|row| known(&row));
+    let is_empty = !shown.iter().any(|row| known(row));
     let rows = shown.into_iter().filter(|_| !is_empty).map(|row| {
         let figures = latency::figures(scene, row);
         let cells = match &scene.ui.pinned {
@@ -170,7 +175,10 @@ fn change(before: Option<Duration>, now: Duration) -> Cell {
     };
     let text = match change {
         9.995.. => format!("x{}", format::rate(change + 1.0)),
-        _ => format!("{:+.0} %", change * 100.0),
+        _ => match (change * 100.0).round() {
+            0.0 => "0 %".to_owned(),
+            percent => format!("{percent:+.0} %"),
+        },
     };
     Cell::new(text, tone).by(change)
 }
@@ -187,6 +195,7 @@ mod tests {
             assert_eq!((cell.text.as_ref(), cell.tone), (text, tone), "{before} {now}");
         };
         check(1_000, 1_050, "+5 %", Tone::Plain);
+        check(1_000, 999, "0 %", Tone::Plain);
         check(1_000, 1_310, "+31 %", Tone::Warning);
         check(1_000, 2_000, "+100 %", Tone::Bad);
         check(1_000, 880, "-12 %", Tone::Good);

@@ -8,6 +8,8 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::app::state::{Phase, Severity};
+use crate::ui::model::Pinned;
+use crate::ui::past::Frozen;
 use crate::ui::registry::Screen;
 use crate::ui::testing;
 use engine::clock::Time;
@@ -52,6 +54,79 @@ fn latencies_of_a_shorter_time_and_a_gap_that_makes_them_doubtful() {
     let figures = Arc::make_mut(&mut app.figures);
     figures.all.little.as_mut().unwrap().gap = 0.031;
     assert_eq!(title(&ui, &app), "Latency  INSTRUMENT OFF BY 3.1 %");
+}
+
+/// Returns a display that is frozen so long ago, with snapshots of that time or without.
+fn frozen(ago: Duration, has_tables: bool) -> (UiState, Arc<AppState>) {
+    let (mut ui, live) = (testing::ui(), Arc::new(testing::measured()));
+    if has_tables {
+        let past = AppState { at: live.at - ago, ..testing::app() };
+        ui.past.push(&AppState { wall: WallTime(live.wall.0 - nanos(ago)), ..past });
+    }
+    let mut frozen = Frozen::new(&live);
+    frozen.look_at(live.at - ago, &ui.past);
+    ui.frozen = Some(frozen);
+    (ui, live)
+}
+
+#[test]
+fn a_frozen_display_shows_another_moment_at_every_size() {
+    let half = Duration::from_secs(30);
+    for (name, has_tables) in [("scrubbed", true), ("scrubbed_without_tables", false)] {
+        let (ui, live) = frozen(half, has_tables);
+        for (width, height) in [(160, 45), (80, 24), (50, 15), (20, 5)] {
+            let name = format!("{name}_{width}x{height}");
+            insta::assert_snapshot!(name, screen(&ui, ui.shown(&live), width, height));
+        }
+    }
+}
+
+#[test]
+fn the_perf_screen_compares_and_looks_back_at_every_size() {
+    let (mut ui, live) = frozen(Duration::from_secs(300), false);
+    (ui.screen, ui.window, ui.recent) = (Screen::Perf, 1, Some(2));
+    ui.pinned = Some(Pinned { wall: live.wall, span: None, latencies: testing::app().latencies });
+    for (width, height) in [(200, 60), (120, 40), (80, 24), (50, 15), (20, 5)] {
+        let name = format!("perf_compared_{width}x{height}");
+        insta::assert_snapshot!(name, screen(&ui, ui.shown(&live), width, height));
+    }
+}
+
+#[test]
+fn charts_are_zoomed_swept_and_drawn_in_ascii() {
+    let (mut ui, app) = (testing::ui(), testing::measured());
+    ui.is_zoomed = true;
+    for (name, panel) in [
+        ("throughput", Panel::Throughput),
+        ("queue", Panel::Queue),
+        ("latency", Panel::LatencyChart),
+        ("log", Panel::LogChart),
+        ("now", Panel::Now),
+    ] {
+        ui.set_focus(panel);
+        for (width, height) in [(80, 24), (50, 15)] {
+            let name = format!("chart_{name}_{width}x{height}");
+            insta::assert_snapshot!(name, screen(&ui, &app, width, height));
+        }
+    }
+    ui.set_focus(Panel::LatencyChart);
+    (ui.is_sweeping, ui.window) = (true, 2);
+    insta::assert_snapshot!("chart_latency_swept", screen(&ui, &app, 80, 24));
+    ui.theme.is_utf8 = false;
+    insta::assert_snapshot!("chart_latency_ascii", screen(&ui, &app, 80, 24));
+}
+
+#[test]
+fn a_swept_chart_changes_fewer_cells_than_one_that_moves_on() {
+    let changed = |is_sweeping| {
+        let (mut ui, app) = (testing::ui(), testing::measured());
+        (ui.is_sweeping, ui.is_zoomed) = (is_sweeping, true);
+        ui.set_focus(Panel::Queue);
+        let later = AppState { at: app.at + Duration::from_secs(4), ..app.clone() };
+        let [before, after] = [&app, &later].map(|app| screen(&ui, app, 80, 24));
+        before.chars().zip(after.chars()).filter(|(a, b)| a != b).count()
+    };
+    assert!(changed(true) * 4 < changed(false), "{} {}", changed(true), changed(false));
 }
 
 #[test]

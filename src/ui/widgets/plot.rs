@@ -14,7 +14,9 @@ use ratatui::style::Style;
 use crate::app::trend::Extent;
 
 /// Columns of dots in a cell.
-const DOTS_WIDE: u64 = 2;
+const DOTS_WIDE: u64 = CELL_DOTS as u64;
+/// The same, to count with.
+const CELL_DOTS: usize = 2;
 /// Rows of dots in a cell.
 const DOTS_HIGH: u16 = 4;
 /// Cells that stay empty between the newest and the oldest of a swept picture.
@@ -65,13 +67,28 @@ impl TimeAxis {
 
     /// Returns the cell of a moment; `None` if it is not shown.
     pub(crate) fn cell(self, moment: Time) -> Option<u16> {
-        self.dot(moment).and_then(|dot| u16::try_from(dot / DOTS_WIDE as usize).ok())
+        self.dot(moment).and_then(|dot| u16::try_from(dot / CELL_DOTS).ok())
+    }
+
+    /// Returns the moment at which a cell ends, or the newest if that is earlier.
+    pub(crate) fn moment(self, cell: u16) -> Time {
+        let dots = u64::from(self.cells.max(1)) * DOTS_WIDE;
+        let place = (u64::from(cell) + 1) * DOTS_WIDE;
+        let column = if self.is_swept {
+            let sweep = self.last - self.last % dots;
+            // What stands right of the newest is of the sweep before.
+            let is_before = u64::from(cell) > self.last % dots / DOTS_WIDE;
+            sweep.saturating_sub(if is_before { dots } else { 0 }) + place
+        } else {
+            self.first + place
+        };
+        Time(column.min(self.last + 1).saturating_mul(self.step_ns).saturating_sub(1))
     }
 
     /// Joins values, oldest first, into one extent per column of dots. Between two values that are
     /// at most `hold` apart the first lasts on; a longer silence is a gap.
     pub(crate) fn join(self, values: &[(Time, Extent)], hold: Duration) -> Vec<Option<Extent>> {
-        let mut columns = vec![None; usize::from(self.cells) * DOTS_WIDE as usize];
+        let mut columns = vec![None; usize::from(self.cells) * CELL_DOTS];
         let mut before: Option<(Time, Extent)> = None;
         for &(moment, extent) in values {
             if let Some((since, held)) = before.filter(|(since, _)| moment.since(*since) <= hold) {
@@ -293,6 +310,24 @@ mod tests {
         let gaps: Vec<usize> = (0..20).filter(|&column| columns[column].is_none()).collect();
         assert_eq!(gaps, [5, 6], "right of the newest there is a gap");
         assert_eq!(axis.sweep_start(), at(100_000));
+    }
+
+    #[test]
+    fn a_cell_is_found_again_by_the_moment_that_it_stands_for() {
+        for is_swept in [false, true] {
+            for edge in [99_500, 104_500, 118_000] {
+                let axis = TimeAxis::new(at(edge), SECOND * 20, 10, is_swept);
+                for cell in 0..10 {
+                    let moment = axis.moment(cell);
+                    let newest = axis.cell(at(edge)).unwrap();
+                    // Right of the newest a swept picture has its gap.
+                    if !(is_swept && cell == newest + 1) {
+                        assert_eq!(axis.cell(moment), Some(cell), "{edge} {is_swept}");
+                    }
+                    assert!(moment <= at(edge + 1_000));
+                }
+            }
+        }
     }
 
     #[test]
