@@ -1,6 +1,6 @@
 //! Reading a log piece by piece, from any place that was reached before.
 //!
-//! [`reader::scan`](super::reader::scan) reads a log as a whole and judges it. A tape only goes on
+//! [`reader::scan`] reads a log as a whole and judges it. A tape only goes on
 //! from batch to batch along the chain of checksums and stops where no whole one follows: at the
 //! end, at a torn tail, at damage, or where a writer has not been yet. What it is, [`Tape::judge`]
 //! tells. Its place is a few bytes, so that many of them can be kept to come back to.
