@@ -14,7 +14,7 @@ use std::time::Duration;
 use engine::clock::{Time, WallTime, nanos};
 use engine::config::scenario::Service;
 use engine::config::{self, Scenario};
-use engine::ids::{Lsn, RunId, ServiceId};
+use engine::ids::{RunId, ServiceId};
 use engine::net::message::{LatencyScope, ServiceLatencies};
 use engine::perf::Histogram;
 use engine::roles::replay::Replay;
@@ -53,9 +53,6 @@ pub(super) struct Scene {
     pub(super) tally: Tally,
     /// Ticks since the run began.
     ticks: u64,
-    /// Where the run's records begin, and where the last one was.
-    begins: Lsn,
-    lsn: Lsn,
     /// The log has gone on to another run.
     is_over: bool,
 }
@@ -262,7 +259,6 @@ impl Film {
         let mut core = std::mem::take(&mut self.scene.core);
         core.begin(start.run, self.scenario.services.len(), line);
         self.scene = Scene { core, ..Scene::new(&self.scenario) };
-        self.scene.begins = self.reel.peek()?.map_or(Lsn(0), |entry| entry.lsn);
         self.kept.clear();
         self.starts.clear();
         self.keep_ticks = KEEP_TICKS;
@@ -397,8 +393,6 @@ impl Scene {
             results: Results::new(scenario.services.len()),
             tally,
             ticks: 0,
-            begins: Lsn(0),
-            lsn: Lsn(0),
             is_over: false,
         }
     }
@@ -411,7 +405,6 @@ impl Scene {
     fn take(&mut self, entry: &super::reel::Entry) {
         let Some(record) = &entry.record else { return };
         self.core.take(record);
-        self.lsn = entry.lsn;
         let store = &mut self.results.issuer.store;
         if let Record::Start(start) = record
             && Some(start.run) == self.core.run()
@@ -420,7 +413,7 @@ impl Scene {
         }
         store.records += 1;
         store.batches += u64::from(entry.begins_batch);
-        store.bytes = self.lsn.0.saturating_sub(self.begins.0);
+        store.bytes += entry.bytes;
     }
 
     fn tell_totals(&mut self, at: Time, reel: &Reel) {

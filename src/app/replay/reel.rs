@@ -10,6 +10,7 @@ use engine::clock::Time;
 use engine::ids::{Lsn, TicketId};
 use engine::scheduler::record::{Issued, Record};
 use engine::storage::LogError;
+use engine::storage::format::{BATCH_HEADER_BYTES, RECORD_HEADER_BYTES};
 use engine::storage::reader::ScanReport;
 use engine::storage::tape::{Place, Tape};
 use foldhash::fast::FixedState;
@@ -24,6 +25,8 @@ const AHEAD_RECORDS: usize = 64 * 1024;
 pub(super) struct Entry {
     /// Where it stands.
     pub(super) lsn: Lsn,
+    /// Bytes that were written for it, and for its batch if it is the first.
+    pub(super) bytes: u64,
     /// It is the first of its batch.
     pub(super) begins_batch: bool,
     /// What it says; `None` if this version does not understand it.
@@ -106,12 +109,14 @@ impl Reel {
         let place = self.tape.place();
         let (mut entries, begun) = (Vec::new(), &mut self.begun);
         self.tape.read(CHUNK_RECORDS, &mut |record, begins_batch| {
+            let head = if begins_batch { BATCH_HEADER_BYTES } else { 0 };
+            let bytes = (head + RECORD_HEADER_BYTES + record.value.len()) as u64;
             let lsn = record.lsn;
             let record = Record::decode(record.kind, record.key, record.value).ok().map(owned);
             if let Some(Record::Completed(end)) = record {
                 begun.insert(end.id, end.started);
             }
-            entries.push(Entry { lsn, begins_batch, record });
+            entries.push(Entry { lsn, bytes, begins_batch, record });
         })?;
         self.is_at_end = entries.is_empty();
         self.ahead += entries.len();

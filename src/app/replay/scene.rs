@@ -18,7 +18,7 @@ use crate::app::history::History;
 use crate::app::staffing::Seating;
 use crate::app::state::{
     AppState, Ending, IndexRow, Level, Phase, ProcessRow, ProcessState, Rates, Reading,
-    RecoveryRow, Replay, RunFacts, Seats, Settings, Severity, StoreRow, Totals, Trend, View,
+Replay, RunFacts, Seats, Settings, Severity, StoreRow, Totals, Trend, View,
 };
 use crate::app::tally::totals;
 
@@ -145,7 +145,7 @@ impl Film {
             elapsed: line.office_time(at),
             workers: Level { actual: workers, target: u32::from(self.scenario.office.workers) },
             users: Level {
-                actual: 0,
+                actual: self.scene.core.users(),
                 target: self.scenario.loads.iter().map(|load| load.users).sum(),
             },
             seats: Seats { busy: u32::try_from(in_service).unwrap_or(u32::MAX), staffed: 0 },
@@ -203,7 +203,8 @@ impl Film {
     /// Says what the log does not hold.
     fn gaps(&self, playing: &Playing) -> Vec<String> {
         let mut gaps = vec![
-            "the log holds tickets: rejected requests, users, seats, CPU and memory are not in it"
+            "the log holds tickets: what is told of users and workers is only which of them had \
+             tickets that ended; rejected requests, seats, syncs, CPU and memory are not in it"
                 .to_owned(),
         ];
         if self.file.is_none() {
@@ -291,12 +292,6 @@ impl Film {
 
     fn store(&self) -> StoreRow {
         let store = &self.scene.results.issuer.store;
-        let start = self.starts.iter().rev().find(|seen| seen.at <= self.at);
-        let recovery = start.map(|seen| RecoveryRow {
-            requeued: seen.requeued,
-            torn_bytes: 0,
-            ..RecoveryRow::default()
-        });
         StoreRow {
             segments: self.segments,
             log_bytes: self.log_bytes,
@@ -306,7 +301,6 @@ impl Film {
             bytes: store.bytes,
             batches: store.batches,
             index: IndexRow::default(),
-            recovery,
             ..StoreRow::default()
         }
     }

@@ -108,6 +108,12 @@ impl Replay {
         &self.served_by
     }
 
+    /// Returns how many users had measured tickets that ended.
+    pub fn users(&self) -> u32 {
+        let users = self.stats.office().user_waits.parts().iter().flatten();
+        u32::try_from(users.filter(|(_, count)| *count > 0).count()).unwrap_or(u32::MAX)
+    }
+
     /// Returns how many tickets are open.
     pub fn open(&self) -> usize {
         self.open.len()
