@@ -96,7 +96,14 @@ struct Mailbox {
     news: Arc<Mutex<News>>,
     ring: Ring,
     /// The connection, to be cut at the end.
-    stream: Arc<Mutex<Option<UnixStream>>>,
+    wire: Arc<Mutex<Wire>>,
+}
+
+/// A connection that another thread may cut.
+#[derive(Default)]
+struct Wire {
+    stream: Option<UnixStream>,
+    is_cut: bool,
 }
 
 impl Mailbox {
@@ -114,13 +121,21 @@ impl Mailbox {
         self.ring.ring();
     }
 
-    fn keep(&self, watch: &Watch) {
-        let stream = watch.reader.get_ref().try_clone().ok();
-        *self.stream.lock().unwrap_or_else(PoisonError::into_inner) = stream;
+    /// Has a connection cut at the end; returns whether that has not come yet.
+    fn keep(&self, watch: &Watch) -> bool {
+        let mut wire = self.wire.lock().unwrap_or_else(PoisonError::into_inner);
+        wire.stream = watch.reader.get_ref().try_clone().ok();
+        !wire.is_cut
+    }
+
+    fn is_cut(&self) -> bool {
+        self.wire.lock().unwrap_or_else(PoisonError::into_inner).is_cut
     }
 
     fn cut(&self) {
-        if let Some(stream) = &*self.stream.lock().unwrap_or_else(PoisonError::into_inner) {
+        let mut wire = self.wire.lock().unwrap_or_else(PoisonError::into_inner);
+        wire.is_cut = true;
+        if let Some(stream) = &wire.stream {
             // One that the office has closed needs no end.
             let _ = stream.shutdown(Shutdown::Both);
         }
@@ -155,13 +170,15 @@ struct Teller {
     /// The newest snapshot as it came.
     state: Option<AppState>,
     notices: Vec<Notice>,
+    /// What the last loss was told with.
+    loss: Option<Notice>,
 }
 
 impl Teller {
     fn new(instance: Instance, view: Attached, desk: Desk, bell: Bell) -> Self {
         let (news, ring) = (Arc::default(), bell.ringer());
-        let mailbox = Mailbox { news, ring, stream: Arc::default() };
-        Self { instance, desk, bell, view, mailbox, state: None, notices: Vec::new() }
+        let mailbox = Mailbox { news, ring, wire: Arc::default() };
+        Self { instance, desk, bell, view, mailbox, state: None, notices: Vec::new(), loss: None }
     }
 
     fn run(mut self, watch: Watch) {
@@ -197,8 +214,12 @@ impl Teller {
         if let Some((state, skipped)) = news.state.take() {
             (self.state, self.view.skipped) = (Some(state), skipped);
         }
-        if news.is_new {
+        if news.is_new && self.view.lost != news.lost {
             self.view.lost.clone_from(&news.lost);
+            self.loss = news.lost.clone().map(|text| {
+                log::warn!(target: "attach", "{text}");
+                Notice { wall: WallTime::now(), severity: Severity::Error, text }
+            });
         }
         std::mem::take(&mut news.is_new)
     }
@@ -206,7 +227,7 @@ impl Teller {
     fn publish(&self) {
         let Some(state) = &self.state else { return };
         let mut state = AppState { view: View::Attached(self.view.clone()), ..state.clone() };
-        state.notices.extend(self.notices.iter().cloned());
+        state.notices.extend(self.notices.iter().chain(&self.loss).cloned());
         self.desk.publish(state);
     }
 
@@ -248,9 +269,12 @@ fn read(mut watch: Watch, instance: &Instance, mailbox: &Mailbox) {
             Err(AskError::Silent { within }) => {
                 mailbox.lost(format!("the office has said nothing for {within:?}"));
             }
+            Err(_) if mailbox.is_cut() => return,
             Err(error) => match again(&watch, instance, &error) {
                 Ok(next) => {
-                    mailbox.keep(&next);
+                    if !mailbox.keep(&next) {
+                        return;
+                    }
                     watch = next;
                     mailbox.seen(&watch);
                 }

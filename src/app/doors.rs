@@ -6,7 +6,9 @@ use std::os::unix::net::UnixStream;
 use std::path::PathBuf;
 
 use engine::config::Scenario;
+use engine::limits;
 
+use super::control::watch::Watchers;
 use super::control::{self, Facts};
 use super::datadir::DataDir;
 use super::export::Exporter;
@@ -22,6 +24,7 @@ pub(crate) struct Doors {
     metrics: Option<MetricsServer>,
     control: Option<Server<UnixStream>>,
     socket: PathBuf,
+    watchers: Watchers,
     registration: Option<Registration>,
 }
 
@@ -48,7 +51,9 @@ pub(crate) fn open(
         }
     }
     let socket = data.control_socket();
-    let facts = Facts { metrics: metrics.as_ref().map(|metrics| metrics.address) };
+    let watchers = Watchers::default();
+    let address = metrics.as_ref().map(|metrics| metrics.address);
+    let facts = Facts { metrics: address, watchers: watchers.clone() };
     let control = control::start(&socket, office.of(Source::Ctl), exporter.clone(), facts);
     let control = control.map_err(|error| {
         let text = format!("ctl and sample can not reach this run: {error}; it goes on without");
@@ -77,7 +82,7 @@ pub(crate) fn open(
             Severity::Warning | Severity::Error => log::warn!(target: "doors", "{text}"),
         }
     }
-    (Doors { metrics, control: control.ok(), socket, registration }, news)
+    (Doors { metrics, control: control.ok(), socket, watchers, registration }, news)
 }
 
 impl Doors {
@@ -94,5 +99,6 @@ impl Doors {
             // A socket's file that stays is replaced by the next run.
             let _ = std::fs::remove_file(&self.socket);
         }
+        self.watchers.wait(limits::WATCH_END_WITHIN);
     }
 }

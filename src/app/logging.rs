@@ -155,7 +155,7 @@ pub(crate) fn set_level(level: LevelFilter) {
 /// If the file can't be opened.
 pub(crate) fn start(screen: Screen, level: LevelFilter, file: Option<&Path>) -> Result<()> {
     let file = file.map(open).transpose()?;
-    let most = if file.is_some() { level.max(LevelFilter::Debug) } else { level };
+    let most = if file.is_some() { LevelFilter::Debug } else { LevelFilter::Info };
     LEVEL.store(level as usize, Ordering::Relaxed);
     if screen == Screen::Panel {
         tui_logger::set_default_level(level);
@@ -163,7 +163,7 @@ pub(crate) fn start(screen: Screen, level: LevelFilter, file: Option<&Path>) -> 
     }
     let sinks = Sinks { screen, panel: tui_logger::Drain::new(), file };
     log::set_boxed_logger(Box::new(sinks)).context("a log is running already")?;
-    log::set_max_level(most);
+    log::set_max_level(level.max(most));
     Ok(())
 }
 
@@ -184,7 +184,9 @@ impl Log for Sinks {
         if !self.enabled(record.metadata()) {
             return;
         }
-        if record.level() as usize <= LEVEL.load(Ordering::Relaxed) {
+        let level = LEVEL.load(Ordering::Relaxed);
+        // Whoever attaches sees what happens, even if nothing is shown here.
+        if record.level() as usize <= level.max(LevelFilter::Info as usize) {
             let line = Line {
                 wall: WallTime::now(),
                 level: record.level(),
@@ -192,6 +194,8 @@ impl Log for Sinks {
                 text: record.args().to_string(),
             };
             RING.lock().unwrap_or_else(PoisonError::into_inner).push(line);
+        }
+        if record.level() as usize <= level {
             match self.screen {
                 Screen::Panel => {
                     self.panel.log(record);

@@ -232,6 +232,8 @@ pub const WATCH_INTERVAL_MAX: Duration = Duration::from_secs(60);
 pub const WATCH_LINE_WITHIN: Duration = Duration::from_secs(60);
 /// ...and how long there may be none of an office that publishes nothing.
 pub const WATCH_SILENT_MAX: Duration = Duration::from_secs(2);
+/// How long the end of the program waits until whoever watches has been told of it.
+pub const WATCH_END_WITHIN: Duration = Duration::from_millis(250);
 /// The longest reply.
 pub const CONTROL_REPLY_BYTES_MAX: u64 = 256 << 20;
 /// Requests for metrics at a time; more are turned away.

@@ -255,6 +255,7 @@ fn show(stage: &Stage<'_>, mailbox: Mailbox, guard: &Keeper, on_picture: &dyn Fn
         frame_interval: options.frame_interval,
         drawn_at: Time::ZERO,
         is_dirty: true,
+        is_leaving: false,
     };
     dashboard.run(&receiver, on_picture)?;
     if preferences.keep(&before, &chosen(&dashboard.ui))
@@ -350,6 +351,8 @@ struct Dashboard<'a> {
     frame_interval: Duration,
     drawn_at: Time,
     is_dirty: bool,
+    /// Somebody wants it to end.
+    is_leaving: bool,
 }
 
 impl Dashboard<'_> {
@@ -462,7 +465,7 @@ impl Dashboard<'_> {
             Msg::Signal(_) => self.is_dirty = true,
         }
         self.eye.set_frozen(self.ui.frozen.is_some());
-        Ok(true)
+        Ok(!self.is_leaving)
     }
 
     fn carry_out(&mut self, effect: Effect, now: Time) -> Result<()> {
@@ -486,6 +489,7 @@ impl Dashboard<'_> {
             Effect::SaveScreen => self.save_screen(now),
             Effect::Repaint => self.repaint(),
             Effect::Suspend => self.suspend()?,
+            Effect::Leave => self.is_leaving = true,
         }
         Ok(())
     }

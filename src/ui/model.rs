@@ -235,6 +235,8 @@ pub(crate) enum Effect {
     SaveScreen,
     Repaint,
     Suspend,
+    /// Close the dashboard; what it shows is not its own and goes on.
+    Leave,
 }
 
 /// The office now, and as it is shown: not the same while the display is frozen.

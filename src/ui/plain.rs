@@ -56,8 +56,10 @@ pub(super) fn show(stage: &Stage<'_>, mailbox: Mailbox) -> Result<()> {
         let now = SystemClock.now();
         let live = stage.office.snapshot();
         if !say(&speaker.news(&live, now)) {
-            log::warn!(target: "dashboard", "nobody reads any more; the run ends");
-            let _ = stage.office.submit(Action::Drain);
+            if stage.ends_with_run {
+                log::warn!(target: "dashboard", "nobody reads any more; the run ends");
+                let _ = stage.office.submit(Action::Drain);
+            }
             return Ok(());
         }
         let was_open = ui.overlay.is_some();
@@ -76,6 +78,9 @@ pub(super) fn show(stage: &Stage<'_>, mailbox: Mailbox) -> Result<()> {
                 let (effects, answer) = command(&mut ui, &line, &live, now);
                 say(&answer);
                 for effect in effects {
+                    if matches!(effect, Effect::Leave) {
+                        return Ok(());
+                    }
                     say(&carry_out(stage, effect, &sender));
                 }
             }

@@ -20,7 +20,7 @@ use super::view::Scene;
 use super::widgets::table::Table;
 use crate::app::action::Action;
 use crate::app::format;
-use crate::app::state::{AppState, Phase, RECENT_SPANS, Severity};
+use crate::app::state::{AppState, Phase, RECENT_SPANS, Severity, View};
 use crate::app::view_args::ThemeName;
 
 impl UiState {
@@ -261,9 +261,11 @@ impl UiState {
         Vec::new()
     }
 
-    /// Asks only if work is in flight; while the run ends already, offers to end it at once.
+    /// Asks only if work is in flight; while the run ends already, offers to end it at once. A run
+    /// that belongs to another process, or is over, is only looked at.
     fn quit(&mut self, live: &AppState) -> Vec<Effect> {
         match live.phase {
+            _ if live.view != View::Live => vec![Effect::Leave],
             Phase::Running | Phase::Paused if live.totals.waiting + live.totals.in_service > 0 => {
                 self.confirm(drain_question(live))
             }
@@ -276,6 +278,7 @@ impl UiState {
         self.interrupts = self.interrupts.saturating_add(1);
         self.overlay = None;
         match self.interrupts {
+            _ if live.view != View::Live => vec![Effect::Leave],
             1 => self.quit(live),
             2 => vec![Effect::Submit(Action::Drain)],
             _ => vec![Effect::Submit(Action::StopNow)],

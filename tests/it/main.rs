@@ -12,6 +12,7 @@ mod interventions;
 mod lifecycle;
 mod logstore;
 mod looks;
+mod outside;
 mod peers;
 mod reload;
 mod storm;

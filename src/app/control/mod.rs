@@ -70,6 +70,8 @@ pub(crate) const VERSION: u64 = 1;
 pub(crate) struct Facts {
     /// Where metrics are served.
     pub(crate) metrics: Option<SocketAddr>,
+    /// Who watches.
+    pub(crate) watchers: watch::Watchers,
 }
 
 /// Nobody can be listened to.
@@ -145,7 +147,7 @@ impl<S: Stream> Serve<S> for Desk {
             let read = reader.by_ref().take(most).read_until(b'\n', &mut line);
             let is_whole = read.is_ok() && line.ends_with(b"\n");
             if let Ok(Request::Watch(interval)) = Request::read(&line) {
-                watch::serve(&self.office, interval, &mut writer);
+                watch::serve(&self.office, interval, &self.facts.watchers, &mut writer);
                 return;
             }
             let reply = if is_whole {

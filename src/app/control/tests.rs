@@ -25,7 +25,8 @@ impl Export for Folders {
 fn counter(first: AppState) -> (Desk, DirectorsDesk) {
     let (office, director) = handle::office(first, || {});
     let office = office.of(Source::Ctl);
-    let facts = Facts { metrics: "127.0.0.1:9464".parse().ok() };
+    let (metrics, watchers) = ("127.0.0.1:9464".parse().ok(), watch::Watchers::default());
+    let facts = Facts { metrics, watchers };
     (Desk { office, exporter: Box::new(Folders), facts, effect_within: WITHIN }, director)
 }
 

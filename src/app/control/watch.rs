@@ -7,10 +7,10 @@
 //! the director publishes into; the director does not know that somebody watches.
 
 use std::io::Write;
-use std::sync::Arc;
+use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::time::Duration;
 
-use engine::clock::{Clock, SystemClock, sleep_until};
+use engine::clock::{Clock, SystemClock};
 use engine::limits;
 use serde::{Deserialize, Serialize};
 
@@ -63,8 +63,43 @@ impl Watcher {
     }
 }
 
+/// How many watch.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Watchers(Arc<(Mutex<usize>, Condvar)>);
+
+/// One who watches, as long as this lives.
+struct Watching<'a>(&'a Watchers);
+
+impl Watchers {
+    fn enter(&self) -> Watching<'_> {
+        *self.0.0.lock().unwrap_or_else(PoisonError::into_inner) += 1;
+        Watching(self)
+    }
+
+    /// Waits until all have been told of the end, or a span is over.
+    pub(crate) fn wait(&self, span: Duration) {
+        let (number, gone) = &*self.0;
+        let number = number.lock().unwrap_or_else(PoisonError::into_inner);
+        drop(gone.wait_timeout_while(number, span, |number| *number > 0));
+    }
+}
+
+impl Drop for Watching<'_> {
+    fn drop(&mut self) {
+        let (number, gone) = &*self.0.0;
+        *number.lock().unwrap_or_else(PoisonError::into_inner) -= 1;
+        gone.notify_all();
+    }
+}
+
 /// Sends looks until the reader or the office has gone.
-pub(super) fn serve<S: Stream>(office: &Office, interval: Duration, stream: &mut S) {
+pub(super) fn serve<S: Stream>(
+    office: &Office,
+    interval: Duration,
+    watchers: &Watchers,
+    stream: &mut S,
+) {
+    let _watching = watchers.enter();
     let mut watcher = Watcher::default();
     let mut is_late = false;
     loop {
@@ -79,7 +114,8 @@ pub(super) fn serve<S: Stream>(office: &Office, interval: Duration, stream: &mut
             return;
         }
         is_late = SystemClock.now() > due;
-        sleep_until(due);
+        // The end is told at once.
+        drop(office.wait_for(due, |_| false));
         // Who watches an office that stands still is told that it is there.
         let silent = SystemClock.now() + limits::WATCH_SILENT_MAX;
         drop(office.wait_for(silent, |state| state.number > watcher.number()));
@@ -145,7 +181,7 @@ mod tests {
         nix::sys::socket::setsockopt(&own, nix::sys::socket::sockopt::SndBuf, &1).unwrap();
         let interval = Duration::from_millis(1);
         let serving = std::thread::spawn(move || {
-            serve(&office, interval, &mut own);
+            serve(&office, interval, &Watchers::default(), &mut own);
             own.cut(std::net::Shutdown::Both).unwrap();
         });
         let first = testing::app().number;
@@ -178,7 +214,9 @@ mod tests {
         let (office, desk) = handle::office(testing::app(), || {});
         let (mut own, theirs) = UnixStream::pair().unwrap();
         let interval = Duration::from_millis(1);
-        let serving = std::thread::spawn(move || serve(&office, interval, &mut own));
+        let watchers = Watchers::default();
+        let own_watchers = watchers.clone();
+        let serving = std::thread::spawn(move || serve(&office, interval, &own_watchers, &mut own));
         let mut lines = BufReader::new(theirs).lines();
         for _ in 0..2 {
             let look: Look = serde_json::from_str(&lines.next().unwrap().unwrap()).unwrap();
@@ -186,6 +224,7 @@ mod tests {
         }
         drop(lines);
         serving.join().unwrap();
+        watchers.wait(Duration::from_secs(60));
         drop(desk);
     }
 }

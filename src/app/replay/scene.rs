@@ -17,8 +17,8 @@ use crate::app::heat::Heat;
 use crate::app::history::History;
 use crate::app::staffing::Seating;
 use crate::app::state::{
-    AppState, Ending, IndexRow, Level, Phase, ProcessRow, ProcessState, Rates, Reading,
-Replay, RunFacts, Seats, Settings, Severity, StoreRow, Totals, Trend, View,
+    AppState, Ending, IndexRow, Level, Phase, ProcessRow, ProcessState, Rates, Reading, Replay,
+    RunFacts, Seats, Settings, Severity, StoreRow, Totals, Trend, View,
 };
 use crate::app::tally::totals;
 

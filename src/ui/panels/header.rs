@@ -5,7 +5,7 @@ use ratatui::layout::Rect;
 
 use super::{draw_pieces, goals};
 use crate::app::settings::Deviation;
-use crate::app::state::{AppState, Ending, Level, Phase, Replay};
+use crate::app::state::{AppState, Attached, Ending, Level, Phase, Replay, View};
 use crate::app::{format, recovery};
 use crate::ui::bars;
 use crate::ui::model::WINDOWS;
@@ -80,7 +80,27 @@ fn moment(scene: Scene<'_>) -> (String, Tone) {
             }
             (text, Tone::Warning)
         }
-        None => (format!("{} LIVE", theme.pick("●", "*")), Tone::Good),
+        None => attached(scene),
+    }
+}
+
+/// Returns whether what is shown is now, and whose it is.
+fn attached(scene: Scene<'_>) -> (String, Tone) {
+    let theme = scene.theme();
+    let symbol = theme.pick("●", "*");
+    match &scene.live.view {
+        View::Attached(Attached { lost: Some(_), .. }) => {
+            (format!("{} ATTACHED, nobody there", theme.pick("✗", "x")), Tone::Bad)
+        }
+        View::Attached(attached) => {
+            let skipped = match attached.skipped {
+                0 => String::new(),
+                skipped => format!(", {skipped} skipped"),
+            };
+            let how = if attached.may_act { "" } else { ", looks only" };
+            (format!("{symbol} ATTACHED{how}{skipped}"), Tone::Good)
+        }
+        _ => (format!("{symbol} LIVE"), Tone::Good),
     }
 }
 

@@ -63,8 +63,9 @@ pub(crate) fn table(scene: Scene<'_>) -> Table {
     let lines = scene.ui.logbook.lines(&scene.ui.log_view, scene.until());
     let row = |line: &&LogLine| Row { key: line.number.to_string(), cells: cells(line) };
     let empty = match scene.app.view {
-        View::Live => format!("no line of {} was logged", level_text(scene.ui.log_view.level)),
-        View::Attached(_) => "the office's lines stay with it: see its --log-file".to_owned(),
+        View::Live | View::Attached(_) => {
+            format!("no line of {} was logged", level_text(scene.ui.log_view.level))
+        }
         View::Replay(_) => "the log of a run holds tickets, no lines".to_owned(),
     };
     Table { columns: &COLUMNS, rows: lines.iter().map(row).collect(), empty: empty.into() }
