@@ -3,6 +3,7 @@
 use crossterm::event::{KeyCode, KeyModifiers};
 
 use super::*;
+use crate::app::state::Attached;
 use crate::ui::layout::Panel;
 use crate::ui::model::TOAST_TIME;
 use crate::ui::registry::{REGISTRY, Screen};
@@ -114,6 +115,15 @@ fn what_destroys_is_asked_first() {
     let (mut ui, mut app) = (testing::ui(), testing::app());
     (app.totals.waiting, app.totals.in_service) = (0, 0);
     assert_eq!(press(&mut ui, &app, "q"), [submit(Action::Drain)], "nothing to lose");
+}
+
+#[test]
+fn who_only_looks_leaves_the_office_alone() {
+    let attached = Attached { pid: Some(7), may_act: true, skipped: 0, lost: None };
+    let app = AppState { view: View::Attached(attached), ..testing::app() };
+    for keys in ["q", "\u{3}"] {
+        assert_eq!(press(&mut testing::ui(), &app, keys), [Effect::Leave], "{keys:?}");
+    }
 }
 
 #[test]
