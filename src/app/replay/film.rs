@@ -299,7 +299,7 @@ impl Film {
             }
             self.at = due;
             self.scene.tick(due, self.wall(due), &self.reel);
-            if keeps && self.scene.ticks % self.keep_ticks == 0 {
+            if keeps && self.scene.ticks.is_multiple_of(self.keep_ticks) {
                 self.keep();
             }
         }
