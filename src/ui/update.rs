@@ -34,6 +34,10 @@ impl UiState {
             return self.act(Command::Interrupt, None, sight, now);
         }
         self.interrupts = 0;
+        // A screen that something else has written on is mended whatever is open.
+        if command == Some(Command::Repaint) {
+            return vec![Effect::Repaint];
+        }
         match self.overlay.take() {
             Some(overlay) => self.overlay_key(overlay, key, sight, now),
             None => command.map_or_else(Vec::new, |command| self.act(command, None, sight, now)),

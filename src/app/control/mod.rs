@@ -27,6 +27,7 @@
 //! Replies wait until a snapshot shows what was asked for, on the connection's own thread. The
 //! director sees only an action in its queue, as from a key.
 
+use std::cell::OnceCell;
 use std::fmt::Display;
 use std::io::{self, BufRead, BufReader, Read, Write};
 use std::net::SocketAddr;
@@ -457,9 +458,12 @@ impl Desk {
         wanted: u32,
         level: fn(&AppState) -> Level,
     ) -> Result<Arc<AppState>, String> {
-        let before = self.office.snapshot().number;
-        // One snapshot may have been under way when the action was put into the queue.
-        self.act(action, |state| level(state).target == wanted || state.number >= before + 2)
+        // The newest snapshot when the action is in the queue; one more may be under way then.
+        let queued_at = OnceCell::new();
+        self.act(action, |state| {
+            let queued_at = *queued_at.get_or_init(|| state.number);
+            level(state).target == wanted || state.number >= queued_at + 2
+        })
     }
 }
 
