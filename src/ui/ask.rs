@@ -12,7 +12,8 @@ use engine::limits;
 use super::layout::Panel;
 use super::model::{Effect, Undo};
 use super::registry::Command;
-use crate::app::action::{self, Action, ProcessId};
+use super::time;
+use crate::app::action::{self, Action, ProcessId, SPEED_MAX, Travel};
 use crate::app::conf::ConfRow;
 use crate::app::conf::Overwrite;
 use crate::app::format;
@@ -123,12 +124,12 @@ impl Ask {
             }
             Self::Filter(_) => (String::new(), "upper and lower case are the same".to_owned()),
             Self::Step => {
-                (String::new(), format!("such as 500ms; at most {}", span(limits::STEP_MAX)))
+                (String::new(), format!("nothing is 1s; at most {}", span(limits::STEP_MAX)))
             }
             Self::Halt(_) => {
                 let silent = span(limits::HUNG_AFTER);
                 let text = format!("who is silent for {silent} is replaced");
-                (text, format!("such as 1s; at most {}", span(limits::FREEZE_MAX)))
+                (text, format!("nothing is 1s; at most {}", span(limits::FREEZE_MAX)))
             }
             Self::SlowIssuer => {
                 let now = match app.settings.issuer_delay {
@@ -136,6 +137,9 @@ impl Ask {
                     delay => format!("{} late now", span(delay)),
                 };
                 (now, format!("a span up to {}, or off", span(limits::ISSUER_DELAY_MAX)))
+            }
+            Self::Speed if time::replay(app).is_some() => {
+                (String::new(), "0.001 to 1000 times as fast as the run was".to_owned())
             }
             Self::Speed => {
                 let now =
@@ -189,7 +193,6 @@ impl Ask {
     pub(crate) fn first_text(&self, filter: &str, app: &AppState) -> String {
         match self {
             Self::Filter(_) => filter.to_owned(),
-            Self::Step | Self::Halt(_) => "1s".to_owned(),
             Self::Value(section, key) => {
                 row_of(app, section, key).and_then(|row| row.value.clone()).unwrap_or_default()
             }
@@ -199,7 +202,10 @@ impl Ask {
 
     /// Returns whether an empty answer is none.
     pub(crate) fn needs_text(&self) -> bool {
-        !matches!(self, Self::ExportTo | Self::Filter(_) | Self::Value(..))
+        !matches!(
+            self,
+            Self::ExportTo | Self::Filter(_) | Self::Value(..) | Self::Step | Self::Halt(_)
+        )
     }
 
     /// Returns whether what is typed acts at once.
@@ -261,6 +267,9 @@ impl Ask {
                     .trim_start_matches('x')
                     .parse()
                     .map_err(|_| format!("expected a number such as 2.5, not {text:?}"))?;
+                if let Some(replay) = time::replay(app) {
+                    return replay_speed(speed, replay.speed_milli);
+                }
                 app.settings.tempo.with_speed(speed)?;
                 let undo = Undo::of(Effect::Submit(Action::SetSpeed(app.settings.tempo.speed)));
                 Ok(Answer::Do(vec![Effect::Submit(Action::SetSpeed(speed))], Some(undo)))
@@ -372,11 +381,24 @@ fn span(span: Duration) -> String {
     format::window(span)
 }
 
-/// Reads a span above zero.
+/// Reads a span above zero; nothing is a second.
 fn read_span(text: &str, most: Duration) -> Result<Duration, String> {
+    let text = if text.is_empty() { "1s" } else { text };
     let expected = || format!("expected a span such as 500ms, at most {}", span(most));
     let found = config::span(text).map_err(|_| expected())?;
     if found.is_zero() || found > most { Err(expected()) } else { Ok(found) }
+}
+
+/// Returns how a replay is made as fast as that, in times of the run's own pace.
+fn replay_speed(speed: f64, now_milli: u32) -> Result<Answer, String> {
+    let most = f64::from(SPEED_MAX) / 1e3;
+    if !(0.001..=most).contains(&speed) {
+        return Err(format!("a replay goes 0.001 to {most} times as fast as the run"));
+    }
+    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "in that range")]
+    let milli = (speed * 1e3).round() as u32;
+    let submit = |milli| Effect::Submit(Action::Travel(Travel::Speed(milli)));
+    Ok(Answer::Do(vec![submit(milli)], Some(Undo::of(submit(now_milli)))))
 }
 
 /// Leaves out the gaps between thousands, as figures on the screen have them.
@@ -393,6 +415,17 @@ mod tests {
         match ask.read(text, &testing::app()) {
             Ok(Answer::Do(found, _)) => assert_eq!(found, [effect], "{text}"),
             other => panic!("{text}: {other:?}"),
+        }
+    }
+
+    #[test]
+    fn a_replay_has_a_speed_of_its_own() {
+        let effect = |milli| Effect::Submit(Action::Travel(Travel::Speed(milli)));
+        let Ok(Answer::Do(effects, Some(undo))) = replay_speed(2.5, 1_000) else { panic!() };
+        assert_eq!((effects, undo.effect), (vec![effect(2_500)], effect(1_000)));
+        let most = "a replay goes 0.001 to 1000 times as fast as the run";
+        for speed in [0.0, -1.0, 1_001.0, f64::NAN] {
+            assert_eq!(replay_speed(speed, 1_000).unwrap_err(), most, "{speed}");
         }
     }
 

@@ -45,7 +45,13 @@ impl UiState {
                 continue;
             };
             let (_, what) = self.asked.remove(at);
-            self.tell_outcome(&what, answer, now);
+            // A scenario that can't be used is shown once, with all that is wrong with it.
+            let is_shown = live.reload.as_ref().is_some_and(|reload| {
+                matches!((&reload.outcome, &answer.outcome), (Err(text), Err(told)) if *text == told.text)
+            });
+            if !is_shown {
+                self.tell_outcome(&what, answer, now);
+            }
         }
         if let Some(reload) = &live.reload
             && reload.wall > self.plan_seen

@@ -9,6 +9,7 @@ use engine::ids::ServiceId;
 use super::ask::Ask;
 use super::model::{Choice, Effect, Menu, Overlay, Question, Sight, UiState, Undo};
 use super::registry::Command;
+use super::time;
 use crate::app::action::{self, Action, ProcessId, ReloadMode};
 use crate::app::format;
 use crate::app::state::{AppState, Phase, Severity};
@@ -24,8 +25,11 @@ impl UiState {
     ) -> Vec<Effect> {
         match command {
             Command::PauseResume => {
-                let is_paused = sight.live.phase == Phase::Paused;
-                vec![Effect::Submit(if is_paused { Action::Resume } else { Action::Pause })]
+                let goes_on = match time::replay(sight.live) {
+                    Some(replay) => replay.is_playing,
+                    None => sight.live.phase != Phase::Paused,
+                };
+                vec![Effect::Submit(if goes_on { Action::Pause } else { Action::Resume })]
             }
             Command::DrainUsers => self.answer("0", &Ask::Users, sight, now),
             Command::Signals => self.menu(signals(&self.processes(sight.shown), sight.live)),

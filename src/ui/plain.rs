@@ -166,6 +166,12 @@ fn command(
     if name.is_empty() {
         return (Vec::new(), Vec::new());
     }
+    // One key does both, but nobody says pause to go on.
+    let name = match (name, &live.phase) {
+        ("resume", Phase::Paused) => "pause",
+        ("resume", _) => return (Vec::new(), vec!["the office is not paused".to_owned()]),
+        (name, _) => name,
+    };
     let Some(entry) = by_id(name).filter(|entry| is_for_lines(entry.command, entry.risk)) else {
         let text = match by_id(name) {
             Some(_) => format!("{name} is about a screen, which --plain has not; see: help"),
@@ -343,6 +349,16 @@ mod tests {
         assert!(typed(&mut ui, "zoom").1.contains("is about a screen"));
         assert!(typed(&mut ui, "dance").1.contains("there is no command dance"));
         assert_eq!(typed(&mut ui, ""), (vec![], String::new()));
+    }
+
+    #[test]
+    fn who_pauses_can_say_resume() {
+        let mut ui = testing::ui();
+        let (effects, said) = typed(&mut ui, "resume");
+        assert_eq!((effects.len(), said.as_str()), (0, "the office is not paused"));
+        let paused = Arc::new(AppState { phase: Phase::Paused, ..testing::app() });
+        let (effects, _) = command(&mut ui, "resume", &paused, Time(1));
+        assert_eq!(effects, [Effect::Submit(Action::Resume)]);
     }
 
     #[test]

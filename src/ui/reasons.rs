@@ -19,7 +19,10 @@ impl UiState {
         // Who only looks on may still leave, which ends nothing but the dashboard.
         let is_leaving = matches!(command, Command::Quit | Command::QuitNow);
         let is_act = entry_of(command).risk != Risk::Look && !is_leaving;
-        let is_of_replay = matches!(command, Command::PauseResume | Command::Step | Command::Undo);
+        let is_of_replay = matches!(
+            command,
+            Command::PauseResume | Command::Step | Command::Speed | Command::Undo
+        );
         match self.access {
             Access::ReadOnly if is_act => return Some("this dashboard only looks on"),
             Access::Replay if is_of_replay => return None,
@@ -66,6 +69,16 @@ impl UiState {
             Command::Rate if live.settings.tempo.rates.is_empty() => {
                 Some("no load is open: users of closed loads come at their own pace")
             }
+            Command::NextRun | Command::PreviousRun => match time::replay(live) {
+                None => Some("only a replay has other runs"),
+                Some(replay) if command == Command::NextRun && replay.number >= replay.runs => {
+                    Some("this is the last run of the log")
+                }
+                Some(replay) if command == Command::PreviousRun && replay.number <= 1 => {
+                    Some("this is the first run of the log")
+                }
+                Some(_) => None,
+            },
             Command::Block if live.services.is_empty() => Some("no service is known yet"),
             Command::Fsync | Command::SetKey | Command::SaveConf if live.conf.is_empty() => {
                 Some("the configuration is not known yet")

@@ -55,6 +55,8 @@ pub(crate) enum Command {
     ScrubForward,
     LeapBack,
     LeapForward,
+    NextRun,
+    PreviousRun,
     EventBack,
     EventForward,
     Oldest,
@@ -414,6 +416,14 @@ pub(crate) const REGISTRY: &[Entry] = &[
         "One sample forward in time",
     )
     .takes("SPAN"),
+    entry(Command::NextRun, "next-run", &[char('}')], Time, "In a replay: the next run of the log"),
+    entry(
+        Command::PreviousRun,
+        "previous-run",
+        &[char('{')],
+        Time,
+        "In a replay: the run before it in the log",
+    ),
     entry(
         Command::LeapBack,
         "leap-back",

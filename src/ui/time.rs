@@ -52,7 +52,11 @@ impl UiState {
         }
         match (command, &self.frozen) {
             (Command::Freeze, None) => self.frozen = Some(Frozen::new(sight.live)),
-            (Command::Freeze, Some(_)) | (Command::Live, _) => self.frozen = None,
+            (Command::Freeze, Some(_)) | (Command::Live, _) => {
+                self.frozen = None;
+                // What was said of the past would be taken for news.
+                self.toasts.clear();
+            }
             _ => self.scrub(command, span, sight, now),
         }
         Vec::new()
@@ -79,6 +83,7 @@ impl UiState {
             _ => frozen.step(if is_back { -1 } else { 1 }, window, &self.past),
         }
         if let Some(word) = word {
+            self.toasts.clear();
             self.say(Severity::Info, word, now);
         }
     }
@@ -119,6 +124,8 @@ fn in_replay(command: Command, span: Option<Duration>, leap: Duration, at: &Repl
         Command::Oldest => Action::Travel(Travel::To(at.from)),
         Command::EventBack => Action::Travel(Travel::PreviousEvent),
         Command::EventForward => Action::Travel(Travel::NextEvent),
+        Command::NextRun => Action::Travel(Travel::NextRun),
+        Command::PreviousRun => Action::Travel(Travel::PreviousRun),
         Command::LeapBack | Command::LeapForward => by(span.unwrap_or(leap)),
         _ => by(span.unwrap_or(REPLAY_STEP)),
     }
@@ -164,9 +171,10 @@ mod tests {
         assert_eq!(back(&ui), Some(18_500), "the kill");
         act(&mut ui, &live, Command::Oldest, None);
         assert_eq!(back(&ui), Some(699_000));
+        assert_eq!(ui.toasts.len(), 1, "the event, and no word from before: {:?}", ui.toasts);
         act(&mut ui, &live, Command::Live, None);
         assert_eq!(back(&ui), None);
-        assert_eq!(ui.toasts.len(), 3, "{:?}", ui.toasts);
+        assert_eq!(ui.toasts, []);
     }
 
     #[test]
@@ -193,8 +201,8 @@ mod tests {
     fn a_replay_is_asked_to_travel() {
         let mut ui = testing::ui();
         let replay = Replay {
-            number: 1,
-            runs: 1,
+            number: 2,
+            runs: 3,
             from: Time(5),
             until: Time(90),
             at: Time(50),
@@ -224,6 +232,10 @@ mod tests {
         check(&playing, Command::LeapForward, None, Action::Travel(Travel::Forward(second * 6)));
         check(&playing, Command::EventBack, None, Action::Travel(Travel::PreviousEvent));
         check(&playing, Command::EventForward, None, Action::Travel(Travel::NextEvent));
+        check(&playing, Command::PauseResume, None, Action::Pause);
+        check(&standing, Command::PauseResume, None, Action::Resume);
+        check(&playing, Command::NextRun, None, Action::Travel(Travel::NextRun));
+        check(&playing, Command::PreviousRun, None, Action::Travel(Travel::PreviousRun));
         check(&playing, Command::Oldest, None, Action::Travel(Travel::To(Time(5))));
         check(&playing, Command::Live, None, Action::Travel(Travel::Live));
     }

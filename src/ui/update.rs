@@ -103,7 +103,9 @@ impl UiState {
             | Command::LeapBack
             | Command::LeapForward
             | Command::EventBack
-            | Command::EventForward => self.travel(command, argument, sight, now),
+            | Command::EventForward
+            | Command::NextRun
+            | Command::PreviousRun => self.travel(command, argument, sight, now),
             Command::SaveScreen => vec![Effect::SaveScreen],
             Command::Mouse => {
                 self.has_mouse = !self.has_mouse;

@@ -3,6 +3,7 @@
 use super::{Pieces, goals};
 use crate::app::state::{Happening, Severity};
 use crate::ui::theme::Tone;
+use crate::ui::time;
 use crate::ui::view::Scene;
 use crate::ui::widgets::table::{Cell, Column, Row, Table};
 
@@ -56,7 +57,9 @@ pub(crate) fn table(scene: Scene<'_>) -> Table {
         Row { key: event.number.to_string(), cells }
     };
     let missed = goals::alerts(scene.app).into_iter().enumerate().map(missed);
-    let rows = missed.chain(alerts(scene).rev().map(row)).collect();
+    let gaps = time::replay(scene.app).map_or([].as_slice(), |replay| &replay.gaps);
+    let gaps = gaps.iter().map(|gap| not_in_log(scene, gap));
+    let rows = missed.chain(alerts(scene).rev().map(row)).chain(gaps).collect();
     Table { columns: &COLUMNS, rows, empty: "nothing out of the ordinary has happened".into() }
 }
 
@@ -72,6 +75,17 @@ fn missed((at, pieces): (usize, Pieces)) -> Row {
         Cell::new(text, tone),
     ];
     Row { key: format!("goal {at}"), cells }
+}
+
+/// Returns the row of something that a replay can't show, as no log holds it.
+fn not_in_log(scene: Scene<'_>, gap: &str) -> Row {
+    let cells = vec![
+        Cell::new(scene.theme().pick("–", "-"), Tone::Quiet),
+        Cell::new("always", Tone::Quiet),
+        Cell::new("log", Tone::Quiet),
+        Cell::new(gap.to_owned(), Tone::Quiet),
+    ];
+    Row { key: gap.to_owned(), cells }
 }
 
 /// Returns all about an alert.

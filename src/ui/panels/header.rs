@@ -180,8 +180,9 @@ fn state_pieces(scene: Scene<'_>) -> Vec<(String, Tone)> {
         (format!("{}/{}", app.seats.busy, app.seats.staffed), Tone::Plain),
         (busy, Tone::Plain),
     ];
-    pieces.extend(goals::pieces(app));
-    pieces.extend(deviation_pieces(app));
+    // What is not as usual goes before what there may be no room for.
+    let notable = deviation_pieces(app).into_iter().chain(goals::pieces(app));
+    pieces.splice(2..2, notable);
     pieces.extend(loss_pieces(app));
     pieces.extend([
         ("  scenario ".to_owned(), Tone::Quiet),

@@ -382,6 +382,26 @@ fn a_reload_is_shown_and_applied_only_with_a_yes() {
 }
 
 #[test]
+fn a_scenario_that_can_not_be_used_is_told_once() {
+    use crate::app::conf::{Answer, PendingReload, Refusal};
+    use engine::clock::WallTime;
+    let (mut ui, mut app) = (testing::ui(), testing::app());
+    let effects = press(&mut ui, &app, "R");
+    let [Effect::Submit(Action::Reload { ask, .. })] = effects.as_slice() else { panic!() };
+    let text = "office.ini:3: rooms: no such key\noffice.ini:9: seats: many is no number";
+    let (source, wall) = ("office.ini".to_owned(), WallTime(5));
+    let outcome = Err(text.to_owned());
+    app.reload = Some(Arc::new(PendingReload { source, wall, outcome }));
+    let refusal = Refusal { text: text.to_owned(), is_usage: true };
+    app.answers = Arc::new(vec![Answer { ask: *ask, outcome: Err(refusal) }]);
+    ui.hear(&app, Time(2));
+    assert!(matches!(&ui.overlay, Some(Overlay::Plan(plan)) if plan.lines.len() == 2));
+    assert_eq!(press(&mut ui, &app, "\u{1b}"), [submit(Action::DropReload)]);
+    ui.hear(&app, Time(3));
+    assert!(ui.overlay.is_none(), "{:?}", ui.overlay);
+}
+
+#[test]
 fn who_only_looks_on_changes_nothing() {
     let (mut ui, app) = (testing::ui(), testing::app());
     ui.access = crate::app::handle::Access::ReadOnly;
