@@ -177,7 +177,7 @@ fn state_pieces(scene: Scene<'_>) -> Vec<(String, Tone)> {
         ("  users ".to_owned(), Tone::Quiet),
         (level(app.users, theme), level_tone(app.users)),
         ("  seats ".to_owned(), Tone::Quiet),
-        (format!("{}/{}", app.seats.busy, app.seats.staffed), Tone::Plain),
+        (seats(app), Tone::Plain),
         (busy, Tone::Plain),
     ];
     // What is not as usual goes before what there may be no room for.
@@ -195,6 +195,15 @@ fn state_pieces(scene: Scene<'_>) -> Vec<(String, Tone)> {
         (app.run.fsync.clone(), Tone::Plain),
     ]);
     pieces
+}
+
+/// Returns busy and staffed seats; a log does not tell how many were staffed.
+fn seats(app: &AppState) -> String {
+    let staffed = match time::replay(app) {
+        Some(_) => format::ABSENT.to_owned(),
+        None => app.seats.staffed.to_string(),
+    };
+    format!("{}/{staffed}", app.seats.busy)
 }
 
 /// Returns an actual number, and the wanted one where it differs.
@@ -224,10 +233,7 @@ fn short_pieces(scene: Scene<'_>) -> Vec<(String, Tone)> {
         (level(app.users, theme), level_tone(app.users)),
     ];
     pieces.extend(goals::pieces(app));
-    pieces.extend([
-        (" seats ".to_owned(), Tone::Quiet),
-        (format!("{}/{}", app.seats.busy, app.seats.staffed), Tone::Plain),
-    ]);
+    pieces.extend([(" seats ".to_owned(), Tone::Quiet), (seats(app), Tone::Plain)]);
     pieces.extend(deviation_pieces(app));
     pieces
 }

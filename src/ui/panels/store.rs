@@ -1,9 +1,10 @@
 //! The log on the disk.
 
 use super::Pieces;
-use crate::app::state::{Phase, RunFacts, StoreRow};
+use crate::app::state::{AppState, Phase, RunFacts, StoreRow};
 use crate::app::{format, recovery};
 use crate::ui::theme::Tone;
+use crate::ui::time;
 use crate::ui::view::Scene;
 use crate::ui::widgets::table::visible;
 
@@ -71,7 +72,7 @@ pub(crate) fn lines(scene: Scene<'_>, width: u16) -> Vec<Pieces> {
         return vec![vec![(scene.reason("the log is not open yet").to_owned(), Tone::Quiet)]];
     }
     let width = usize::from(width).saturating_sub(NAME_WIDTH);
-    let lines = troubles(scene, width).into_iter().chain(figures(&app.store, &app.run, width));
+    let lines = troubles(scene, width).into_iter().chain(figures(app, width));
     let pieces = |line: Line| {
         vec![(format!("{:<NAME_WIDTH$}", line.name), Tone::Quiet), (line.fit(width), line.tone)]
     };
@@ -115,7 +116,11 @@ fn troubles(scene: Scene<'_>, width: usize) -> Vec<Line> {
 }
 
 /// Returns the lines that are always there, the most important first.
-fn figures(store: &StoreRow, run: &RunFacts, width: usize) -> Vec<Line> {
+fn figures(app: &AppState, width: usize) -> Vec<Line> {
+    let (store, run) = (&app.store, &app.run);
+    // No log tells of syncs, of memory and of the index.
+    let is_replay = time::replay(app).is_some();
+    let unknown = || vec!["the log of a run does not hold this".to_owned()];
     let mut log = vec![format::counted(store.segments, "segment"), format::bytes(store.log_bytes)];
     log.extend(store.file_bytes.map(|bytes| format!("files {}", format::bytes(bytes))));
     if store.retired > 0 {
@@ -124,16 +129,16 @@ fn figures(store: &StoreRow, run: &RunFacts, width: usize) -> Vec<Line> {
     let mut lines = vec![Line::new("log", log)];
     lines.extend(Line::wrapped("power loss", Tone::Plain, &power_loss(store, run, width), width));
     lines.extend([
-        Line::new("fsync", syncs(store, run)),
+        Line::new("fsync", if is_replay { vec![run.fsync.clone()] } else { syncs(store, run) }),
         Line::new("issuer", written(store)),
-        Line::new("LMDB", lmdb(store)),
+        Line::new("LMDB", if is_replay { unknown() } else { lmdb(store) }),
     ]);
     if let Some(found) = store.recovery.as_ref().filter(|found| !found.is_odd()) {
         lines.push(Line::new("start", found.facts()));
     }
     let index = &store.index;
     let memory = vec![format::counted(index.keys, "key"), format::bytes(index.bytes)];
-    lines.push(Line::new("memory", memory));
+    lines.push(Line::new("memory", if is_replay { unknown() } else { memory }));
     lines.push(Line::text("where", Tone::Plain, run.data_dir.clone()));
     lines
 }

@@ -208,6 +208,10 @@ fn what_an_old_log_does_not_hold_is_told() {
     }
     ui.screen = Screen::Logs;
     assert!(screen(&ui, &app, 80, 24).contains("holds tickets, no lines"));
+    (ui.screen, app.store.segments) = (Screen::Store, 1);
+    let store = screen(&ui, &app, 120, 40);
+    assert!(store.contains("LMDB       the log of a run does not hold this"), "{store}");
+    assert!(!store.contains("sync yet") && store.contains("seats 0/–"), "{store}");
 }
 
 #[test]
