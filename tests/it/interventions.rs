@@ -9,6 +9,11 @@ use crate::control::{ask, check, sample, start_with};
 use crate::support::terminal::Terminal;
 use crate::support::{Office, is_stopped, run, stderr, wait_for};
 
+/// Waits until the kernel has stopped a process: a signal is sent at once, and acted on soon.
+fn stands_still(pid: Pid) {
+    wait_for("a process that stands still", || is_stopped(pid).then_some(()));
+}
+
 /// A few hundred tickets a second from the street, whatever becomes of them.
 const STREET: &str = "[run]\nwarmup = 0s\n[office]\nworkers = 2\nseats = 4\n\
     [service.letters]\nshare = 75%\ntime = exp 5ms\n[service.parcels]\ntime = det 8ms\n\
@@ -192,7 +197,7 @@ fn a_worker_that_stands_still_for_too_long_is_replaced_and_its_tickets_are_serve
     };
     let (first, second) = (pid_of(0), pid_of(1));
     check(&office, &["ctl", "freeze", "worker", "0", "for", "9s"]);
-    assert!(is_stopped(first));
+    stands_still(first);
     assert_eq!(sample(&office)["deviations"], json!(["worker 0 frozen"]));
     // A short one is noticed, and goes on by itself.
     check(&office, &["ctl", "freeze", "worker", "1", "for", "1500ms"]);
@@ -217,14 +222,14 @@ fn a_process_that_stands_still_can_be_continued_and_ends_in_order() {
             check(&office, &["ctl", "freeze", process]),
             format!("{process}: frozen for 2.00s\n")
         );
-        assert!(is_stopped(pid));
+        stands_still(pid);
         assert_eq!(check(&office, &["ctl", "continue", process]), format!("{process}: goes on\n"));
         wait_for("it to go on", || (!is_stopped(pid)).then_some(()));
     }
     let &(user, number) = office.wait_for_processes("user", 3).last().unwrap();
     let name = format!("user {number}");
     check(&office, &["ctl", "freeze", &name, "for", "10s"]);
-    assert!(is_stopped(user));
+    stands_still(user);
     check(&office, &["ctl", "continue", &name]);
     wait_for("the user to go on", || (!is_stopped(user)).then_some(()));
     // The end of the run waits for nobody to wake up.
