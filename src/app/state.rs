@@ -543,6 +543,8 @@ pub(crate) struct StoreRow {
     pub(crate) records: u64,
     /// Bytes appended by this issuer.
     pub(crate) bytes: u64,
+    /// Bytes of the log between those: left so that no synced block is written again, and marks.
+    pub(crate) padding_bytes: u64,
     /// Batches written by this issuer.
     pub(crate) batches: u64,
     /// Syncs done by this issuer.

@@ -38,6 +38,7 @@ impl Album {
             issuer_starts: results.issuer_starts,
             records: store.records,
             bytes: store.bytes,
+            padding_bytes: store.padding_bytes,
             batches: store.batches,
             syncs: store.syncs,
             unsynced_bytes: store.unsynced_bytes,

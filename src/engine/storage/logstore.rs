@@ -12,6 +12,7 @@
 //! LMDB follows behind: now and then the owner is asked for its state, and that goes to LMDB
 //! together with all that was written until then ([`Logstore::wants_checkpoint`]).
 
+use std::ops::Range;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -97,6 +98,9 @@ pub struct LogStats {
     pub records: u64,
     /// Bytes written.
     pub bytes: u64,
+    /// Bytes of the log between those: a block that a sync has covered is never written again, so
+    /// the next batch begins on a border; and marks.
+    pub padding_bytes: u64,
     /// Batches written.
     pub batches: u64,
     /// Segments of the log.
@@ -391,12 +395,7 @@ impl Logstore {
 
     /// Writes a row of batches so that they end at an offset of the segment, and takes note of
     /// where their records stand.
-    fn write_run(
-        &mut self,
-        run: &std::ops::Range<usize>,
-        end: u64,
-        now: Time,
-    ) -> Result<(), LogError> {
+    fn write_run(&mut self, run: &Range<usize>, end: u64, now: Time) -> Result<(), LogError> {
         let batches = &self.batches[run.clone()];
         let (Some(first), Some(last)) = (batches.first(), batches.last()) else {
             return Ok(());
@@ -414,8 +413,7 @@ impl Logstore {
             records += u64::from(batch.records);
         }
         let batches = batches.len() as u64;
-        self.note_written(batches, records, end, now);
-        self.stats.bytes += end - offset;
+        self.note_written(batches, records, offset..end, now);
         Ok(())
     }
 
@@ -426,7 +424,12 @@ impl Logstore {
     }
 
     /// Takes note that batches were written and end at an offset of the segment.
-    fn note_written(&mut self, batches: u64, records: u64, end: u64, now: Time) {
+    /// Takes note of what was written to a place of the segment; without batches it is a mark.
+    fn note_written(&mut self, batches: u64, records: u64, place: Range<u64>, now: Time) {
+        let end = place.end;
+        let bytes = if batches > 0 { end - place.start } else { 0 };
+        self.stats.bytes += bytes;
+        self.stats.padding_bytes += end - self.active.end - bytes;
         self.stats.batches += batches;
         self.stats.records += records;
         self.active.end = end;
@@ -631,7 +634,7 @@ impl Logstore {
         let (mark, crc) = mark(&self.active, offset, self.plan.synced(), self.prev_crc);
         self.write_at(&mark, offset)?;
         self.prev_crc = crc;
-        self.note_written(0, 0, end, now);
+        self.note_written(0, 0, offset..end, now);
         Ok(())
     }
 

@@ -334,6 +334,8 @@ wire_struct! {
         pub records: u64,
         /// Bytes appended in this life.
         pub bytes: u64,
+        /// Bytes of the log between those: left so that no synced block is written again, and marks.
+        pub padding_bytes: u64,
         /// Batches written in this life.
         pub batches: u64,
         /// Old segments let go of in this life.

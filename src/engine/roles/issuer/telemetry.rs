@@ -93,10 +93,10 @@ fn peak(level: Level) -> Peak {
 
 /// Takes over what the log has counted.
 pub(super) fn take_log_stats(store: &mut StoreTotals, log: &LogStats) {
-    let LogStats { records, bytes, batches, segments, log_bytes, syncs, .. } = *log;
+    let LogStats { records, bytes, padding_bytes, batches, segments, log_bytes, syncs, .. } = *log;
     (store.records, store.bytes, store.batches, store.syncs) = (records, bytes, batches, syncs);
     (store.segments, store.log_bytes, store.retired) = (segments, log_bytes, log.retired);
-    store.unsynced_bytes = log.unsynced_bytes;
+    (store.padding_bytes, store.unsynced_bytes) = (padding_bytes, log.unsynced_bytes);
     store.index = IndexTotals {
         keys: log.index_keys,
         bytes: log.index_bytes,

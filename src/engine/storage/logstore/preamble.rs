@@ -43,8 +43,7 @@ impl Logstore {
         self.write_at(&batch, offset)?;
         let payload = &batch[BATCH_HEADER_BYTES..];
         insert_records(&mut self.index, payload, Lsn(lsn.0 + BATCH_HEADER_BYTES as u64));
-        self.note_written(1, u64::from(records), offset + batch.len() as u64, now);
-        self.stats.bytes += batch.len() as u64;
+        self.note_written(1, u64::from(records), offset..offset + batch.len() as u64, now);
         Ok(())
     }
 }

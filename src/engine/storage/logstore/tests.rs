@@ -172,6 +172,9 @@ fn each_batch_is_acknowledged_when_it_is_synced_and_begins_on_a_border() {
         }
     }
     assert_eq!((log.stats().syncs, log.stats().unsynced_bytes), (3, 0));
+    let LogStats { bytes, padding_bytes, .. } = log.stats();
+    let batches = 3 * (BATCH_HEADER_BYTES + RECORD_HEADER_BYTES) as u64 + 3;
+    assert_eq!((bytes, bytes + padding_bytes), (batches, log.active.end - ALIGN));
     let bytes = std::fs::read(path_of(dir.path(), log.active.first)).unwrap();
     for batch in 1..4 {
         assert_eq!(&bytes[batch * usize::try_from(ALIGN).unwrap()..][..4], b"PBAT");
