@@ -118,14 +118,31 @@ pub(crate) fn bytes(bytes: u64) -> String {
 /// Writes a number that is not negative in at most five characters, for axes: `250`, `2.5k`,
 /// `48.2k`, `1.5M`.
 pub(crate) fn short(number: f64) -> String {
-    const UNITS: [&str; 5] = ["", "k", "M", "G", "T"];
+    in_units(number, 1000.0, ["", "k", "M", "G", "T"])
+}
+
+/// Writes a size for axes, in at most five characters if it is a power of two: `512B`, `64Ki`,
+/// `1.5Mi`.
+pub(crate) fn short_bytes(bytes: f64) -> String {
+    in_units(bytes, 1024.0, ["B", "Ki", "Mi", "Gi", "Ti"])
+}
+
+/// Writes a number with the unit in which it is below a thousand; each unit is so many times the
+/// one before.
+fn in_units(number: f64, times: f64, units: [&str; 5]) -> String {
     let mut size = number;
     let mut unit = 0;
-    while size >= 999.5 && unit + 1 < UNITS.len() {
-        size /= 1000.0;
+    while size >= 999.5 && unit + 1 < units.len() {
+        size /= times;
         unit += 1;
     }
-    format!("{}{}", plain(size), UNITS[unit])
+    format!("{}{}", plain(size), units[unit])
+}
+
+/// Writes bytes per second: `93 B/s`, `4.10 KiB/s`.
+#[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "bytes for people")]
+pub(crate) fn byte_rate(per_second: f64) -> String {
+    format!("{}/s", bytes(per_second as u64))
 }
 
 /// Writes a span in few characters, for axes: `5ms`, `100µs`, `2.5s`.
@@ -282,6 +299,15 @@ mod tests {
         ] {
             assert_eq!(short(number), text);
         }
+        for (bytes, text) in [
+            (0.0, "0B"),
+            (512.0, "512B"),
+            (65_536.0, "64Ki"),
+            (524_288.0, "512Ki"),
+            (3e9, "2.79Gi"),
+        ] {
+            assert_eq!(short_bytes(bytes), text);
+        }
         for (ns, text) in [
             (5_000_000, "5ms"),
             (999_999_999, "1s"),
@@ -358,6 +384,7 @@ mod tests {
         check(bytes(93), "93 B");
         check(bytes(4200), "4.10 KiB");
         check(bytes(64 << 20), "64.0 MiB");
+        check(byte_rate(4200.7), "4.10 KiB/s");
         check(percent(0.7133), "71.3 %");
         check(percent_done(433, 1000), "43 %");
         check(percent_done(999_999, 1_000_000), "99 %");

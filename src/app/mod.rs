@@ -35,6 +35,7 @@ pub(crate) mod exit;
 pub(crate) mod export;
 pub(crate) mod figures;
 pub(crate) mod format;
+pub(crate) mod growth;
 pub(crate) mod handle;
 pub(crate) mod headless;
 pub(crate) mod heat;

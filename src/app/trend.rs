@@ -54,11 +54,15 @@ pub(crate) enum Measure {
     LogBytes,
     /// Syncs of the log, per second.
     Syncs,
+    /// Records written to the log, per second.
+    Records,
+    /// The 99th percentile of a sync, in seconds.
+    SyncP99,
 }
 
 impl Measure {
     /// All measures, in the order of [`Coarse`].
-    const ALL: [Self; 11] = [
+    const ALL: [Self; 13] = [
         Self::Offered,
         Self::Served,
         Self::Waiting,
@@ -70,6 +74,8 @@ impl Measure {
         Self::P99(Timed::Response),
         Self::LogBytes,
         Self::Syncs,
+        Self::Records,
+        Self::SyncP99,
     ];
 
     /// Returns the figure; `None` while the run stood still, and for latencies of which there was
@@ -92,6 +98,8 @@ impl Measure {
             Self::P99(timed) => spread(timed).map(|spread| spread.p99.as_secs_f64()),
             Self::LogBytes => Some(second.per_second(second.log_bytes)),
             Self::Syncs => Some(second.per_second(second.syncs)),
+            Self::Records => Some(second.per_second(second.records)),
+            Self::SyncP99 => second.sync.map(|sync| sync.p99.as_secs_f64()),
         }
     }
 }

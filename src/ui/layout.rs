@@ -69,7 +69,13 @@ impl Screen {
             Self::Procs => &[Panel::Processes, Panel::Process, Panel::Services],
             Self::Perf => &[Panel::Percentiles, Panel::Histogram, Panel::Heat, Panel::Metrics],
             Self::Store => &[Panel::Store, Panel::StoreRates, Panel::Batches, Panel::Segments],
-            Self::Net => &[Panel::Net, Panel::NetTotals, Panel::Services],
+            Self::Net => &[
+                Panel::Net,
+                Panel::NetTotals,
+                Panel::Services,
+                Panel::Throughput,
+                Panel::LatencyChart,
+            ],
             Self::Sys => &[Panel::Machine, Panel::Hints],
             Self::Logs => &[Panel::Logs],
             Self::Conf => &[Panel::Conf, Panel::Answers],
@@ -128,6 +134,8 @@ pub(crate) struct Areas {
 
 /// The least width of a chart.
 const CHART_WIDTH: u16 = 38;
+/// The least width of a screen on which log lines have room beside other panels.
+const BESIDE_WIDTH: u16 = 150;
 
 /// How a screen is divided.
 enum Plan {
@@ -226,8 +234,17 @@ fn plan(screen: Screen, class: Class, body: Rect) -> Plan {
         Screen::Sys => Rows(vec![(Fill(2), One(Panel::Machine)), (Fill(1), One(Panel::Hints))]),
         Screen::Net if is_wide => Rows(vec![
             (Length(9), One(Panel::Net)),
-            (Length(9), One(Panel::NetTotals)),
-            (Fill(1), One(Panel::Services)),
+            (
+                Length(11),
+                Columns(vec![(Fill(1), One(Panel::NetTotals)), (Length(66), One(Panel::Services))]),
+            ),
+            (
+                Fill(1),
+                Columns(vec![
+                    (Fill(1), One(Panel::Throughput)),
+                    (Fill(1), One(Panel::LatencyChart)),
+                ]),
+            ),
         ]),
         Screen::Net => Rows(vec![(Length(9), One(Panel::Net)), (Fill(1), One(Panel::NetTotals))]),
         Screen::Conf => Rows(vec![(Fill(1), One(Panel::Conf)), (Length(7), One(Panel::Answers))]),
@@ -240,8 +257,12 @@ fn dash_wide(body: Rect) -> Plan {
     // A chart that is narrower has no room for its head.
     let all = [Panel::Throughput, Panel::LatencyChart, Panel::Queue, Panel::LogChart];
     let shown = all.iter().take(usize::from(body.width / CHART_WIDTH));
+    let shown = Columns(shown.map(|chart| (Fill(1), One(*chart))).collect());
+    if body.width < BESIDE_WIDTH {
+        return dash_narrow(body, charts, shown);
+    }
     Rows(vec![
-        (Length(charts), Columns(shown.map(|chart| (Fill(1), One(*chart))).collect())),
+        (Length(charts), shown),
         (
             Fill(3),
             Columns(vec![
@@ -262,6 +283,32 @@ fn dash_wide(body: Rect) -> Plan {
                 ),
             ]),
         ),
+    ])
+}
+
+/// The same where log lines beside other panels would be too short to be read.
+fn dash_narrow(body: Rect, charts: u16, shown: Plan) -> Plan {
+    let logs = (body.height - charts) / 4;
+    Rows(vec![
+        (Length(charts), shown),
+        (
+            Fill(1),
+            Columns(vec![
+                (
+                    Fill(1),
+                    Rows(vec![(Fill(1), One(Panel::Processes)), (Length(6), One(Panel::Services))]),
+                ),
+                (
+                    Length(66),
+                    Rows(vec![
+                        (Length(9), One(Panel::Latency)),
+                        (Length(7), One(Panel::Store)),
+                        (Fill(1), One(Panel::Alerts)),
+                    ]),
+                ),
+            ]),
+        ),
+        (Length(logs), One(Panel::Logs)),
     ])
 }
 

@@ -70,10 +70,8 @@ impl Meter {
             return format!("the first second is being measured  skipped {skipped}");
         };
         let (frames, slowest) = (format::rate(last.frames_per_s), format::duration(last.slowest));
-        #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "some kB")]
-        let bytes = format::bytes(last.bytes_per_s as u64);
-        let age = format::duration(last.age);
-        format!("{frames} frames/s  slowest {slowest}  {bytes}/s  skipped {skipped}  age {age}")
+        let (bytes, age) = (format::byte_rate(last.bytes_per_s), format::duration(last.age));
+        format!("{frames} frames/s  slowest {slowest}  {bytes}  skipped {skipped}  age {age}")
     }
 }
 

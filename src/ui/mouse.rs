@@ -129,8 +129,8 @@ impl UiState {
     ) -> Vec<Effect> {
         let focus = self.focus();
         let scene = Scene { ui: self, app: sight.shown, live: sight.live };
-        if panels::chart(focus).is_some() {
-            let moment = panels::charts::moment_at(scene, inner, at.x);
+        if let Some(chart) = panels::chart(focus) {
+            let moment = panels::charts::moment_at(chart, scene, inner, at.x);
             return moment.map_or_else(Vec::new, |moment| self.look_at(moment, sight));
         }
         let Content::Table(rows) = panels::content(focus, scene, inner.width) else {

@@ -63,12 +63,12 @@ pub(super) fn all(state: &AppState) -> Vec<Chart> {
         seconds.chart(
             "log",
             "Log written",
-            "megabytes appended to the log per second",
-            Axis { label: "MB/s", kind: Kind::Number, at_least: 0.0 },
+            "mebibytes appended to the log per second",
+            Axis { label: "MiB/s", kind: Kind::Number, at_least: 0.0 },
             vec![(
-                "MB/s",
+                "MiB/s",
                 Stroke::Solid,
-                seconds.points(|s| Some(s.per_second(s.log_bytes) / 1e6)),
+                seconds.points(|s| Some(s.per_second(s.log_bytes) / 1_048_576.0)),
             )],
         ),
     ]

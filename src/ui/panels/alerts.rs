@@ -1,7 +1,8 @@
 //! What people should know, the newest first.
 
-use super::{Pieces, goals};
-use crate::app::state::{Happening, Severity};
+use super::goals;
+use crate::app::growth::Growth;
+use crate::app::state::{Happening, Phase, Severity};
 use crate::ui::theme::Tone;
 use crate::ui::time;
 use crate::ui::view::Scene;
@@ -11,19 +12,35 @@ const COLUMNS: [Column; 4] = [
     Column::word("", 1, 0),
     Column::word("time", 8, 0),
     Column::word("by", 10, 1),
-    Column::word("what", 20, 0),
+    Column::word("what", 44, 0),
 ];
 
 /// Returns the head, with how many nobody has taken note of.
 pub(crate) fn title(scene: Scene<'_>) -> String {
     let (all, fresh) = (alerts(scene).count(), fresh(scene).count());
-    let missed = goals::alerts(scene.app).len();
+    let present = present(scene).len();
     let key = scene.ui.keymap.keys_text(crate::ui::registry::Command::Acknowledge);
-    match (all, fresh + missed) {
-        (0, _) => "Alerts".to_owned(),
-        (all, 0) => format!("Alerts  {all} taken note of"),
-        (_, fresh) => format!("Alerts {fresh}  {key} acknowledges"),
+    match (all, fresh, present) {
+        (0, _, 0) => "Alerts".to_owned(),
+        (0, _, present) => format!("Alerts {present}"),
+        (all, 0, 0) => format!("Alerts  {all} taken note of"),
+        (_, 0, present) => format!("Alerts {present}"),
+        (_, fresh, present) => format!("Alerts {}  {key} acknowledges", fresh + present),
     }
+}
+
+/// Returns what grows at the moment that is looked at, while tickets flow.
+pub(crate) fn growth(scene: Scene<'_>) -> Option<Growth> {
+    let until = scene.cursor().unwrap_or(scene.app.at);
+    (scene.app.phase == Phase::Running).then(|| Growth::of(&scene.app.history, until)).flatten()
+}
+
+/// Returns what is wrong at this moment and goes on by itself when it is over: whom it is about,
+/// what to say and how that should look.
+fn present(scene: Scene<'_>) -> Vec<(&'static str, String, Tone)> {
+    let missed = goals::alerts(scene.app).into_iter().map(|(text, tone)| ("goal", text, tone));
+    let growth = growth(scene).map(|growth| ("office", growth.text(), Tone::Warning));
+    missed.chain(growth).collect()
 }
 
 fn alerts(scene: Scene<'_>) -> impl DoubleEndedIterator<Item = &Happening> {
@@ -56,25 +73,31 @@ pub(crate) fn table(scene: Scene<'_>) -> Table {
         ];
         Row { key: event.number.to_string(), cells }
     };
-    let missed = goals::alerts(scene.app).into_iter().enumerate().map(missed);
+    let present = present(scene).into_iter().enumerate();
+    let present = present.map(|(at, present)| present_row(scene, at, present));
     let gaps = time::replay(scene.app).map_or([].as_slice(), |replay| &replay.gaps);
     let gaps = gaps.iter().map(|gap| not_in_log(scene, gap));
-    let rows = missed.chain(alerts(scene).rev().map(row)).chain(gaps).collect();
+    let rows = present.chain(alerts(scene).rev().map(row)).chain(gaps).collect();
     Table { columns: &COLUMNS, rows, empty: "nothing out of the ordinary has happened".into() }
 }
 
-/// Returns the row of a goal that is missed.
-fn missed((at, pieces): (usize, Pieces)) -> Row {
-    let tone = pieces.last().map_or(Tone::Warning, |(_, tone)| *tone);
-    let text: String = pieces.into_iter().map(|(text, _)| text).collect();
-    let text = text.trim_start_matches(['!', ' ']).to_owned();
+/// Returns the row of something that is wrong at this moment.
+fn present_row(
+    scene: Scene<'_>,
+    at: usize,
+    (who, text, tone): (&'static str, String, Tone),
+) -> Row {
+    let when = match scene.cursor() {
+        Some(_) => scene.app.wall.to_string(),
+        None => "now".to_owned(),
+    };
     let cells = vec![
         Cell::new("!", tone),
-        Cell::new("now", Tone::Quiet),
-        Cell::new("goal", Tone::Quiet),
+        Cell::new(when, Tone::Quiet),
+        Cell::new(who, Tone::Quiet),
         Cell::new(text, tone),
     ];
-    Row { key: format!("goal {at}"), cells }
+    Row { key: format!("now {at}"), cells }
 }
 
 /// Returns the row of something that a replay can't show, as no log holds it.
@@ -90,6 +113,10 @@ fn not_in_log(scene: Scene<'_>, gap: &str) -> Row {
 
 /// Returns all about an alert.
 pub(crate) fn detail(scene: Scene<'_>, key: &str) -> Option<Vec<(String, String)>> {
+    if let Some(at) = key.strip_prefix("now ") {
+        let (who, text, _) = present(scene).into_iter().nth(at.parse().ok()?)?;
+        return Some(vec![("by".to_owned(), who.to_owned()), ("what".to_owned(), text)]);
+    }
     let number: u64 = key.parse().ok()?;
     let event = scene.app.events.iter().find(|event| event.number == number)?;
     let fields = [

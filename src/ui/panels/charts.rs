@@ -10,18 +10,22 @@ use ratatui::layout::Rect;
 use super::draw_reason;
 use crate::app::format;
 use crate::app::slo::SloValue;
-use crate::app::state::{AppState, Sample};
+use crate::app::state::{AppState, Happening, Sample};
 use crate::app::trend::{Extent, Measure, Timed};
 use crate::ui::model::FINE_WINDOW;
 use crate::ui::panels::goals;
 use crate::ui::theme::Tone;
 use crate::ui::view::Scene;
-use crate::ui::widgets::columns::nice_top;
+use crate::ui::widgets::columns::{nice_top, nice_top_bytes};
 use crate::ui::widgets::plot::{self, Curve, Scale, TimeAxis};
 use crate::ui::widgets::table::visible;
 
 /// Room for the numbers of the axis.
 const AXIS_WIDTH: u16 = 6;
+/// Room for the numbers of the second axis, at the right, which the log's chart has...
+const RIGHT_WIDTH: u16 = 6;
+/// ...if it is this wide.
+const RIGHT_WIDTH_FROM: u16 = 30;
 /// Charts of seconds up to this window; longer ones are of coarse steps.
 const SECONDS_WINDOW: Duration = Duration::from_secs(900);
 /// How long a value lasts while there is no newer one: samples, seconds and coarse steps.
@@ -94,7 +98,7 @@ impl Chart {
             }
             Self::Log => {
                 let (bytes, syncs) = (text(Measure::LogBytes), text(Measure::Syncs));
-                [format!("Log/s {bytes}  fsync/s {syncs}"), format!("Log/s {bytes}")]
+                [format!("Log {bytes}  fsync {syncs}/s"), format!("Log {bytes}")]
             }
         };
         let room = usize::from(width.saturating_sub(6));
@@ -130,8 +134,10 @@ pub(crate) fn now(scene: Scene<'_>, measure: Measure) -> String {
 /// Returns a figure as text.
 pub(crate) fn text(measure: Measure, value: f64) -> String {
     match measure {
-        Measure::P50(_) | Measure::P99(_) => format::duration(Duration::from_secs_f64(value)),
-        Measure::LogBytes => format!("{}B", format::short(value)),
+        Measure::P50(_) | Measure::P99(_) | Measure::SyncP99 => {
+            format::duration(Duration::from_secs_f64(value))
+        }
+        Measure::LogBytes => format::byte_rate(value),
         #[expect(
             clippy::cast_possible_truncation,
             clippy::cast_sign_loss,
@@ -190,22 +196,29 @@ pub(crate) fn spark(scene: Scene<'_>, measure: Measure, width: u16) -> Vec<Optio
 }
 
 /// Returns the moment that stands at a place of a chart, if one does; used for the mouse.
-pub(crate) fn moment_at(scene: Scene<'_>, area: Rect, x: u16) -> Option<Time> {
-    let cell = x.checked_sub(area.x + AXIS_WIDTH)?;
-    let width = area.width.checked_sub(AXIS_WIDTH)?;
-    let axis = TimeAxis::new(scene.edge(), scene.window(), width, scene.ui.is_sweeping);
-    (cell < width).then(|| axis.moment(cell))
+pub(crate) fn moment_at(chart: Chart, scene: Scene<'_>, area: Rect, x: u16) -> Option<Time> {
+    let plot = plot_area(chart, area);
+    let cell = x.checked_sub(plot.x)?;
+    let axis = TimeAxis::new(scene.edge(), scene.window(), plot.width, scene.ui.is_sweeping);
+    (cell < plot.width).then(|| axis.moment(cell))
+}
+
+/// Returns where the lines of a chart are drawn: right of its axis and above the times.
+fn plot_area(chart: Chart, area: Rect) -> Rect {
+    let has_right = chart == Chart::Log && area.width >= RIGHT_WIDTH_FROM;
+    let right = if has_right { RIGHT_WIDTH } else { 0 };
+    Rect {
+        x: area.x + AXIS_WIDTH.min(area.width),
+        width: area.width.saturating_sub(AXIS_WIDTH + right),
+        height: area.height.saturating_sub(1),
+        ..area
+    }
 }
 
 /// Draws a chart.
 pub(crate) fn draw(chart: Chart, scene: Scene<'_>, area: Rect, buf: &mut Buffer) {
     let theme = scene.theme();
-    let plot_area = Rect {
-        x: area.x + AXIS_WIDTH.min(area.width),
-        width: area.width.saturating_sub(AXIS_WIDTH),
-        height: area.height.saturating_sub(1),
-        ..area
-    };
+    let plot_area = plot_area(chart, area);
     if plot_area.is_empty() {
         return;
     }
@@ -235,10 +248,7 @@ pub(crate) fn draw(chart: Chart, scene: Scene<'_>, area: Rect, buf: &mut Buffer)
     plot::draw(&curves, theme.is_utf8, plot_area, buf);
     draw_scale(chart, scene, scales[0], plot_area, area, buf);
     if let (Chart::Log, Some(Scale::Linear(top))) = (chart, scales.get(1)) {
-        let label = format!("{} fsync/s", format::short(*top));
-        let below = u16::from(plot_area.height > 3);
-        let y = plot_area.y + below;
-        put_right(scene, &label, lines[1].tone, Rect { y, height: 1, ..plot_area }, buf);
+        draw_syncs_scale(scene, *top, lines[1].tone, plot_area, area, buf);
     }
     if let Some((limit, tone)) = limit {
         draw_limit(scene, limit, scales[0].share(limit), tone, plot_area, buf);
@@ -270,7 +280,8 @@ fn scales(chart: Chart, columns: &[Vec<Option<Extent>>], limit: Option<f64>) -> 
             vec![Scale::log_of(ends); columns.len()]
         }
         Chart::Log => {
-            columns.iter().map(|columns| Scale::Linear(nice_top(greatest(columns)))).collect()
+            let tops = [nice_top_bytes, nice_top].into_iter().zip(columns);
+            tops.map(|(top, columns)| Scale::Linear(top(greatest(columns)))).collect()
         }
         _ => {
             let top = columns.iter().map(|columns| greatest(columns)).fold(0.0, f64::max);
@@ -300,7 +311,7 @@ fn draw_scale(
     match scale {
         Scale::Linear(top) => {
             let text = |value: f64| match chart {
-                Chart::Log => format!("{}B", format::short(value)),
+                Chart::Log => format::short_bytes(value),
                 _ => format::short(value),
             };
             if plot.height > 1 {
@@ -327,6 +338,32 @@ fn draw_scale(
                 value /= 10.0;
             }
         }
+    }
+}
+
+/// Draws the axis of the syncs, right of the log's chart, if there is room for it.
+fn draw_syncs_scale(
+    scene: Scene<'_>,
+    top: f64,
+    tone: Tone,
+    plot: Rect,
+    area: Rect,
+    buf: &mut Buffer,
+) {
+    let style = scene.theme().style(tone);
+    let room = usize::from(area.right() - plot.right());
+    let mut label = |y: u16, text: &str| {
+        if room > 0 {
+            buf.set_stringn(plot.right(), y, format!(" {text}"), room, style);
+        }
+    };
+    label(plot.y, &format::short(top));
+    if plot.height > 2 {
+        label(plot.y + 1, "fsync");
+        label(plot.bottom() - 1, "0");
+    }
+    if plot.height > 6 {
+        label(plot.y + (plot.height - 1).div_ceil(2), &format::short(top / 2.0));
     }
 }
 
@@ -361,21 +398,12 @@ fn put_blank(x: u16, y: u16, symbol: &str, style: ratatui::style::Style, buf: &m
     }
 }
 
-/// Writes a text at the right end of a row, if nothing is drawn there.
-fn put_right(scene: Scene<'_>, text: &str, tone: Tone, row: Rect, buf: &mut Buffer) {
-    let width = u16::try_from(text.chars().count()).unwrap_or(u16::MAX);
-    let is_free = |x: u16| buf[(x, row.y)].symbol() == " ";
-    if width <= row.width && (row.right() - width..row.right()).all(is_free) {
-        buf.set_string(row.right() - width, row.y, text, scene.theme().style(tone));
-    }
-}
-
 /// Draws what happened as marks in the top row, with words where there is room, and the cursor of
 /// a frozen display as a line.
 pub(crate) fn draw_marks(scene: Scene<'_>, axis: TimeAxis, plot: Rect, buf: &mut Buffer) {
     let theme = scene.theme();
     let edge = scene.edge();
-    let marks: Vec<(u16, &crate::app::state::Happening)> = (scene.app.events.iter())
+    let mut marks: Vec<(u16, &Happening)> = (scene.app.events.iter())
         .filter(|event| event.at <= edge)
         .filter_map(|event| Some((axis.cell(event.at)?, event)))
         .collect();
@@ -384,29 +412,86 @@ pub(crate) fn draw_marks(scene: Scene<'_>, axis: TimeAxis, plot: Rect, buf: &mut
             Tone::Plain => Tone::Accent,
             tone => tone,
         };
-        let x = plot.x + cell;
-        if let Some(place) = buf.cell_mut((x, plot.y)) {
+        if let Some(place) = buf.cell_mut((plot.x + cell, plot.y)) {
             place.set_symbol(theme.pick("▾", "v")).set_style(theme.style(tone));
         }
     }
-    for (index, (cell, event)) in marks.iter().enumerate() {
-        let length = u16::try_from(event.label.chars().count()).unwrap_or(u16::MAX);
-        let end = cell.saturating_add(length);
-        let next = marks[index + 1..].iter().map(|(cell, _)| *cell).find(|next| next > cell);
-        let is_free = |x: u16| buf[(plot.x + x, plot.y)].symbol() == " ";
-        let is_last_here = marks.get(index + 1).is_none_or(|(next, _)| next != cell);
-        let has_room = end < next.unwrap_or(plot.width) && end < plot.width;
-        if is_last_here && has_room && (cell + 1..=end).all(is_free) {
-            let x = plot.x + cell + 1;
-            buf.set_string(
-                x,
-                plot.y,
-                visible(&event.label, length.into()),
-                theme.style(Tone::Quiet),
-            );
+    // A swept chart begins in its middle.
+    marks.sort_by_key(|(cell, _)| *cell);
+    let mut free = 0;
+    for label in labels(&marks) {
+        let width = label.width();
+        let cells = label.cells(plot.width, free);
+        let is_free = |x: u16| {
+            let symbol = buf[(plot.x + x, plot.y)].symbol();
+            symbol == " " || label.covers(x) && symbol == theme.pick("▾", "v")
+        };
+        if let Some(cells) = cells.filter(|cells| cells.clone().all(is_free)) {
+            let text = visible(&label.text(), width.into());
+            buf.set_string(plot.x + cells.start, plot.y, text, theme.style(Tone::Quiet));
+            free = cells.end;
         }
+        free = free.max(label.last + 1);
     }
     draw_cursor(scene, axis, plot, buf);
+}
+
+/// The words beside a mark, which stand for those marks too that they would hide.
+struct Label<'a> {
+    /// Where the first and the last of its marks stand.
+    first: u16,
+    last: u16,
+    /// The worst of what happened, or the newest of those.
+    event: &'a Happening,
+    /// How many marks it stands for.
+    count: usize,
+}
+
+impl Label<'_> {
+    fn text(&self) -> String {
+        match self.count {
+            1 => self.event.label.clone(),
+            count => format!("{} +{}", self.event.label, count - 1),
+        }
+    }
+
+    fn width(&self) -> u16 {
+        u16::try_from(self.text().chars().count()).unwrap_or(u16::MAX)
+    }
+
+    /// Returns whether a place is of one of its own marks, which the words may hide.
+    fn covers(&self, x: u16) -> bool {
+        self.first < x && x <= self.last
+    }
+
+    /// Returns the cells of the words: right of the first mark, or left of it at the right edge of
+    /// a chart whose cells from `free` on have no other words.
+    fn cells(&self, plot_width: u16, free: u16) -> Option<std::ops::Range<u16>> {
+        let width = self.width();
+        let right = self.first + 1;
+        if right.saturating_add(width) <= plot_width {
+            return Some(right..right + width);
+        }
+        let left = self.first.checked_sub(width).filter(|left| *left >= free);
+        left.map(|left| left..self.first)
+    }
+}
+
+/// Joins marks whose words would stand on each other; `marks` are in the order of their cells.
+fn labels<'a>(marks: &[(u16, &'a Happening)]) -> Vec<Label<'a>> {
+    let mut labels: Vec<Label<'a>> = Vec::new();
+    for &(cell, event) in marks {
+        match labels.last_mut() {
+            Some(label) if cell <= label.first.saturating_add(label.width() + 1) => {
+                if event.severity >= label.event.severity {
+                    label.event = event;
+                }
+                (label.last, label.count) = (cell, label.count + 1);
+            }
+            _ => labels.push(Label { first: cell, last: cell, event, count: 1 }),
+        }
+    }
+    labels
 }
 
 fn draw_cursor(scene: Scene<'_>, axis: TimeAxis, plot: Rect, buf: &mut Buffer) {
@@ -461,7 +546,7 @@ pub(crate) fn draw_times(
     let room = width.saturating_sub(start.into());
     buf.set_stringn(plot.x + start.min(plot.width), y, &left, room, style);
     if plot.width > 24 && !middle.is_empty() {
-        buf.set_string(plot.x + plot.width / 2 - 2, y, &middle, style);
+        buf.set_string(plot.x + (plot.width - length(&middle)) / 2, y, &middle, style);
     }
     if plot.width > length(&left) + length(&right) + 2 {
         buf.set_string(plot.right() - length(&right), y, &right, style);
@@ -470,5 +555,68 @@ pub(crate) fn draw_times(
         && let Some(place) = buf.cell_mut((plot.x + cell, y))
     {
         place.set_symbol(theme.pick("▲", "^")).set_style(theme.style(Tone::Good));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::app::state::{Severity, Source};
+    use crate::ui::testing;
+
+    /// Returns what stands beside marks, and where: the cells of each and its words.
+    fn shown(marks: &[(u16, &str, Severity)], width: u16) -> Vec<(u16, String)> {
+        let event = |&(cell, label, severity): &(u16, &str, Severity)| Happening {
+            number: 1,
+            at: Time(u64::from(cell)),
+            wall: WallTime(0),
+            severity,
+            who: Source::Key,
+            label: label.to_owned(),
+            text: String::new(),
+        };
+        let events: Vec<Happening> = marks.iter().map(event).collect();
+        let marks: Vec<(u16, &Happening)> =
+            marks.iter().map(|(cell, ..)| *cell).zip(&events).collect();
+        let mut free = 0;
+        let place = |label: Label<'_>| {
+            let cells = label.cells(width, free)?;
+            free = cells.end;
+            Some((cells.start, label.text()))
+        };
+        labels(&marks).into_iter().filter_map(place).collect()
+    }
+
+    #[test]
+    fn words_that_would_hide_each_other_are_joined_and_counted() {
+        use Severity::{Info, Warning};
+        let owned = |at, text: &str| (at, text.to_owned());
+        let apart = shown(&[(2, "pause", Info), (9, "resume", Info)], 40);
+        assert_eq!(apart, [owned(3, "pause"), owned(10, "resume")]);
+        let joined = shown(&[(2, "pause", Info), (8, "resume", Info), (30, "kill", Info)], 40);
+        assert_eq!(joined, [owned(3, "resume +1"), owned(31, "kill")]);
+        let worst = shown(&[(2, "w3 died", Warning), (2, "kill", Info), (4, "x", Info)], 40);
+        assert_eq!(worst, [owned(3, "w3 died +2")]);
+        assert_eq!(
+            shown(&[(38, "w3 died", Info)], 40),
+            [owned(31, "w3 died")],
+            "no room right of it"
+        );
+        let narrow = shown(&[(0, "pause", Info), (7, "w3 died", Info)], 12);
+        assert_eq!(narrow, [owned(1, "pause")], "nor left of it");
+    }
+
+    #[test]
+    fn the_mouse_finds_the_moment_that_is_drawn_there() {
+        let (ui, app) = (testing::ui(), testing::measured());
+        let scene = testing::scene(&ui, &app);
+        let area = Rect::new(3, 2, 40, 9);
+        for chart in [Chart::Queue, Chart::Log] {
+            let plot = plot_area(chart, area);
+            assert_eq!(moment_at(chart, scene, area, plot.x - 1), None, "the axis");
+            assert_eq!(moment_at(chart, scene, area, plot.right()), None, "{chart:?}");
+            assert!(moment_at(chart, scene, area, plot.right() - 1) >= Some(app.at));
+        }
+        assert_eq!(plot_area(Chart::Log, area).right() + RIGHT_WIDTH, area.right());
     }
 }

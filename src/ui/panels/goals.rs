@@ -53,24 +53,41 @@ pub(crate) fn pieces(app: &AppState) -> Pieces {
     vec![("  SLO ".to_owned(), Tone::Quiet), (text, tone)]
 }
 
-/// Returns a line for each goal that is missed now, newest first.
-pub(crate) fn alerts(app: &AppState) -> Vec<Pieces> {
+/// Returns a line for each goal that is missed now, newest first, and how it should look.
+pub(crate) fn alerts(app: &AppState) -> Vec<(String, Tone)> {
     let mut missed: Vec<&SloRow> =
         app.slos.iter().filter(|row| row.alert == Verdict::Missed).collect();
     missed.sort_by_key(|row| std::cmp::Reverse(row.since));
-    missed.into_iter().map(|row| alert(row, app)).collect()
+    missed.into_iter().map(|row| (alert(row, app), Tone::Bad)).collect()
 }
 
-fn alert(row: &SloRow, app: &AppState) -> Pieces {
-    let recent = row.recent.map_or_else(|| format::ABSENT.to_owned(), SloValue::text);
+/// Says how a goal is missed in the last ten seconds, and, as something else, how it does over the
+/// whole run, which is what the header and the run's end go by.
+fn alert(row: &SloRow, app: &AppState) -> String {
+    let text =
+        |value: Option<SloValue>| value.map_or_else(|| format::ABSENT.to_owned(), SloValue::text);
+    let limit = row.text.strip_prefix(&row.metric).unwrap_or(&row.text).trim_start();
     let since = match row.since {
-        Some(since) => format!(", for {}", format::duration(app.at.since(since))),
+        Some(since) => format!(" for {}", format::duration(app.at.since(since))),
         None => String::new(),
     };
-    vec![
-        ("MISSED  ".to_owned(), Tone::Bad),
-        (format!("{}: {recent} in the last 10 s{since}", row.text), Tone::Bad),
-    ]
+    // A percentile of the served says nothing of those who were turned away.
+    let who = match (row.recent, row.limit) {
+        (Some(SloValue::Span(recent)), SloValue::Span(limit)) if recent < limit => {
+            " (who got no ticket misses it too)"
+        }
+        _ => "",
+    };
+    let verdict = match row.verdict {
+        Verdict::Unknown => "not known yet",
+        verdict => verdict.name(),
+    };
+    format!(
+        "{} {} in last 10 s, goal {limit}: missed{since}{who}; whole run {}: {verdict}",
+        row.metric,
+        text(row.recent),
+        text(row.value),
+    )
 }
 
 #[cfg(test)]
@@ -116,8 +133,15 @@ mod tests {
         assert!(alerts(&app).is_empty());
         app.slos.push(row("p99(sojourn)", 0.1, Verdict::Missed));
         assert_eq!(said(&app), Some(("1/3 MISSED".to_owned(), Tone::Bad)));
-        let alerts = super::super::plain(&alerts(&app));
-        assert_eq!(alerts, "MISSED  p99(sojourn) < 0.1s: 200ms in the last 10 s, for 10.0s\n");
+        let told = |app: &AppState| alerts(app).pop().map(|(text, _)| text);
+        let begin = "p99(sojourn) 200ms in last 10 s, goal < 0.1s: missed for 10.0s";
+        assert_eq!(told(&app), Some(format!("{begin}; whole run –: missed")));
+        // The two spans are told apart.
+        let last = app.slos.last_mut().unwrap();
+        (last.verdict, last.value) = (Verdict::Met, Some(SloValue::Span(0.09)));
+        assert_eq!(told(&app), Some(format!("{begin}; whole run 90.0ms: met")));
+        app.slos.last_mut().unwrap().recent = Some(SloValue::Span(0.02));
+        assert!(told(&app).is_some_and(|text| text.contains("who got no ticket misses it too")));
     }
 
     #[test]

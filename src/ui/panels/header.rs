@@ -182,7 +182,7 @@ fn state_pieces(scene: Scene<'_>) -> Vec<(String, Tone)> {
     ];
     // What is not as usual goes before what there may be no room for.
     let notable = deviation_pieces(app).into_iter().chain(goals::pieces(app));
-    pieces.splice(2..2, notable);
+    pieces.splice(2..2, notable.chain(growth_piece(scene)));
     pieces.extend(loss_pieces(app));
     pieces.extend([
         ("  scenario ".to_owned(), Tone::Quiet),
@@ -233,6 +233,7 @@ fn short_pieces(scene: Scene<'_>) -> Vec<(String, Tone)> {
         (level(app.users, theme), level_tone(app.users)),
     ];
     pieces.extend(goals::pieces(app));
+    pieces.extend(growth_piece(scene));
     pieces.extend([(" seats ".to_owned(), Tone::Quiet), (seats(app), Tone::Plain)]);
     pieces.extend(deviation_pieces(app));
     pieces
@@ -275,6 +276,11 @@ fn deviation_pieces(app: &AppState) -> Vec<(String, Tone)> {
     };
     let words = app.settings.deviations().into_iter().map(word);
     words.map(|word| (format!("  {word}"), Tone::Warning)).collect()
+}
+
+/// Returns what grows, if something does.
+fn growth_piece(scene: Scene<'_>) -> Option<(String, Tone)> {
+    super::alerts::growth(scene).map(|growth| (format!("  {}", growth.word()), Tone::Warning))
 }
 
 /// Returns counts of what went wrong: only what is not zero.

@@ -4,9 +4,10 @@ use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 
 use super::header::{cursor_text, level, phase_text};
-use super::{charts, draw_pieces, goals, plain};
+use super::{charts, draw_pieces, goals};
 use crate::app::format;
-use crate::app::state::{Severity, Spread};
+use crate::app::growth::Growth;
+use crate::app::state::Severity;
 use crate::app::trend::Measure;
 use crate::ui::theme::Tone;
 use crate::ui::view::Scene;
@@ -29,7 +30,6 @@ fn figures(scene: Scene<'_>, is_short: bool) -> Vec<Figure> {
     let figure =
         |name, value, measure, tone| Figure { name, value, measure, tone, note: String::new() };
     let (p50, p99) = (Measure::P50(timed), Measure::P99(timed));
-    let log = per_second(now(Measure::LogBytes));
     let mut figures = vec![
         figure("tickets/s", now(Measure::Served), Measure::Served, Tone::Good),
         figure("queue", now(Measure::Waiting), Measure::Waiting, Tone::Warning),
@@ -43,6 +43,7 @@ fn figures(scene: Scene<'_>, is_short: bool) -> Vec<Figure> {
         figures.push(Figure { note, ..figure("p50 / p99", both, p99, Tone::Warning) });
     }
     let note = format!("fsync {}", per_second(now(Measure::Syncs)));
+    let log = now(Measure::LogBytes);
     figures.push(Figure { note, ..figure("log", log, Measure::LogBytes, Tone::Accent) });
     figures
 }
@@ -104,11 +105,6 @@ fn draw_figure(
     }
 }
 
-fn latency(scene: Scene<'_>, name: &str) -> Option<Spread> {
-    let row = scene.app.latencies.iter().find(|row| row.name == name)?;
-    super::latency::figures(scene, row).spread
-}
-
 /// Draws what matters most, as many lines as there are: state, rate, tail, what is wrong.
 pub(crate) fn draw_tiny(scene: Scene<'_>, area: Rect, buf: &mut Buffer) {
     let app = scene.app;
@@ -117,18 +113,24 @@ pub(crate) fn draw_tiny(scene: Scene<'_>, area: Rect, buf: &mut Buffer) {
     if scene.cursor().is_some() {
         phase = cursor_text(scene);
     }
-    let p99 = latency(scene, "sojourn")
-        .map_or_else(|| format::ABSENT.to_owned(), |spread| format::duration(spread.p99));
+    // All of the same second.
+    let now = |measure| charts::now(scene, measure);
+    let p99 = now(Measure::P99(charts::timed(app)));
     let mut notices = app.notices.iter().rev();
-    let trouble = notices.find(|notice| notice.severity != Severity::Info);
-    let missed = goals::alerts(app).first().map(|pieces| plain(std::slice::from_ref(pieces)));
-    let trouble = missed.or_else(|| trouble.map(|notice| notice.text.clone())).unwrap_or_default();
+    let notice = notices.find(|notice| notice.severity != Severity::Info);
+    let trouble = goals::alerts(app)
+        .into_iter()
+        .next()
+        .map(|(text, _)| text)
+        .or_else(|| super::alerts::growth(scene).map(Growth::text))
+        .or_else(|| notice.map(|notice| notice.text.clone()))
+        .unwrap_or_default();
     let lines = [
         (format!("{phase} {}", format::stopwatch(app.elapsed)), tone),
-        (format!("{}/s  p99 {p99}", format::rate(app.rates.served)), Tone::Plain),
-        (format!("waiting {}", format::count(app.totals.waiting)), Tone::Plain),
+        (format!("{}/s  p99 {p99}", now(Measure::Served)), Tone::Plain),
+        (format!("waiting {}", now(Measure::Waiting)), Tone::Plain),
         (format!("wrk {} usr {}", level(app.workers, theme), level(app.users, theme)), Tone::Plain),
-        (trouble.trim_end().to_owned(), Tone::Warning),
+        (trouble, Tone::Warning),
     ];
     for (y, line) in (area.y..area.bottom()).zip(lines) {
         draw_pieces(&[line], theme, Rect { y, height: 1, ..area }, buf);

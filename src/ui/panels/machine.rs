@@ -1,6 +1,7 @@
 //! The machine, and where it limits the run.
 
 use super::{Pieces, overlays::wrap};
+use crate::app::format;
 use crate::app::state::{SysHint, SysRow};
 use crate::ui::theme::Tone;
 use crate::ui::view::Scene;
@@ -60,10 +61,9 @@ pub(crate) fn detail(scene: Scene<'_>, key: &str) -> Option<Vec<(String, String)
     let line = group.lines.iter().find(|line| line.name == name)?;
     let mut fields =
         vec![("subject".to_owned(), group.title.clone()), (line.name.clone(), line.text.clone())];
-    match line.hint.and_then(|at| sys.hints.get(at)) {
-        Some(hint) => {
-            fields
-                .extend(hint.needs.iter().map(|needs| ("the run needs".to_owned(), needs.clone())));
+    match line.hint.and_then(|at| Some((at, sys.hints.get(at)?))) {
+        Some((at, hint)) => {
+            fields.push(("hint".to_owned(), is_text(sys, at, hint)));
             fields.push(("advice".to_owned(), hint.advice.clone()));
         }
         None => fields.push(("verdict".to_owned(), "nothing here limits the run".to_owned())),
@@ -74,11 +74,27 @@ pub(crate) fn detail(scene: Scene<'_>, key: &str) -> Option<Vec<(String, String)
 /// Returns the head of the verdicts.
 pub(crate) fn hints_title(scene: Scene<'_>) -> String {
     let Some(sys) = &scene.app.sys else { return "What limits the run".to_owned() };
-    match sys.hints.iter().filter(|hint| hint.is_limit).count() {
-        0 => "Nothing limits the run".to_owned(),
-        1 => "1 limit of the run".to_owned(),
-        limits => format!("{limits} limits of the run"),
+    let limits = sys.hints.iter().filter(|hint| hint.is_limit).count() as u64;
+    let others = sys.hints.len() as u64 - limits;
+    let remarks = format::counted(others, "remark");
+    let limited = format!("{} of the run", format::counted(limits, "limit"));
+    match (limits, others) {
+        (0, 0) => "Nothing limits the run".to_owned(),
+        (0, _) => format!("No limit of the run, {remarks}"),
+        (_, 0) => limited,
+        _ => format!("{limited}, {remarks}"),
     }
+}
+
+/// Says what a value was when the run began, which is what hints go by, and that it has changed
+/// since if it has.
+fn is_text(sys: &SysRow, at: usize, hint: &SysHint) -> String {
+    let lines = sys.groups.iter().flat_map(|group| &group.lines);
+    let has_changed =
+        lines.filter(|line| line.hint == Some(at)).any(|line| !line.text.contains(&hint.is));
+    let needs = hint.needs.as_ref().map_or_else(String::new, |needs| format!(", needs {needs}"));
+    let when = if has_changed { " when the run began" } else { "" };
+    format!("{}{when}{needs}", hint.is)
 }
 
 /// Returns what limits the run, and advice.
@@ -97,14 +113,45 @@ pub(crate) fn hints(scene: Scene<'_>, width: u16) -> Vec<Pieces> {
 
 fn verdicts(sys: &SysRow, width: usize) -> Vec<Pieces> {
     let mut lines: Vec<Pieces> = Vec::new();
-    for hint in &sys.hints {
-        let needs = hint.needs.as_ref().map(|needs| format!(", needs {needs}"));
+    for (at, hint) in sys.hints.iter().enumerate() {
         lines.push(vec![
             (format!("{} {}  ", hint.mark(), hint.name), tone(hint)),
-            (format!("{}{}", hint.is, needs.unwrap_or_default()), Tone::Strong),
+            (is_text(sys, at, hint), Tone::Strong),
         ]);
         let advice = wrap(&hint.advice, width.saturating_sub(3).max(8)).into_iter();
         lines.extend(advice.map(|text| vec![(format!("  {text}"), Tone::Plain)]));
     }
     lines
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::*;
+    use crate::ui::testing;
+
+    #[test]
+    fn a_hint_and_its_line_do_not_contradict_each_other() {
+        let (ui, mut app) = (testing::ui(), testing::app());
+        let mut sys = app.sys.as_deref().cloned().unwrap();
+        sys.hints.truncate(1);
+        let hint = &mut sys.hints[0];
+        (hint.is_limit, hint.name, hint.is, hint.needs) =
+            (false, "load 1, 5, 15 min".to_owned(), "3.21".to_owned(), None);
+        for line in sys.groups.iter_mut().flat_map(|group| &mut group.lines) {
+            line.hint = line.name.starts_with("load").then_some(0);
+        }
+        let mut said = |load: &str| {
+            let groups = sys.groups.iter_mut().flat_map(|group| &mut group.lines);
+            groups.filter(|line| line.hint.is_some()).for_each(|line| line.text = load.to_owned());
+            app.sys = Some(Arc::new(sys.clone()));
+            let scene = testing::scene(&ui, &app);
+            (hints_title(scene), super::super::plain(&hints(scene, 80)))
+        };
+        let (title, text) = said("1.42  1.20  0.98");
+        assert_eq!(title, "No limit of the run, 1 remark");
+        assert!(text.starts_with("* load 1, 5, 15 min  3.21 when the run began\n"), "{text}");
+        assert!(said("3.21  2.00  0.98").1.starts_with("* load 1, 5, 15 min  3.21\n"));
+    }
 }

@@ -43,7 +43,9 @@ fn cells(row: &MetricRow) -> Vec<Cell> {
     match &row.value {
         MetricValue::Count(sum) => {
             let none = Cell::absent;
-            vec![name, Cell::count(*sum), none(), none(), none(), none(), help]
+            #[expect(clippy::cast_precision_loss, reason = "an order of rows")]
+            let sum = in_unit(row.metric.unit(), *sum).by(*sum as f64);
+            vec![name, sum, none(), none(), none(), none(), help]
         }
         MetricValue::Values(values) => {
             let is_empty = values.count() == 0;
@@ -92,6 +94,7 @@ mod tests {
         assert_eq!(cells("logstore.fsync.ns")[3], "120µs");
         assert_eq!(cells("logstore.write.bytes")[3], "117 KiB");
         assert_eq!(cells("loop.read.frames")[1..4], ["48 210", "–", "–"]);
+        assert_eq!(cells("loop.read.bytes")[1], "47.1 KiB");
         assert!(table.rows.iter().all(|row| row.cells.len() == COLUMNS.len()));
     }
 }

@@ -54,7 +54,7 @@ pub(crate) enum Content {
 pub(crate) fn title(panel: Panel, scene: Scene<'_>, width: u16) -> String {
     match panel {
         Panel::Processes => processes::title(scene.app),
-        Panel::Services => "Services".to_owned(),
+        Panel::Services => services::title(width),
         Panel::Latency => latency::title(scene, width),
         Panel::Logs => logs::title(scene),
         Panel::Store => "Log on disk".to_owned(),
@@ -75,7 +75,7 @@ pub(crate) fn title(panel: Panel, scene: Scene<'_>, width: u16) -> String {
         Panel::Hints => machine::hints_title(scene),
         Panel::Conf => conf::title(scene.app),
         Panel::Answers => conf::answers_title(scene.app),
-        Panel::Net => "Connections by role".to_owned(),
+        Panel::Net => "Connections by role, per second".to_owned(),
         Panel::NetTotals => "All connections".to_owned(),
     }
 }
@@ -184,6 +184,7 @@ pub(crate) fn detail(panel: Panel, scene: Scene<'_>, key: &str) -> Option<Vec<(S
 pub(crate) fn detail_title(panel: Panel, key: &str) -> String {
     match panel {
         Panel::Logs => format!("Line {key} of the log"),
+        Panel::Alerts if key.starts_with("now ") => "At this moment".to_owned(),
         Panel::Alerts => format!("Event {key}"),
         _ => key.to_owned(),
     }

@@ -10,17 +10,17 @@ use crate::ui::widgets::table::{Cell, Column, Row, Table};
 const COLUMNS: [Column; 14] = [
     Column::word("role", 13, 0),
     Column::number("procs", 5, 8),
-    Column::number("links", 6, 0),
-    Column::number("in/s", 8, 1),
-    Column::number("out/s", 8, 2),
+    Column::number("links", 5, 0),
+    Column::number("frames in", 9, 1),
+    Column::number("frames out", 10, 2),
     Column::number("bytes in", 8, 0),
-    Column::number("out", 8, 0),
-    Column::number("turns/s", 7, 4),
-    Column::number("a turn", 6, 9),
+    Column::number("bytes out", 9, 0),
+    Column::number("turns", 6, 4),
+    Column::number("in a turn", 9, 9),
     Column::number("queued", 8, 3),
     Column::number("at most", 8, 6),
     Column::number("paused", 7, 5),
-    Column::number("again", 5, 10),
+    Column::number("redials", 7, 10),
     Column::number("refused", 7, 7),
 ];
 
@@ -41,7 +41,9 @@ fn cells(row: &NetRow) -> Vec<Cell> {
     };
     let per_second = |of: fn(&NetRates) -> f64| {
         let rate = row.rates.as_ref().map(of);
-        rate.map_or_else(Cell::absent, |rate| Cell::plain(bytes(rate)).by(rate))
+        // Which time they are of stands in the head.
+        let text = |rate| format::byte_rate(rate).trim_end_matches("/s").to_owned();
+        rate.map_or_else(Cell::absent, |rate| Cell::plain(text(rate)).by(rate))
     };
     let odd = |count: u64| {
         let tone = if count > 0 { Tone::Warning } else { Tone::Quiet };
@@ -64,11 +66,6 @@ fn cells(row: &NetRow) -> Vec<Cell> {
         odd(totals.reconnects),
         odd(totals.refused.sum()),
     ]
-}
-
-#[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "bytes for people")]
-fn bytes(per_second: f64) -> String {
-    format::bytes(per_second as u64)
 }
 
 /// Returns all that is known about a role.
@@ -120,9 +117,9 @@ pub(crate) fn totals(scene: Scene<'_>, width: u16) -> Vec<Pieces> {
     };
     // Each frame is read once and written once by somebody of ours.
     let traffic = format!(
-        "{} frames/s, {}/s written; {} in {} since the start",
+        "{} frames/s, {} written; {} in {} since the start",
         format::rate(rate(|rates| rates.frames_out)),
-        bytes(rate(|rates| rates.bytes_out)),
+        format::byte_rate(rate(|rates| rates.bytes_out)),
         format::counted(sum(|row| row.totals.frames_out), "frame"),
         format::bytes(sum(|row| row.totals.bytes_out)),
     );

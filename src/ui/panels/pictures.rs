@@ -5,15 +5,17 @@
 use std::ops::Range;
 use std::time::Duration;
 
+use engine::perf::Histogram;
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 
+use super::latency::is_of_second;
 use super::percentiles::chosen;
-use super::{charts, draw_reason};
+use super::{Pieces, charts, draw_pieces, draw_reason};
 use crate::app::format;
 use crate::app::heat::{self, BUCKETS, Band, HEAT_SECONDS_MAX};
 use crate::app::state::RECENT_SPANS;
-use crate::ui::theme::Tone;
+use crate::ui::theme::{Theme, Tone};
 use crate::ui::view::Scene;
 use crate::ui::widgets::columns;
 use crate::ui::widgets::plot::TimeAxis;
@@ -22,6 +24,9 @@ use crate::ui::widgets::plot::TimeAxis;
 const AXIS_WIDTH: u16 = 6;
 /// A past moment has no histogram of the run; it has one of so long before.
 const PAST_SPAN: Duration = Duration::from_secs(60);
+
+/// A heat map that is this high says what its shades stand for.
+const LEGEND_HEIGHT_FROM: u16 = 8;
 
 /// How often each bucket came.
 type Counts = [u64; BUCKETS];
@@ -38,10 +43,32 @@ fn span(scene: Scene<'_>) -> Option<Duration> {
 /// Returns the head: which latency, of what time, and how many values.
 pub(crate) fn histogram_title(scene: Scene<'_>, width: u16) -> String {
     let name = chosen(scene);
-    let of = span(scene).map_or_else(|| "run".to_owned(), |span| format!("{} s", span.as_secs()));
-    let total: u64 = counts(scene, name).iter().sum();
-    let full = format!("Histogram of {name}, {of}, {}", format::counted(total, "value"));
-    if full.chars().count() + 6 <= usize::from(width) { full } else { format!("{name}, {of}") }
+    let (of, total) = match span(scene) {
+        Some(span) => {
+            let until = scene.cursor().unwrap_or(scene.app.at);
+            (format!("last {} s", span.as_secs()), scene.app.heat.sum(name, until, span).1)
+        }
+        None => ("run".to_owned(), scene.app.figures.histogram(name).map_or(0, Histogram::count)),
+    };
+    let short = format!("Histogram of {name}, {of}");
+    let full = format!("{short}, {}, counts on a log scale", format::counted(total, "value"));
+    fitting([full, short, format!("{name}, {of}")], width)
+}
+
+/// Returns the longest of some heads that fits, or the last one.
+fn fitting<const N: usize>(heads: [String; N], width: u16) -> String {
+    let fits = |head: &String| head.chars().count() + 6 <= usize::from(width);
+    let at = heads.iter().position(fits).unwrap_or(N - 1);
+    heads.into_iter().nth(at).unwrap_or_default()
+}
+
+/// Returns whether the percentiles that are known are of the time that the histogram is of.
+fn has_percentiles(scene: Scene<'_>) -> bool {
+    let of_figures = match scene.ui.recent {
+        _ if is_of_second(scene) => Some(1),
+        span => span.map(|span| RECENT_SPANS[span] as u64),
+    };
+    span(scene).map(|span| span.as_secs()) == of_figures
 }
 
 fn counts(scene: Scene<'_>, name: &str) -> Counts {
@@ -101,15 +128,33 @@ pub(crate) fn draw_histogram(scene: Scene<'_>, area: Rect, buf: &mut Buffer) {
         let width = usize::from(AXIS_WIDTH.min(area.width));
         buf.set_stringn(area.x, y, format!("{text:>5} "), width, quiet);
     };
-    #[expect(clippy::cast_precision_loss, reason = "a label")]
-    let top = most as f64;
-    label(plot.y, format::short(top));
-    if plot.height > 4 {
-        // The scale is logarithmic: half way up stands the root.
-        label(plot.y + plot.height / 2, format::short((top.ln_1p() / 2.0).exp_m1()));
+    for (row, count) in count_rows(most, plot.height) {
+        #[expect(clippy::cast_precision_loss, reason = "a label")]
+        label(plot.y + row, format::short(count as f64));
     }
     draw_decades(scene, &range, plot, area, buf);
-    draw_percentiles(scene, name, &range, plot, buf);
+    if has_percentiles(scene) {
+        draw_percentiles(scene, name, &range, plot, buf);
+    }
+}
+
+/// Returns which counts stand beside which rows of a histogram, from the top down: the greatest, and
+/// powers of ten where a bar of so many ends, each with a row of its own.
+fn count_rows(most: u64, height: u16) -> Vec<(u16, u64)> {
+    let mut rows = vec![(0, most)];
+    let powers = (0..20).rev().map(|power| 10_u64.saturating_pow(power));
+    for count in powers.filter(|count| *count < most) {
+        // Bars end at eighths of a row.
+        let eighths = (share(count, most) * f64::from(height) * 8.0).round();
+        #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "0 to 65535")]
+        let high = (eighths / 8.0).ceil() as u16;
+        let row = height.saturating_sub(high.max(1));
+        // A row between two labels keeps them apart.
+        if rows.last().is_some_and(|(last, _)| last + 1 < row) {
+            rows.push((row, count));
+        }
+    }
+    rows
 }
 
 /// Joins buckets into bars, or gives each several columns, so that they fill the width. Of several
@@ -190,12 +235,7 @@ fn draw_percentiles(
 /// Returns the head of the heat map.
 pub(crate) fn heat_title(scene: Scene<'_>, width: u16) -> String {
     let (name, window) = (chosen(scene), format::window(heat_window(scene)));
-    let full = format!("Heat map of {name}, {window}, darkest is most");
-    if full.chars().count() + 6 <= usize::from(width) {
-        full
-    } else {
-        format!("Heat of {name}, {window}")
-    }
+    fitting([format!("Heat map of {name}, {window}"), format!("Heat of {name}, {window}")], width)
 }
 
 fn heat_window(scene: Scene<'_>) -> Duration {
@@ -204,9 +244,11 @@ fn heat_window(scene: Scene<'_>) -> Duration {
 
 /// Draws how the chosen latency was spread over time: columns are moments, rows are latencies.
 pub(crate) fn draw_heat(scene: Scene<'_>, area: Rect, buf: &mut Buffer) {
-    let theme = scene.theme();
     let name = chosen(scene);
     let window = heat_window(scene);
+    let has_legend = area.height >= LEGEND_HEIGHT_FROM;
+    let legend_line = Rect { y: area.bottom().saturating_sub(1), height: 1, ..area };
+    let area = Rect { height: area.height - u16::from(has_legend), ..area };
     // A column has at least a second, or every other one would be empty.
     let seconds = u16::try_from(window.as_secs()).unwrap_or(u16::MAX);
     let width = area.width.saturating_sub(AXIS_WIDTH).min(seconds);
@@ -216,19 +258,20 @@ pub(crate) fn draw_heat(scene: Scene<'_>, area: Rect, buf: &mut Buffer) {
     let (all, cells) = gather(scene, name, axis, width);
     let Some(range) = range(&all).filter(|_| !plot.is_empty()) else {
         let why = scene.reason("no value came in this time");
-        return draw_reason(why, theme, area, buf);
+        return draw_reason(why, scene.theme(), area, buf);
     };
     let map = rows(&cells, &range, plot.height);
     let most = map.iter().flatten().copied().max().unwrap_or(0);
     for (row, counts) in map.iter().enumerate() {
         for (x, &count) in (plot.left()..plot.right()).zip(counts) {
             let Some(level) = level(count, most) else { continue };
-            let symbol =
-                if theme.is_utf8 { ["░", "▒", "▓", "█"] } else { [".", ":", "*", "#"] };
-            let tones = [Tone::Quiet, Tone::Accent, Tone::Warning, Tone::Bad];
+            let (symbol, tone) = shade(scene.theme(), level);
             let y = plot.bottom() - 1 - u16::try_from(row).unwrap_or(0);
-            buf.set_string(x, y, symbol[level], theme.style(tones[level]));
+            buf.set_string(x, y, symbol, scene.theme().style(tone));
         }
+    }
+    if has_legend {
+        draw_pieces(&legend(scene.theme(), most), scene.theme(), legend_line, buf);
     }
     draw_rows(scene, &range, plot, area, buf);
     charts::draw_marks(scene, axis, plot, buf);
@@ -261,6 +304,44 @@ fn rows(cells: &[Counts], range: &Range<usize>, height: u16) -> Vec<Vec<u64>> {
 fn level(count: u64, most: u64) -> Option<usize> {
     #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "0 to 4")]
     (count > 0).then(|| ((share(count, most) * 4.0) as usize).min(3))
+}
+
+/// Returns how a cell of a heat map looks.
+fn shade(theme: Theme, level: usize) -> (&'static str, Tone) {
+    let symbols = if theme.is_utf8 { ["░", "▒", "▓", "█"] } else { [".", ":", "*", "#"] };
+    let tones = [Tone::Quiet, Tone::Accent, Tone::Warning, Tone::Bad];
+    (symbols[level], tones[level])
+}
+
+/// Returns from how many tickets on a cell looks how.
+fn legend(theme: Theme, most: u64) -> Pieces {
+    let mut pieces =
+        vec![(format!("{:>1$}tickets a cell", "", usize::from(AXIS_WIDTH)), Tone::Quiet)];
+    let mut last = 0;
+    for least in leasts(most) {
+        // Where there are few tickets, some shades stand for none.
+        if let Some(level) = level(least, most).filter(|_| least > last && least <= most) {
+            let (symbol, tone) = shade(theme, level);
+            #[expect(clippy::cast_precision_loss, reason = "a label")]
+            let count = format::short(least as f64);
+            pieces.extend([(format!("  {symbol}"), tone), (format!(" {count}+"), Tone::Quiet)]);
+            last = least;
+        }
+    }
+    pieces
+}
+
+/// Returns the least count of each shade.
+fn leasts(most: u64) -> [u64; 4] {
+    std::array::from_fn(|wanted| {
+        #[expect(clippy::cast_precision_loss, reason = "a scale of four shades")]
+        let (ln, share) = ((most as f64).ln_1p(), wanted as f64 / 4.0);
+        #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "from 0 up")]
+        let about = (ln * share).exp_m1() as u64;
+        // Rounding may put a border on either side of a whole number.
+        let near = about.saturating_sub(1).max(1)..=about.saturating_add(2);
+        near.clone().find(|&count| level(count, most) >= Some(wanted)).unwrap_or(*near.end())
+    })
 }
 
 /// Writes latencies beside the rows of a heat map.
@@ -320,6 +401,33 @@ mod tests {
         assert_eq!((level(1, 1_000_000), level(1_000_000, 1_000_000)), (Some(0), Some(3)));
         assert_eq!(level(0, 5), None);
         assert!(level(1_000, 1_000_000) > level(1, 1_000_000));
+    }
+
+    #[test]
+    fn the_legend_says_from_which_count_on_a_cell_looks_how() {
+        for most in [1, 2, 3, 7, 100, 4_321, 1_000_000] {
+            for (wanted, least) in leasts(most).into_iter().enumerate().filter(|l| l.1 <= most) {
+                let own = level(least, most).unwrap();
+                assert!(own >= wanted, "{least} of {most} is {own}");
+                assert!(level(least - 1, most) < Some(wanted), "{least} of {most}");
+            }
+        }
+        let theme = crate::ui::testing::ui().theme;
+        let text = |most| super::super::plain(&[legend(theme, most)]).trim().to_owned();
+        assert_eq!(text(10_000), "tickets a cell  ░ 1+  ▒ 10+  ▓ 100+  █ 1k+");
+        assert_eq!(text(1), "tickets a cell  █ 1+", "what is not there is left out");
+    }
+
+    #[test]
+    fn counts_stand_where_their_bars_end_and_are_whole() {
+        assert_eq!(count_rows(1_000, 12), [(0, 1_000), (4, 100), (7, 10), (10, 1)]);
+        assert_eq!(count_rows(79, 2), [(0, 79)]);
+        assert_eq!(count_rows(1, 9), [(0, 1)]);
+        for (most, height) in [(7, 9), (123_456, 5), (u64::MAX, 40), (0, 0), (1, 1)] {
+            let rows = count_rows(most, height);
+            assert!(rows.is_sorted_by(|a, b| a.0 + 1 < b.0 && a.1 > b.1), "{rows:?}");
+            assert!(rows[1..].iter().all(|(row, _)| *row < height), "{rows:?}");
+        }
     }
 
     #[test]

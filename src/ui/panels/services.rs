@@ -5,6 +5,9 @@ use crate::app::state::{AppState, ServiceRow, Spread};
 use crate::ui::theme::Tone;
 use crate::ui::widgets::table::{Cell, Column, Row, Table};
 
+/// A panel that is this wide has room for all of the head.
+const TITLE_WIDTH: u16 = 46;
+
 const COLUMNS: [Column; 8] = [
     Column::word("service", 10, 0),
     Column::number("served/s", 8, 0),
@@ -12,9 +15,15 @@ const COLUMNS: [Column; 8] = [
     Column::number("busy", 4, 3),
     Column::number("served", 11, 4),
     Column::number("rejected", 8, 5),
-    Column::number("wait p99", 8, 1),
-    Column::number("W p99", 7, 2),
+    Column::number("wait", 7, 1),
+    Column::number("sojourn", 7, 2),
 ];
+
+/// Returns the head: which percentile the latencies are, as far as there is room.
+pub(crate) fn title(width: u16) -> String {
+    let full = width >= TITLE_WIDTH;
+    if full { "Services  wait and sojourn are p99" } else { "Services  p99" }.to_owned()
+}
 
 /// Returns the rows; a row's key is the service's name.
 pub(crate) fn table(app: &AppState) -> Table {

@@ -13,6 +13,9 @@ const NAME_WIDTH: usize = 11;
 /// The shortest beginning of a text that still says something.
 const TEXT_WIDTH_MIN: usize = 12;
 
+/// Padding is explained from this part of the log on: a twentieth.
+const PADDING_SEEN: u64 = 20;
+
 /// One line of the panel.
 struct Line {
     name: &'static str,
@@ -133,6 +136,7 @@ fn figures(app: &AppState, width: usize) -> Vec<Line> {
         Line::new("issuer", written(store)),
         Line::new("LMDB", if is_replay { unknown() } else { lmdb(store) }),
     ]);
+    lines.extend(ticket(store).map(|facts| Line::new("a ticket", facts)));
     if let Some(found) = store.recovery.as_ref().filter(|found| !found.is_odd()) {
         lines.push(Line::new("start", found.facts()));
     }
@@ -182,6 +186,24 @@ fn written(store: &StoreRow) -> Vec<String> {
     facts
 }
 
+/// Returns by how much a ticket, which has a record of its issue and one of its end, makes the log
+/// grow, and why by more than these have; `None` before the first.
+fn ticket(store: &StoreRow) -> Option<Vec<String>> {
+    let tickets = (store.records / 2).max(1);
+    let whole = store.bytes + store.padding_bytes;
+    (store.records > 0).then(|| {
+        let mut facts = vec![
+            format!("takes {} of log", format::bytes(whole / tickets)),
+            format!("{} of it records", format::bytes(store.bytes / tickets)),
+        ];
+        if store.padding_bytes * PADDING_SEEN > whole {
+            facts.push("the rest ends blocks of 4 KiB".to_owned());
+            facts.push("which are never written again once synced".to_owned());
+        }
+        facts
+    })
+}
+
 /// Returns how far LMDB is behind the log.
 fn lmdb(store: &StoreRow) -> Vec<String> {
     let index = &store.index;
@@ -195,4 +217,26 @@ fn lmdb(store: &StoreRow) -> Vec<String> {
         behind,
         format::counted(index.checkpoints, "checkpoint"),
     ]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_ticket_takes_of_the_log_is_told_and_why_it_is_more_than_its_records() {
+        let store = |bytes, padding_bytes| StoreRow {
+            records: 200,
+            bytes,
+            padding_bytes,
+            ..StoreRow::default()
+        };
+        let told = |store: &StoreRow| ticket(store).map(|facts| facts.join(", "));
+        assert_eq!(told(&StoreRow::default()), None);
+        let packed = told(&store(16_000, 0));
+        assert_eq!(packed.as_deref(), Some("takes 160 B of log, 160 B of it records"));
+        let padded = told(&store(16_000, 803_200)).unwrap();
+        assert!(padded.starts_with("takes 8.00 KiB of log, 160 B of it records, "), "{padded}");
+        assert!(padded.contains("the rest ends blocks of 4 KiB"), "{padded}");
+    }
 }

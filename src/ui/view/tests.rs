@@ -7,6 +7,7 @@ use crossterm::event::{KeyCode, KeyEvent, KeyModifiers, MouseButton, MouseEvent,
 use proptest::prelude::*;
 
 use super::*;
+use crate::app::history::{History, Second};
 use crate::app::state::{Phase, Severity};
 use crate::ui::model::Pinned;
 use crate::ui::past::Frozen;
@@ -54,6 +55,32 @@ fn latencies_of_a_shorter_time_and_a_gap_that_makes_them_doubtful() {
     let figures = Arc::make_mut(&mut app.figures);
     figures.all.little.as_mut().unwrap().gap = 0.031;
     assert_eq!(title(&ui, &app), "Latency  INSTRUMENT OFF BY 3.1 %");
+}
+
+#[test]
+fn a_queue_that_grows_is_told_at_every_size_without_any_goal() {
+    let (ui, mut app) = (testing::ui(), testing::measured());
+    app.slos.clear();
+    let calm = screen(&ui, &app, 160, 45);
+    assert!(!calm.contains("grows") && !calm.contains("GROWS"), "{calm}");
+    let mut history = History::default();
+    let newest: Vec<Second> = app.history.iter().rev().take(31).cloned().collect();
+    for (waiting, second) in (0..).step_by(10).zip(newest.into_iter().rev()) {
+        history.push(Second { waiting, utilization: Some(0.99), ..second });
+    }
+    app.history = history;
+    for (width, height, words) in [
+        (160, 45, "the queue grows: 300 wait, 290 more than 30 s ago"),
+        (120, 40, "the queue grows: 300 wait, 290 more"),
+        (80, 24, "QUEUE GROWS"),
+        (50, 15, "QUEUE GROWS"),
+        (20, 5, "the queue grows: 30~"),
+    ] {
+        let screen = screen(&ui, &app, width, height);
+        assert!(screen.contains(words), "{width}x{height}:\n{screen}");
+    }
+    app.phase = Phase::Paused;
+    assert!(!screen(&ui, &app, 80, 24).contains("GROWS"), "what stands still does not grow");
 }
 
 /// Returns a display that is frozen so long ago, with snapshots of that time or without.

@@ -66,6 +66,12 @@ pub(crate) fn nice_top(value: f64) -> f64 {
     top
 }
 
+/// Returns the least power of two that is not below a number of bytes, at least 1 KiB: the top of
+/// an axis.
+pub(crate) fn nice_top_bytes(bytes: f64) -> f64 {
+    1024.0 * (bytes.max(1.0) / 1024.0).log2().ceil().max(0.0).exp2()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -89,6 +95,10 @@ mod tests {
     fn an_axis_ends_at_a_round_number() {
         for (value, top) in [(0.0, 1.0), (1.0, 1.0), (3.2, 5.0), (61_000.0, 100_000.0)] {
             assert!((nice_top(value) - top).abs() < 1e-9, "{value}");
+        }
+        for (value, top) in [(0.0, 1024.0), (1024.0, 1024.0), (1025.0, 2048.0), (5e7, 67_108_864.0)]
+        {
+            assert!((nice_top_bytes(value) - top).abs() < 1e-9, "{value}");
         }
     }
 }
