@@ -10,6 +10,7 @@ use std::os::unix::process::CommandExt;
 use std::process::{Child, ChildStdin, Command, ExitCode, Stdio};
 use std::sync::{Mutex, PoisonError};
 
+use nix::poll::{PollTimeout, poll};
 use nix::sys::signal::{SigHandler, Signal, signal};
 use nix::sys::termios::{self, InputFlags, LocalFlags, OutputFlags, SetArg};
 
@@ -19,6 +20,9 @@ use super::terminal::{LEAVE, write_within};
 pub(crate) const ARGUMENT: &str = "terminal-guard";
 /// The word that all is well.
 const DONE: &[u8] = b"q";
+
+/// How long a guard that was let go is waited for, in milliseconds.
+const DISMISS_TIMEOUT_MS: u16 = 200;
 
 /// The dashboard's hold on its guard.
 struct Guard {
@@ -52,7 +56,13 @@ impl Guard {
         // A guard that is gone needs no word.
         let _ = self.pipe.write_all(DONE);
         drop(self.pipe);
-        let _ = self.child.wait();
+        // One that was stopped must not hold up the end.
+        for _ in 0..DISMISS_TIMEOUT_MS {
+            if !matches!(self.child.try_wait(), Ok(None)) {
+                return;
+            }
+            let _ = poll(&mut [], PollTimeout::from(1_u8));
+        }
     }
 }
 

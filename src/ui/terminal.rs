@@ -1,15 +1,21 @@
 //! The terminal: entered once, written by a thread of its own, and given back whatever happens.
 //!
 //! Giving back is idempotent and needs no working output: first the line settings, which need
-//! none, then the escape sequences in one write that waits a fifth of a second at most.
+//! none, then the escape sequences, for which a terminal that takes nothing is waited for a fifth of
+//! a second, once. So an end is delayed by that at most.
 
-use std::io::{self, Write};
-use std::os::fd::{AsFd, BorrowedFd};
+use std::fs::{File, OpenOptions};
+use std::io::{self, IsTerminal, Write};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
+use std::os::unix::fs::OpenOptionsExt;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{SyncSender, TrySendError, sync_channel};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use base64::Engine as _;
+use engine::clock::{Clock, SystemClock};
+use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::termios::{self, SetArg, Termios};
 use ratatui::buffer::Buffer;
@@ -27,14 +33,14 @@ pub(super) const LEAVE: &[u8] = b"\x1b[?2026l\x1b[?1006l\x1b[?1003l\x1b[?1002l\x
 const BEGIN_FRAME: &[u8] = b"\x1b[?2026h";
 const END_FRAME: &[u8] = b"\x1b[?2026l";
 const CLEAR: &[u8] = b"\x1b[0m\x1b[2J";
-/// Presses, releases and the wheel, with coordinates of any size.
-const MOUSE_ON: &[u8] = b"\x1b[?1000h\x1b[?1006h";
-const MOUSE_OFF: &[u8] = b"\x1b[?1006l\x1b[?1000l";
-/// How long the last escape sequences may take to leave, in milliseconds.
+/// Presses, releases, the wheel, and moves while a button is down, with coordinates of any size.
+const MOUSE_ON: &[u8] = b"\x1b[?1002h\x1b[?1006h";
+const MOUSE_OFF: &[u8] = b"\x1b[?1006l\x1b[?1002l";
+/// How long a terminal that takes nothing is waited for at the end, in milliseconds.
 const LEAVE_TIMEOUT_MS: u16 = 200;
 
-/// Bytes that a terminal which says that it can be written takes without blocking.
-const TTY_ROOM_BYTES: usize = 256;
+/// Bytes that whoever says that it can be written takes without blocking.
+const ROOM_BYTES: usize = 256;
 
 /// The settings to give back, while the terminal is ours.
 static SAVED: Mutex<Option<Termios>> = Mutex::new(None);
@@ -42,6 +48,8 @@ static SAVED: Mutex<Option<Termios>> = Mutex::new(None);
 static IS_OURS: AtomicBool = AtomicBool::new(false);
 /// ...and one that is on its way is waited for, as long as a terminal may take for the rest.
 static IS_WRITING: AtomicBool = AtomicBool::new(false);
+/// The terminal took nothing when it was given back, and is not waited for again.
+static IS_STUCK: AtomicBool = AtomicBool::new(false);
 
 fn terminal_fd() -> BorrowedFd<'static> {
     // SAFETY: standard output stays open for the whole life of the process.
@@ -72,32 +80,67 @@ pub(super) fn leave() {
     // A terminal that is gone needs nothing back.
     let _ = termios::tcsetattr(fd, SetArg::TCSANOW, &saved);
     IS_OURS.store(false, Ordering::SeqCst);
-    for _ in 0..LEAVE_TIMEOUT_MS {
-        if !IS_WRITING.load(Ordering::SeqCst) {
-            break;
-        }
+    let mut left_ms = LEAVE_TIMEOUT_MS;
+    while IS_WRITING.load(Ordering::SeqCst) && left_ms > 0 {
         // Nothing is waited for but a millisecond.
         let _ = poll(&mut [], PollTimeout::from(1_u8));
+        left_ms -= 1;
     }
-    write_within(fd, LEAVE, LEAVE_TIMEOUT_MS);
+    // Behind a frame that is stuck even the attempt would block.
+    let is_told = left_ms > 0 && write_within(fd, LEAVE, left_ms);
+    IS_STUCK.store(!is_told, Ordering::SeqCst);
 }
 
-/// Writes if the terminal takes it in time; a terminal that is stuck gets nothing.
-/// Returns whether it did.
-pub(super) fn write_within(fd: BorrowedFd<'_>, bytes: &[u8], timeout_ms: u16) -> bool {
-    let mut polled = [PollFd::new(fd, PollFlags::POLLOUT)];
-    let is_ready = poll(&mut polled, PollTimeout::from(timeout_ms)).is_ok_and(|ready| ready > 0);
-    // The kernel takes so few bytes whole.
-    is_ready && nix::unistd::write(fd, bytes).is_ok()
+/// Writes, as long as the reader takes something within each span; a terminal that is stuck gets
+/// nothing. Returns whether all was written.
+pub(super) fn write_within(fd: BorrowedFd<'_>, mut bytes: &[u8], timeout_ms: u16) -> bool {
+    let own = unblocked(fd);
+    let fd = own.as_ref().map_or(fd, AsFd::as_fd);
+    let timeout = Duration::from_millis(timeout_ms.into());
+    let mut until = SystemClock.now() + timeout;
+    loop {
+        let left = until.since(SystemClock.now()).as_millis();
+        let left = PollTimeout::from(u16::try_from(left).unwrap_or(timeout_ms));
+        if !poll(&mut [PollFd::new(fd, PollFlags::POLLOUT)], left).is_ok_and(|ready| ready > 0) {
+            return false;
+        }
+        let len = if own.is_some() { bytes.len() } else { bytes.len().min(ROOM_BYTES) };
+        match nix::unistd::write(fd, &bytes[..len]) {
+            Ok(len) if len > 0 => {
+                bytes = &bytes[len..];
+                until = SystemClock.now() + timeout;
+            }
+            // There was room, but less than a line of the terminal needs, or another thread has it.
+            Ok(_) | Err(Errno::EAGAIN | Errno::EINTR) => {
+                let _ = poll(&mut [], PollTimeout::from(1_u8));
+                if SystemClock.now() >= until {
+                    return false;
+                }
+            }
+            Err(_) => return false,
+        }
+        if bytes.is_empty() {
+            return true;
+        }
+    }
+}
+
+/// Opens a terminal once more, so that writing never blocks: to say so of the description that the
+/// shell has too would be felt there. `None` if it is no terminal, or can't be opened.
+fn unblocked(fd: BorrowedFd<'_>) -> Option<File> {
+    if !fd.is_terminal() {
+        return None;
+    }
+    let flags = nix::libc::O_NONBLOCK | nix::libc::O_NOCTTY;
+    let path = format!("/proc/self/fd/{}", fd.as_raw_fd());
+    OpenOptions::new().write(true).custom_flags(flags).open(path).ok()
 }
 
 /// Writes a text to standard output, as far as the terminal takes it in time.
 pub(super) fn say(text: &str) {
-    for part in text.as_bytes().chunks(TTY_ROOM_BYTES) {
-        if !write_within(terminal_fd(), part, LEAVE_TIMEOUT_MS) {
-            return;
-        }
-    }
+    let timeout = if IS_STUCK.load(Ordering::SeqCst) { 0 } else { LEAVE_TIMEOUT_MS };
+    // Whoever does not read it can read the log.
+    let _ = write_within(terminal_fd(), text.as_bytes(), timeout);
 }
 
 /// Returns columns and rows of the terminal; `None` if it does not say.
@@ -192,14 +235,16 @@ impl Writer {
 pub(super) struct Screen {
     shown: Buffer,
     needs_all: bool,
-    /// What else the terminal is to be told, with the next frame.
-    words: Vec<u8>,
+    /// What else the terminal is to be told with the next frame, as far as it still holds then: a
+    /// terminal that is stuck lets nothing pile up.
+    clipboard: Option<String>,
+    mouse: Option<bool>,
 }
 
 impl Screen {
     /// Returns a screen of which nothing is known.
     pub(super) fn new() -> Self {
-        Self { shown: Buffer::empty(Rect::ZERO), needs_all: true, words: Vec::new() }
+        Self { shown: Buffer::empty(Rect::ZERO), needs_all: true, clipboard: None, mouse: None }
     }
 
     /// Forgets what is shown: the next frame draws everything.
@@ -209,13 +254,12 @@ impl Screen {
 
     /// Puts a text on the terminal's clipboard, if the terminal allows it (OSC 52).
     pub(super) fn copy(&mut self, text: &str) {
-        let text = base64::engine::general_purpose::STANDARD.encode(text);
-        self.words.extend_from_slice(format!("\x1b]52;c;{text}\x07").as_bytes());
+        self.clipboard = Some(base64::engine::general_purpose::STANDARD.encode(text));
     }
 
     /// Has the terminal tell of the mouse, or keep it for itself.
     pub(super) fn mouse(&mut self, is_ours: bool) {
-        self.words.extend_from_slice(if is_ours { MOUSE_ON } else { MOUSE_OFF });
+        self.mouse = Some(is_ours);
     }
 
     /// Returns the bytes that make the terminal show `next`; `None` if it does already.
@@ -230,7 +274,13 @@ impl Screen {
         let has_frame = bytes.len() > BEGIN_FRAME.len();
         bytes.extend_from_slice(END_FRAME);
         self.shown = next;
-        let mut words = std::mem::take(&mut self.words);
+        let mut words = Vec::new();
+        if let Some(is_ours) = self.mouse.take() {
+            words.extend_from_slice(if is_ours { MOUSE_ON } else { MOUSE_OFF });
+        }
+        if let Some(text) = self.clipboard.take() {
+            words.extend_from_slice(format!("\x1b]52;c;{text}\x07").as_bytes());
+        }
         if has_frame {
             words.append(&mut bytes);
         }
@@ -285,6 +335,20 @@ mod tests {
     }
 
     #[test]
+    fn a_terminal_with_little_room_delays_the_end_by_a_moment_only() {
+        let pty = nix::pty::openpty(None, None).unwrap();
+        let slave = pty.slave.as_fd();
+        // Byte by byte until there is no room left, so that any number of bytes may be missing.
+        while write_within(slave, b"x", 0) {}
+        assert!(!write_within(slave, &[b'y'; 100], 20), "nobody reads");
+        let mut read = [0; 40];
+        let master = File::from(pty.master);
+        (&master).read_exact(&mut read).unwrap();
+        // It may have room for a few bytes now, and says so: what is longer must not block.
+        assert!(!write_within(slave, &[b'y'; 1 << 20], 20));
+    }
+
+    #[test]
     fn only_changes_are_written() {
         let area = Rect::new(0, 0, 10, 2);
         let with = |text: &str| {
@@ -302,6 +366,7 @@ mod tests {
         assert!(screen.frame(with("onx")).is_some());
         screen.mouse(true);
         assert_eq!(screen.frame(with("onx")).unwrap(), MOUSE_ON, "a word needs no frame");
+        screen.copy("nobody has taken this");
         screen.copy("hi");
         assert_eq!(screen.frame(with("onx")).unwrap(), b"\x1b]52;c;aGk=\x07");
         let mut small = Buffer::empty(Rect::new(0, 0, 3, 1));
