@@ -3,9 +3,9 @@
 use ratatui::layout::Rect;
 
 use super::model::Overlay;
-use super::registry::{Command, REGISTRY, Screen};
+use super::registry::{Command, Entry, REGISTRY, Screen};
 use super::view::Scene;
-use crate::app::state::Phase;
+use crate::app::state::{Phase, View};
 
 /// The tab of a screen.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -56,55 +56,118 @@ pub(crate) fn tabs(scene: Scene<'_>, area: Rect) -> Vec<Tab> {
     Screen::ALL.into_iter().map(tab).collect()
 }
 
-/// Returns the keys that can be pressed now, as many as fit.
+/// Returns the keys that can be pressed now, as many as fit: what matters most is always there.
 pub(crate) fn keys(scene: Scene<'_>, area: Rect) -> Vec<Word> {
-    let words: Vec<(Option<Command>, String, &'static str)> = match &scene.ui.overlay {
+    let words: Vec<Offer> = match &scene.ui.overlay {
         Some(overlay) => {
-            let word = |(key, word): &(&str, &'static str)| (None, (*key).to_owned(), *word);
-            overlay_keys(overlay).iter().map(word).collect()
+            let offer = |(rank, (key, word)): (u8, &(&str, &'static str))| Offer {
+                rank,
+                command: None,
+                key: (*key).to_owned(),
+                word,
+            };
+            let mut words: Vec<Offer> = (1..).zip(overlay_keys(overlay)).map(offer).collect();
+            // The last one leaves it.
+            if let Some(last) = words.last_mut() {
+                last.rank = 0;
+            }
+            words
         }
         None => commands(scene),
     };
     let mut x = area.x + 1;
-    let mut shown = Vec::new();
-    for (command, key, word) in words {
-        let width = u16::try_from(key.chars().count() + 1 + word.chars().count()).unwrap_or(0);
-        if x + width > area.right() {
-            break;
-        }
+    let word = |Offer { command, key, word, .. }: Offer| {
+        let width = width(&key, word).min(area.right().saturating_sub(x));
         let is_enabled = command.is_none_or(|command| {
             scene.ui.disabled_reason(command, scene.live, scene.app).is_none()
         });
         let area = Rect { x, width, height: 1, ..area };
-        shown.push(Word { command, key, word, is_enabled, area });
-        x += width + 2;
-    }
-    shown
+        x += width + GAP;
+        Word { command, key, word, is_enabled, area }
+    };
+    fitting(words, area.width).into_iter().map(word).collect()
 }
 
-/// Returns the commands of the key bar; while frozen, those that move through time come first.
-fn commands(scene: Scene<'_>) -> Vec<(Option<Command>, String, &'static str)> {
+/// Cells between two words of the key bar.
+const GAP: u16 = 2;
+
+/// A word that the key bar may have.
+struct Offer {
+    /// The greatest goes first where there is no room.
+    rank: u8,
+    command: Option<Command>,
+    key: String,
+    word: &'static str,
+}
+
+fn width(key: &str, word: &str) -> u16 {
+    u16::try_from(key.chars().count() + 1 + word.chars().count()).unwrap_or(u16::MAX)
+}
+
+/// Returns the words that fit, in their order: none is there while one that matters more is not.
+fn fitting(mut words: Vec<Offer>, room: u16) -> Vec<Offer> {
+    let needed = |words: &[Offer]| {
+        words.iter().fold(1_u16, |sum, offer| {
+            sum.saturating_add(width(&offer.key, offer.word)).saturating_add(GAP)
+        })
+    };
+    while needed(&words) > room.saturating_add(GAP) {
+        let Some(least) = (0..words.len()).max_by_key(|&at| words[at].rank) else { break };
+        words.remove(least);
+    }
+    words
+}
+
+/// What moves a frozen display through time, with its words and ranks.
+const TRAVEL: [(Command, &str, u8); 5] = [
+    (Command::Live, "live", 3),
+    (Command::ScrubBack, "back", 4),
+    (Command::ScrubForward, "forward", 5),
+    (Command::EventBack, "prev event", 6),
+    (Command::EventForward, "next event", 7),
+];
+
+/// Where help and the way out end and travelling ends, by rank.
+const ALWAYS_RANK: u8 = 2;
+const TRAVEL_RANKS: u8 = 5;
+
+/// Returns the commands of the key bar; while frozen, those that move through time come first. The
+/// way out is at the end.
+fn commands(scene: Scene<'_>) -> Vec<Offer> {
     let key_of = |command: Command| {
         scene.ui.keymap.keys(command).first().map(ToString::to_string).unwrap_or_default()
     };
-    let frozen: &[(Command, &'static str)] = &[
-        (Command::Live, "live"),
-        (Command::ScrubBack, "back"),
-        (Command::ScrubForward, "forward"),
-        (Command::EventBack, "event"),
-    ];
-    let time = frozen.iter().filter(|_| scene.ui.is_in_past(scene.live));
-    let time = time.map(|(command, word)| (Some(*command), key_of(*command), *word));
-    let usual = REGISTRY.iter().filter(|entry| !entry.short.is_empty()).map(|entry| {
-        let is_paused = scene.app.phase == Phase::Paused;
-        let word = match entry.command {
-            Command::PauseResume if is_paused => "resume",
-            Command::Freeze if scene.ui.frozen.is_some() => "follow",
-            _ => entry.short,
-        };
-        (Some(entry.command), key_of(entry.command), word)
+    let is_in_past = scene.ui.is_in_past(scene.live);
+    let travel = TRAVEL.iter().filter(|_| is_in_past).map(|&(command, word, rank)| Offer {
+        rank,
+        command: Some(command),
+        key: key_of(command),
+        word,
     });
-    time.chain(usual).filter(|(_, key, _)| !key.is_empty()).collect()
+    let usual = REGISTRY.iter().filter(|entry| !entry.short.is_empty()).map(|entry| {
+        let more = if is_in_past && entry.rank > ALWAYS_RANK { TRAVEL_RANKS } else { 0 };
+        Offer {
+            rank: entry.rank + more,
+            command: Some(entry.command),
+            key: key_of(entry.command),
+            word: word(entry, scene),
+        }
+    });
+    let mut all: Vec<Offer> = travel.chain(usual).filter(|offer| !offer.key.is_empty()).collect();
+    all.sort_by_key(|offer| offer.command == Some(Command::Quit));
+    all
+}
+
+/// Returns the word of a command as things are.
+fn word(entry: &Entry, scene: Scene<'_>) -> &'static str {
+    let is_paused = scene.app.phase == Phase::Paused;
+    match entry.command {
+        Command::PauseResume if is_paused => "resume",
+        Command::Freeze if scene.ui.frozen.is_some() => "follow",
+        Command::Zoom if scene.ui.is_zoomed() => "unzoom",
+        Command::Quit if scene.live.view != View::Live => "leave",
+        _ => entry.short,
+    }
 }
 
 /// Returns the keys of an overlay.

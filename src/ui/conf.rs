@@ -5,15 +5,16 @@ use std::path::Path;
 
 use engine::clock::Time;
 use engine::config::Assignment;
+use engine::config::schema::Change;
 
 use super::ask;
 use super::key::Key;
 use super::model::{Detail, Effect, Overlay, Plan, Question, UiState, Undo};
-use super::registry::Command;
+use super::overlays::wrapped;
 use crate::app::action::{self, Action};
 use crate::app::conf::{Answer, ChangeRow, Fate, Overwrite, SaveError};
 use crate::app::handle::Access;
-use crate::app::state::{AppState, Severity};
+use crate::app::state::{AppState, Severity, Source};
 use crossterm::event::KeyCode;
 
 /// Wishes whose outcome is awaited at once.
@@ -37,8 +38,28 @@ impl UiState {
         vec![ask::set(change, ask)]
     }
 
-    /// Tells what became of wishes, and shows a reload that waits for a yes.
+    /// Tells what people have done since the last time, what became of wishes, and shows a reload
+    /// that waits for a yes.
     pub(crate) fn hear(&mut self, live: &AppState, now: Time) {
+        let was_open = self.overlay.is_some();
+        self.hear_answers(live, now);
+        let is_shown = !was_open && self.overlay.is_some();
+        for event in self.heard.news(live) {
+            // What is wrong stands in the window that has just been opened.
+            if is_shown && event.severity > Severity::Info {
+                continue;
+            }
+            let by = match event.who {
+                Source::Key => String::new(),
+                who => format!(" by {who}"),
+            };
+            self.say(event.severity, format!("{}{by}", event.text), now);
+        }
+    }
+
+    /// Tells what became of wishes as far as no event does, and shows a reload that waits for a
+    /// yes.
+    pub(super) fn hear_answers(&mut self, live: &AppState, now: Time) {
         let answers = std::sync::Arc::clone(&live.answers);
         for answer in answers.iter() {
             let Some(at) = self.asked.iter().position(|(ask, _)| *ask == answer.ask) else {
@@ -66,22 +87,14 @@ impl UiState {
             Ok(rows) if rows.is_empty() => {
                 self.say(Severity::Info, format!("{what}: nothing changes"), now)
             }
-            Ok(rows) => {
-                let text: Vec<String> = rows.iter().map(outcome).collect();
-                self.say(Severity::Info, text.join("; "), now);
+            Err(refusal) if refusal.text.contains('\n') && self.overlay.is_none() => {
+                let lines = refusal.text.lines().map(|line| (String::new(), line.to_owned()));
+                let title = format!("{what}: refused");
+                let detail = Detail::of(title, lines.collect(), self.area.width);
+                self.overlay = Some(Overlay::Detail(detail));
             }
-            Err(refusal) => {
-                let mut lines = refusal.text.lines();
-                let first = lines.next().unwrap_or_default().to_owned();
-                if lines.next().is_some() && self.overlay.is_none() {
-                    let lines = refusal.text.lines().map(|line| (String::new(), line.to_owned()));
-                    let detail =
-                        Detail::of(format!("{what}: refused"), lines.collect(), self.area.width);
-                    self.overlay = Some(Overlay::Detail(detail));
-                } else {
-                    self.say(Severity::Warning, format!("{what}: {first}"), now);
-                }
-            }
+            // Each key that was changed is an event, and so is a refusal.
+            Ok(_) | Err(_) => {}
         }
     }
 
@@ -90,30 +103,25 @@ impl UiState {
         let Some(reload) = &live.reload else { return };
         self.plan_seen = reload.wall;
         let source = &reload.source;
-        let plan = match &reload.outcome {
-            Ok(rows) if rows.is_empty() => Plan {
-                title: format!("Reload {source}"),
-                lines: vec![(String::new(), "nothing would change".to_owned())],
-                yes: None,
-                scroll: 0,
-            },
-            Ok(rows) => Plan {
-                title: format!("Reload {source}?"),
-                lines: rows.iter().map(planned).collect(),
-                yes: rows
-                    .iter()
-                    .any(|row| row.fate == Fate::Proposed)
-                    .then(|| Action::ApplyReload { ask: action::Ask::next() }),
-                scroll: 0,
-            },
-            Err(text) => Plan {
-                title: format!("{source} can't be used; the office goes on as it was"),
-                lines: text.lines().map(|line| (String::new(), line.to_owned())).collect(),
-                yes: None,
-                scroll: 0,
-            },
+        let told = |text: &str| -> Vec<(String, String)> {
+            text.lines().map(|line| (String::new(), line.to_owned())).collect()
         };
-        self.overlay = Some(Overlay::Plan(plan));
+        let (title, lines, is_open) = match &reload.outcome {
+            Ok(rows) if rows.is_empty() => {
+                (format!("Reload {source}"), told("nothing would change"), false)
+            }
+            Ok(rows) => {
+                let is_open = rows.iter().any(|row| row.fate == Fate::Proposed);
+                (format!("Reload {source}?"), rows.iter().map(planned).collect(), is_open)
+            }
+            Err(text) => {
+                let title = format!("{source} can't be used; the office goes on as it was");
+                (title, told(text), false)
+            }
+        };
+        let yes = is_open.then(|| Action::ApplyReload { ask: action::Ask::next() });
+        let lines = wrapped(lines, self.area.width);
+        self.overlay = Some(Overlay::Plan(Plan { title, lines, yes, scroll: 0 }));
     }
 
     /// Tells whether the scenario was written, or asks whether what is there may be overwritten.
@@ -138,32 +146,27 @@ impl UiState {
         matches!(self.access, Access::Full | Access::Control)
     }
 
-    pub(super) fn plan_key(&mut self, mut plan: Plan, key: Key) -> Vec<Effect> {
-        let drop = || vec![Effect::Submit(Action::DropReload)];
-        let page = usize::from(self.area.height / 2);
+    pub(super) fn plan_key(&mut self, plan: Plan, key: Key) -> Vec<Effect> {
         match (key, self.keymap.command(key, false)) {
             (Key::Char('y' | 'Y'), _) if plan.yes.is_some() && self.may_act() => {
                 if let Some(Action::ApplyReload { ask }) = &plan.yes {
                     self.await_answer(*ask, "reload");
                 }
-                return plan.yes.map(Effect::Submit).into_iter().collect();
+                plan.yes.map(Effect::Submit).into_iter().collect()
             }
-            (Key::Char('n' | 'N' | 'q') | Key::Named(KeyCode::Esc), _) if !self.may_act() => {
-                return Vec::new();
+            (Key::Char('n' | 'N' | 'q') | Key::Named(KeyCode::Esc), _) => self.drop_plan(),
+            (Key::Named(KeyCode::Enter), _) if plan.yes.is_none() => self.drop_plan(),
+            (_, command) => {
+                self.keep_walking(Overlay::Plan(plan), command);
+                Vec::new()
             }
-            (Key::Char('n' | 'N' | 'q') | Key::Named(KeyCode::Esc), _) => return drop(),
-            (Key::Named(KeyCode::Enter), _) if plan.yes.is_none() => return drop(),
-            (_, Some(Command::Up)) => plan.scroll = plan.scroll.saturating_sub(1),
-            (_, Some(Command::Down)) => plan.scroll += 1,
-            (_, Some(Command::PageUp | Command::HalfPageUp)) => {
-                plan.scroll = plan.scroll.saturating_sub(page);
-            }
-            (_, Some(Command::PageDown | Command::HalfPageDown)) => plan.scroll += page,
-            _ => {}
         }
-        plan.scroll = plan.scroll.min(plan.lines.len().saturating_sub(1));
-        self.overlay = Some(Overlay::Plan(plan));
-        Vec::new()
+    }
+
+    /// Forgets what was read, if that may be asked for from here.
+    fn drop_plan(&self) -> Vec<Effect> {
+        let drop = self.may_act().then_some(Effect::Submit(Action::DropReload));
+        drop.into_iter().collect()
     }
 }
 
@@ -173,9 +176,7 @@ pub(crate) fn outcome(row: &ChangeRow) -> String {
     match fate {
         Fate::Proposed => format!("{key} = {new}: waits"),
         Fate::Applied => match needs {
-            engine::config::schema::Change::Role(role) => {
-                format!("{key} = {new}: {} start again", role.name())
-            }
+            Change::Role(role) => format!("{key} = {new} (restarts the {})", role.name()),
             _ => format!("{key} = {new}"),
         },
         Fate::NeedsNewRun => format!("{key} needs a new run"),
@@ -185,10 +186,12 @@ pub(crate) fn outcome(row: &ChangeRow) -> String {
 
 /// Says what would become of a key.
 fn planned(row: &ChangeRow) -> (String, String) {
-    let what = match row.fate {
-        Fate::NeedsNewRun => "needs a new run; stays".to_owned(),
-        Fate::KeptLive => "was changed live; stays".to_owned(),
-        Fate::Proposed | Fate::Applied => row.needs.name().to_owned(),
+    let what = match (row.fate, row.needs) {
+        (Fate::NeedsNewRun, _) => "needs a new run; stays".to_owned(),
+        (Fate::KeptLive, _) => "was changed live; stays".to_owned(),
+        (_, Change::Role(role)) => format!("restarts the {}", role.name()),
+        (_, Change::Live) => "at once".to_owned(),
+        (_, Change::Restart) => "needs a new run".to_owned(),
     };
     (row.key.clone(), format!("{} -> {}   {what}", row.old, row.new))
 }

@@ -30,6 +30,7 @@ mod encode;
 mod errands;
 mod find;
 pub(crate) mod guard;
+mod heard;
 mod key;
 mod keymap;
 mod keys;
@@ -57,6 +58,7 @@ mod theme;
 mod time;
 mod update;
 mod view;
+mod walk;
 mod widgets;
 
 use crate::app::action::Action;
@@ -66,7 +68,7 @@ use crate::app::exit::Exit;
 use crate::app::export::{self, ExportError, Exporter};
 use crate::app::handle::{Access, Office};
 use crate::app::logging;
-use crate::app::state::{Phase, Severity};
+use crate::app::state::{Phase, Severity, View};
 use crate::app::ticket::Story;
 use crate::app::view_args::ViewArgs;
 use crate::app::{self, Wishes, crash, format};
@@ -82,6 +84,9 @@ use view::Scene;
 
 /// How often the loop looks whether the director is still there, although it would be told.
 const LOOK_INTERVAL: Duration = Duration::from_secs(10);
+
+/// How long the end waits for preferences to be on the disk.
+const KEEP_TIME: Duration = Duration::from_millis(300);
 
 /// What the loop is told.
 enum Msg {
@@ -240,6 +245,7 @@ fn show(stage: &Stage<'_>, mailbox: Mailbox, guard: &Keeper, on_picture: &dyn Fn
     let mut preferences = preferred(place.as_deref());
     let (options, mut ui) = prepare(&preferences, stage.view);
     ui.access = stage.office.access();
+    ui.hear(&stage.office.snapshot(), SystemClock.now());
     let before = chosen(&ui);
     let mut screen = Screen::new();
     screen.mouse(ui.has_mouse);
@@ -260,11 +266,24 @@ fn show(stage: &Stage<'_>, mailbox: Mailbox, guard: &Keeper, on_picture: &dyn Fn
     dashboard.run(&receiver, on_picture)?;
     if preferences.keep(&before, &chosen(&dashboard.ui))
         && let Some(place) = place
-        && let Err(error) = preferences.save(&place)
     {
-        log::warn!(target: "dashboard", "preferences are not kept in {}: {error}", place.display());
+        keep(preferences, place);
     }
     Ok(())
+}
+
+/// Writes preferences; an end does not wait long for a busy disk, where the old ones stay then.
+fn keep(preferences: Preferences, place: PathBuf) {
+    let (done, kept) = channel();
+    let name = place.display().to_string();
+    let save = move || drop(done.send(preferences.save(&place)));
+    let begun = std::thread::Builder::new().name("preferences".to_owned()).spawn(save);
+    let why = match begun.map(|_| kept.recv_timeout(KEEP_TIME)) {
+        Ok(Ok(Ok(()))) => return,
+        Ok(Ok(Err(error))) | Err(error) => error.to_string(),
+        Ok(Err(_)) => "the disk is too busy".to_owned(),
+    };
+    log::warn!(target: "dashboard", "preferences are not kept in {name}: {why}");
 }
 
 /// Has the loop told of each snapshot that a person would see to be another one.
@@ -301,7 +320,7 @@ fn prepare(preferences: &Preferences, view: &ViewArgs) -> (Options, UiState) {
     let mut ui = UiState::new(&options, keymap);
     for panel in Page::ALL.iter().flat_map(|page| page.panels()) {
         if let Some((column, is_down)) = choices.sorts.get(&panel_name(*panel)) {
-            ui.arrangements.entry(*panel).or_default().sort = Some((column - 1, *is_down));
+            ui.arrangement_mut(*panel).sort = Some((column - 1, *is_down));
         }
     }
     (options, ui)
@@ -471,10 +490,12 @@ impl Dashboard<'_> {
     fn carry_out(&mut self, effect: Effect, now: Time) -> Result<()> {
         match effect {
             Effect::Submit(action) => {
-                let text = action.to_string();
-                match self.office.submit(action) {
-                    Ok(()) => self.ui.say(Severity::Info, text, now),
-                    Err(busy) => self.ui.say(Severity::Warning, busy.to_string(), now),
+                // What comes of it is an event, which is told when it is there.
+                if let Some(text) = office::nothing_to_do(&action, &self.office.snapshot()) {
+                    self.ui.say(Severity::Info, text, now);
+                }
+                if let Err(refused) = self.office.submit(action) {
+                    self.ui.say(Severity::Warning, refused.to_string(), now);
                 }
             }
             Effect::Export(dir) => self.export(dir, now),
@@ -574,6 +595,11 @@ impl Dashboard<'_> {
     /// groups of their own, go on. Returns when the shell brings the dashboard back.
     fn suspend(&mut self) -> Result<()> {
         terminal::leave();
+        let office = match self.office.snapshot().view {
+            View::Replay(_) => "",
+            _ => "; the office goes on",
+        };
+        terminal::say(&format!("suspended{office}; fg brings the dashboard back\n"));
         nix::sys::signal::raise(nix::sys::signal::SIGSTOP)?;
         self.enter_again()
     }

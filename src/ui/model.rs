@@ -10,6 +10,7 @@ use ratatui::layout::Rect;
 use tui_input::Input;
 
 use super::ask::Ask;
+use super::heard::Heard;
 use super::layout::{Areas, Panel, View, areas};
 use super::logbook::{LogBook, LogView};
 use super::meter::Meter;
@@ -54,7 +55,8 @@ pub(crate) struct UiState {
     pub(crate) screen: Screen,
     /// The focused panel of each screen.
     focus: [Panel; 8],
-    pub(crate) is_zoomed: bool,
+    /// Whether it has the whole screen, of each screen.
+    zoomed: [bool; 8],
     /// The span of the charts, by its place in [`WINDOWS`].
     pub(crate) window: usize,
     /// The span of the latencies that are shown, by its place in
@@ -64,6 +66,10 @@ pub(crate) struct UiState {
     pub(crate) past: Past,
     /// What is shown while the display is frozen.
     pub(crate) frozen: Option<Frozen>,
+    /// The span that was selected to be looked at more closely, and where one that is being selected
+    /// begins.
+    pub(crate) range: Option<(Time, Time)>,
+    pub(super) range_from: Option<Time>,
     /// Whether charts stand still and their newest column moves.
     pub(crate) is_sweeping: bool,
     /// Percentiles that others are compared with.
@@ -83,6 +89,8 @@ pub(crate) struct UiState {
     pub(crate) access: Access,
     /// A ticket is being looked for in the log.
     pub(crate) is_searching: bool,
+    /// Up to where it was told what people have done.
+    pub(super) heard: Heard,
     /// Wishes whose outcome is to be told, and what they are called.
     pub(super) asked: Vec<(action::Ask, String)>,
     /// The reload that was shown last, by when it was read.
@@ -150,6 +158,8 @@ pub(crate) struct Find {
 pub(crate) struct Prompt {
     pub(crate) ask: Ask,
     pub(crate) input: Input,
+    /// What stood there at first.
+    pub(super) first: String,
     /// What was wrong with the last answer.
     pub(crate) error: Option<String>,
 }
@@ -257,11 +267,13 @@ impl UiState {
             area: Rect::new(0, 0, 80, 24),
             screen: Screen::Dash,
             focus: Screen::ALL.map(|screen| screen.panels()[0]),
-            is_zoomed: false,
+            zoomed: [false; 8],
             window: options.window,
             recent: None,
             past: Past::default(),
             frozen: None,
+            range: None,
+            range_from: None,
             is_sweeping: options.is_low_bandwidth,
             pinned: None,
             overlay: None,
@@ -272,6 +284,7 @@ impl UiState {
             log_view: LogView::default(),
             access: Access::Full,
             is_searching: false,
+            heard: Heard::default(),
             asked: Vec::new(),
             plan_seen: WallTime::default(),
             acknowledged: WallTime::default(),
@@ -301,6 +314,16 @@ impl UiState {
         }
     }
 
+    /// Returns whether the focused panel has the whole of the present screen.
+    pub(crate) fn is_zoomed(&self) -> bool {
+        self.zoomed[self.screen.index()]
+    }
+
+    /// Gives the focused panel the whole of the present screen, or not.
+    pub(crate) fn set_zoomed(&mut self, is_zoomed: bool) {
+        self.zoomed[self.screen.index()] = is_zoomed;
+    }
+
     /// Focuses the panel that is so many steps further.
     pub(super) fn focus_by(&mut self, steps: isize) {
         let panels = self.screen.panels();
@@ -312,7 +335,7 @@ impl UiState {
 
     /// Returns where everything stands.
     pub(crate) fn areas(&self, has_banner: bool) -> Areas {
-        let (screen, focus, is_zoomed) = (self.screen, self.focus(), self.is_zoomed);
+        let (screen, focus, is_zoomed) = (self.screen, self.focus(), self.is_zoomed());
         areas(self.area, View { screen, focus, is_zoomed, has_banner })
     }
 

@@ -7,10 +7,10 @@ use engine::clock::Time;
 use ratatui::layout::{Position, Rect};
 
 use super::bars;
-use super::model::{Effect, Find, Overlay, Sight, UiState};
+use super::model::{Effect, Overlay, Sight, UiState};
 use super::panels::{self, Content, overlays};
 use super::registry::Command;
-use super::view::{self, Scene};
+use super::view;
 use super::widgets::table;
 use crate::app::state::AppState;
 
@@ -35,7 +35,15 @@ impl UiState {
         };
         match (event.kind, wheel) {
             (_, Some(command)) => self.wheel(command, at, sight, now),
-            (MouseEventKind::Down(MouseButton::Left), _) => self.click(at, sight, now),
+            (MouseEventKind::Down(MouseButton::Left), _) => {
+                self.range_from = None;
+                self.click(at, sight, now)
+            }
+            (MouseEventKind::Drag(MouseButton::Left), _) => {
+                self.drag(at, sight);
+                Vec::new()
+            }
+            (MouseEventKind::Up(MouseButton::Left), _) => self.drop(sight, now),
             _ => Vec::new(),
         }
     }
@@ -47,54 +55,50 @@ impl UiState {
         sight: Sight<'_>,
         now: Time,
     ) -> Vec<Effect> {
-        let mut effects = Vec::new();
-        match &mut self.overlay {
-            Some(Overlay::Find(Find { selected, .. })) => {
-                *selected = match command {
-                    Command::Up => selected.saturating_sub(1),
-                    _ => *selected + 1,
-                };
-                if let Some(Overlay::Find(find)) = &mut self.overlay {
-                    find.selected = find.selected.min(find.rows().len().saturating_sub(1));
-                }
-            }
-            Some(Overlay::Detail(detail)) => {
-                detail.scroll = match command {
-                    Command::Up => detail.scroll.saturating_sub(1),
-                    _ => (detail.scroll + 1).min(detail.lines.len().saturating_sub(1)),
-                };
-            }
-            Some(Overlay::Plan(plan)) => {
-                plan.scroll = match command {
-                    Command::Up => plan.scroll.saturating_sub(1),
-                    _ => (plan.scroll + 1).min(plan.lines.len().saturating_sub(1)),
-                };
-            }
-            Some(_) => {}
-            None => {
-                self.focus_at(at, sight);
-                for _ in 0..WHEEL_ROWS {
-                    effects.extend(self.act(command, None, sight, now));
-                }
-            }
+        if let Some(mut overlay) = self.overlay.take() {
+            self.walk_overlay(&mut overlay, command);
+            self.overlay = Some(overlay);
+            return Vec::new();
         }
-        effects
+        self.focus_at(at, sight);
+        (0..WHEEL_ROWS).flat_map(|_| self.act(command, None, sight, now)).collect()
     }
 
     /// Focuses the panel under the mouse and returns what is inside its border.
     fn focus_at(&mut self, at: Position, sight: Sight<'_>) -> Option<Rect> {
-        let has_banner = view::has_banner(Scene { ui: self, app: sight.shown, live: sight.live });
+        let has_banner = view::has_banner(self.scene(sight));
         let areas = self.areas(has_banner);
         let (panel, area) = areas.panels.into_iter().find(|(_, area)| area.contains(at))?;
         self.set_focus(panel);
         Some(view::inside(area, areas.class))
     }
 
+    /// Selects what lies on the focused chart between where the button went down and the mouse.
+    fn drag(&mut self, at: Position, sight: Sight<'_>) {
+        let (Some(from), Some(chart)) = (self.range_from, panels::chart(self.focus())) else {
+            return;
+        };
+        let inner = self.inside(sight);
+        let to = panels::charts::nearest_moment(chart, self.scene(sight), inner, at.x);
+        self.range = to.filter(|to| *to != from).map(|to| (from.min(to), from.max(to)));
+    }
+
+    /// Ends a drag: what was selected is told, and its end is looked at.
+    fn drop(&mut self, sight: Sight<'_>, now: Time) -> Vec<Effect> {
+        match (self.range_from.take(), self.range) {
+            (Some(_), Some((from, to))) => {
+                self.select_range(from, to, now);
+                self.look_at(to, sight)
+            }
+            _ => Vec::new(),
+        }
+    }
+
     fn click(&mut self, at: Position, sight: Sight<'_>, now: Time) -> Vec<Effect> {
         if let Some(overlay) = self.overlay.take() {
             return self.click_overlay(overlay, at, sight, now);
         }
-        let scene = Scene { ui: self, app: sight.shown, live: sight.live };
+        let scene = self.scene(sight);
         let areas = self.areas(view::has_banner(scene));
         if areas.tabs.contains(at) {
             let tab = bars::tabs(scene, areas.tabs).into_iter().find(|tab| tab.area.contains(at));
@@ -128,9 +132,11 @@ impl UiState {
         now: Time,
     ) -> Vec<Effect> {
         let focus = self.focus();
-        let scene = Scene { ui: self, app: sight.shown, live: sight.live };
+        let scene = self.scene(sight);
         if let Some(chart) = panels::chart(focus) {
             let moment = panels::charts::moment_at(chart, scene, inner, at.x);
+            // A drag begins here.
+            (self.range, self.range_from) = (None, moment);
             return moment.map_or_else(Vec::new, |moment| self.look_at(moment, sight));
         }
         let Content::Table(rows) = panels::content(focus, scene, inner.width) else {
@@ -195,6 +201,7 @@ mod tests {
     use crate::ui::layout::Panel;
     use crate::ui::registry::Screen;
     use crate::ui::testing;
+    use crate::ui::view::Scene;
 
     /// Finds a text on the screen and clicks on its first letter.
     fn click(ui: &mut UiState, app: &Arc<AppState>, text: &str) -> Vec<Effect> {

@@ -32,7 +32,7 @@ impl UiState {
                 vec![Effect::Submit(if goes_on { Action::Pause } else { Action::Resume })]
             }
             Command::DrainUsers => self.answer("0", &Ask::Users, sight, now),
-            Command::Signals => self.menu(signals(&self.processes(sight.shown), sight.live)),
+            Command::Signals => self.menu(signals(&self.acted_on(sight), sight.live)),
             Command::Chaos => self.menu(chaos(sight.live)),
             Command::Kill => self.confirm(kill_question(&self.acted_on(sight))),
             Command::Restart => self.confirm(restart_question(&self.acted_on(sight))),
@@ -55,7 +55,7 @@ impl UiState {
             Command::Rate => self.rate(argument, sight, now),
             Command::SetKey => self.set_key(argument, sight, now),
             Command::Reload => self.reload(sight.live),
-            Command::Undo => self.undos.pop().map(|undo| undo.effect).into_iter().collect(),
+            Command::Undo => self.undo(),
             _ => Vec::new(),
         }
     }
@@ -64,6 +64,16 @@ impl UiState {
     pub(super) fn acted_on(&self, sight: Sight<'_>) -> Vec<ProcessId> {
         let processes = self.processes(sight.shown).into_iter();
         processes.filter(|id| *id != ProcessId::Director).collect()
+    }
+
+    /// Takes the last setting back.
+    fn undo(&mut self) -> Vec<Effect> {
+        let Some(Undo { effect }) = self.undos.pop() else { return Vec::new() };
+        if let Effect::Submit(Action::Set { changes, ask }) = &effect {
+            let keys: Vec<String> = changes.iter().map(Assignment::to_string).collect();
+            self.await_answer(*ask, keys.join(", "));
+        }
+        vec![effect]
     }
 
     fn menu(&mut self, menu: Menu) -> Vec<Effect> {
@@ -154,6 +164,32 @@ impl UiState {
         let ask = action::Ask::next();
         self.await_answer(ask, "reload");
         vec![Effect::Submit(Action::Reload { mode: ReloadMode::Propose, ask })]
+    }
+}
+
+/// Says why nothing will happen, if all is as an action wants it; what does happen is told by the
+/// office itself.
+pub(super) fn nothing_to_do(action: &Action, live: &AppState) -> Option<String> {
+    let tempo = &live.settings.tempo;
+    match action {
+        Action::SetUsers(users) if live.users.target == *users => {
+            Some(format!("{} are wanted already", format::counted(u64::from(*users), "user")))
+        }
+        Action::SetWorkers(workers) if live.workers.target == u32::from(*workers) => {
+            Some(format!("{} are wanted already", format::counted(u64::from(*workers), "worker")))
+        }
+        Action::SetSpeed(speed) if tempo.speed.total_cmp(speed).is_eq() => {
+            Some(format!("users live {speed} times as fast already"))
+        }
+        Action::SlowIssuer(delay) if live.settings.issuer_delay == *delay => {
+            Some(format!("the issuer is {} late already", format::duration(*delay)))
+        }
+        Action::SetRate { load, per_second } => {
+            let rate = tempo.rates.iter().find(|rate| rate.load == *load)?;
+            let is_same = rate.wanted.total_cmp(per_second).is_eq();
+            is_same.then(|| format!("{} sends {per_second}/s already", rate.name))
+        }
+        _ => None,
     }
 }
 

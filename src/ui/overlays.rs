@@ -7,11 +7,15 @@ use engine::clock::Time;
 use log::LevelFilter;
 use tui_input::InputRequest;
 
+use super::ask::Ask;
 use super::find::{Found, find};
 use super::key::Key;
-use super::model::{Choice, Detail, Effect, Find, Menu, Overlay, Prompt, Question, Sight, UiState};
-use super::panels::overlays::wrap;
+use super::model::{
+    Choice, Detail, Effect, Find, Menu, Overlay, Plan, Prompt, Question, Sight, UiState,
+};
+use super::panels::overlays::{self, wrap};
 use super::registry::Command;
+use super::walk::walked;
 use super::widgets::table::Column;
 
 /// Characters that a prompt takes.
@@ -35,52 +39,63 @@ impl UiState {
         }
     }
 
+    /// Moves what is selected in an overlay, or scrolls what is read there.
+    pub(super) fn walk_overlay(&self, overlay: &mut Overlay, command: Command) {
+        let height = overlays::lines_shown(overlay, self.area);
+        let (place, last) = match overlay {
+            Overlay::Find(find) => {
+                let last = find.rows().len().saturating_sub(1);
+                (&mut find.selected, last)
+            }
+            Overlay::Menu(menu) => {
+                let last = menu.choices.len().saturating_sub(1);
+                (&mut menu.selected, last)
+            }
+            Overlay::Detail(Detail { scroll, lines, .. })
+            | Overlay::Plan(Plan { scroll, lines, .. }) => {
+                (scroll, lines.len().saturating_sub(height))
+            }
+            Overlay::Prompt(_) | Overlay::Confirm(_) => return,
+        };
+        if let Some(to) = walked(*place, command, last, height) {
+            *place = to;
+        }
+    }
+
     fn find_key(&mut self, mut find: Find, key: Key, sight: Sight<'_>, now: Time) -> Vec<Effect> {
         if key == Key::Named(KeyCode::Enter) {
             return self.run_found(&find, sight, now);
         }
-        let rows = find.rows().len();
-        let command = self.keymap.command(key, false);
+        let command = match key {
+            Key::Named(KeyCode::Up) | Key::Ctrl('k') => Some(Command::Up),
+            Key::Named(KeyCode::Down) | Key::Ctrl('j' | 'n') => Some(Command::Down),
+            Key::Named(KeyCode::PageUp) => Some(Command::PageUp),
+            Key::Named(KeyCode::PageDown) => Some(Command::PageDown),
+            Key::Ctrl('p') if find.is_typing => Some(Command::Up),
+            _ if find.is_typing => None,
+            key => self.keymap.command(key, false),
+        };
         match (key, command) {
             (Key::Named(KeyCode::Esc), _) if find.is_help && find.is_typing => {
                 find.is_typing = false;
                 find.input.reset();
             }
-            (Key::Named(KeyCode::Esc), _) => return Vec::new(),
-            (Key::Named(KeyCode::Up), _) | (Key::Ctrl('k'), _) => {
-                find.selected = find.selected.saturating_sub(1);
-            }
-            (Key::Named(KeyCode::Down), _) | (Key::Ctrl('j' | 'n'), _) => find.selected += 1,
-            (Key::Named(KeyCode::PageUp), _) => {
-                find.selected = find.selected.saturating_sub(usize::from(self.area.height / 2));
-            }
-            (Key::Named(KeyCode::PageDown), _) => {
-                find.selected += usize::from(self.area.height / 2);
+            (Key::Named(KeyCode::Esc), _) | (_, Some(Command::Help | Command::Quit)) => {
+                return Vec::new();
             }
             (Key::Named(KeyCode::Tab), _) => complete(&mut find),
-            _ if find.is_typing => {
-                let is_edited = edit(&mut find.input, key);
-                find.selected = if is_edited { 0 } else { find.selected };
-            }
-            (_, Some(Command::Up)) => find.selected = find.selected.saturating_sub(1),
-            (_, Some(Command::Down)) => find.selected += 1,
-            (_, Some(Command::First)) => find.selected = 0,
-            (_, Some(Command::Last)) => find.selected = rows,
-            (_, Some(Command::HalfPageUp)) => {
-                find.selected = find.selected.saturating_sub(usize::from(self.area.height / 3));
-            }
-            (_, Some(Command::HalfPageDown)) => {
-                find.selected += usize::from(self.area.height / 3);
-            }
             (_, Some(Command::Filter)) => find.is_typing = true,
-            (_, Some(Command::Help | Command::Quit)) => return Vec::new(),
             (_, Some(Command::Palette)) => {
                 find.is_help = false;
                 find.is_typing = true;
             }
+            (_, Some(command)) => {
+                self.keep_walking(Overlay::Find(find), Some(command));
+                return Vec::new();
+            }
+            (key, None) if find.is_typing && edit(&mut find.input, key) => find.selected = 0,
             _ => {}
         }
-        find.selected = find.selected.min(find.rows().len().saturating_sub(1));
         self.overlay = Some(Overlay::Find(find));
         Vec::new()
     }
@@ -102,7 +117,13 @@ impl UiState {
     fn prompt_key(&mut self, mut prompt: Prompt, key: Key, sight: Sight<'_>) -> Vec<Effect> {
         let mut effects = Vec::new();
         match key {
-            Key::Named(KeyCode::Esc) => return effects,
+            Key::Named(KeyCode::Esc) => {
+                // What was typed has acted already.
+                if let Ask::Filter(panel) = prompt.ask {
+                    self.arrangement_mut(panel).filter = prompt.first;
+                }
+                return effects;
+            }
             Key::Named(KeyCode::Enter)
                 if prompt.input.value().is_empty() && prompt.ask.needs_text() =>
             {
@@ -141,8 +162,7 @@ impl UiState {
         }
     }
 
-    fn menu_key(&mut self, mut menu: Menu, key: Key, sight: Sight<'_>, now: Time) -> Vec<Effect> {
-        let last = menu.choices.len().saturating_sub(1);
+    fn menu_key(&mut self, menu: Menu, key: Key, sight: Sight<'_>, now: Time) -> Vec<Effect> {
         let by_letter = match key {
             Key::Char(char) => menu.choices.iter().position(|choice| choice.key == char),
             Key::Named(KeyCode::Enter) => Some(menu.selected),
@@ -152,15 +172,18 @@ impl UiState {
             return self.choose(&menu, at, sight, now);
         }
         match (key, self.keymap.command(key, false)) {
-            (Key::Named(KeyCode::Esc), _) | (_, Some(Command::Quit)) => return Vec::new(),
-            (_, Some(Command::Up)) => menu.selected = menu.selected.saturating_sub(1),
-            (_, Some(Command::Down)) => menu.selected = (menu.selected + 1).min(last),
-            (_, Some(Command::First)) => menu.selected = 0,
-            (_, Some(Command::Last)) => menu.selected = last,
-            _ => {}
+            (Key::Named(KeyCode::Esc), _) | (_, Some(Command::Quit)) => {}
+            (_, command) => self.keep_walking(Overlay::Menu(menu), command),
         }
-        self.overlay = Some(Overlay::Menu(menu));
         Vec::new()
+    }
+
+    /// Leaves an overlay open, and moves in it if a command does that.
+    pub(super) fn keep_walking(&mut self, mut overlay: Overlay, command: Option<Command>) {
+        if let Some(command) = command {
+            self.walk_overlay(&mut overlay, command);
+        }
+        self.overlay = Some(overlay);
     }
 
     /// Carries out a line of a menu.
@@ -178,29 +201,20 @@ impl UiState {
         self.act(*command, argument, sight, now)
     }
 
-    fn detail_key(&mut self, mut detail: Detail, key: Key) -> Vec<Effect> {
-        let page = usize::from(self.area.height / 2);
+    fn detail_key(&mut self, detail: Detail, key: Key) -> Vec<Effect> {
         match (key, self.keymap.command(key, false)) {
             (Key::Named(KeyCode::Esc | KeyCode::Enter), _)
-            | (_, Some(Command::Quit | Command::Back)) => return Vec::new(),
-            (_, Some(Command::Up)) => detail.scroll = detail.scroll.saturating_sub(1),
-            (_, Some(Command::Down)) => detail.scroll += 1,
-            (_, Some(Command::PageUp | Command::HalfPageUp)) => {
-                detail.scroll = detail.scroll.saturating_sub(page);
-            }
-            (_, Some(Command::PageDown | Command::HalfPageDown)) => detail.scroll += page,
-            (_, Some(Command::First)) => detail.scroll = 0,
-            (_, Some(Command::Last)) => detail.scroll = usize::MAX,
+            | (_, Some(Command::Quit | Command::Back)) => Vec::new(),
             (_, Some(Command::Copy)) => {
                 let text = detail.text();
                 self.overlay = Some(Overlay::Detail(detail));
-                return vec![Effect::Copy(text)];
+                vec![Effect::Copy(text)]
             }
-            _ => {}
+            (_, command) => {
+                self.keep_walking(Overlay::Detail(detail), command);
+                Vec::new()
+            }
         }
-        detail.scroll = detail.scroll.min(detail.lines.len().saturating_sub(1));
-        self.overlay = Some(Overlay::Detail(detail));
-        Vec::new()
     }
 }
 
@@ -222,7 +236,9 @@ impl Menu {
             command: Command::Sort,
             argument: column.head.to_owned(),
         };
-        let choices = columns.iter().zip(letters).map(choice).collect();
+        // A column of marks has no name to be called by.
+        let named = columns.iter().filter(|column| !column.head.is_empty());
+        let choices = named.zip(letters).map(choice).collect();
         Self { title: "Sort by".to_owned(), choices, selected: 0 }
     }
 
@@ -270,20 +286,25 @@ impl Menu {
 impl Detail {
     /// Returns a window on names and values; what is too long for the screen goes on below.
     pub(super) fn of(title: String, lines: Vec<(String, String)>, screen_width: u16) -> Self {
-        let names = lines.iter().map(|(name, _)| name.chars().count()).max().unwrap_or(0);
-        let room = usize::from(screen_width).saturating_sub(names + 8).max(16);
-        let wrapped = lines.into_iter().flat_map(|(name, value)| {
-            let mut name = Some(name);
-            let pieces = wrap(&value, room).into_iter();
-            pieces.map(move |piece| (name.take().unwrap_or_default(), piece)).collect::<Vec<_>>()
-        });
-        Self { title, lines: wrapped.collect(), scroll: 0 }
+        Self { title, lines: wrapped(lines, screen_width), scroll: 0 }
     }
 
     fn text(&self) -> String {
         let line = |(name, value): &(String, String)| format!("{name}\t{value}\n");
         self.lines.iter().map(line).collect()
     }
+}
+
+/// Breaks values that are too long for a window on the screen; what goes on has no name.
+pub(super) fn wrapped(lines: Vec<(String, String)>, screen_width: u16) -> Vec<(String, String)> {
+    let names = lines.iter().map(|(name, _)| name.chars().count()).max().unwrap_or(0);
+    let room = usize::from(screen_width).saturating_sub(names + 8).max(16);
+    let pieces = lines.into_iter().flat_map(|(name, value)| {
+        let mut name = Some(name);
+        let pieces = wrap(&value, room).into_iter();
+        pieces.map(move |piece| (name.take().unwrap_or_default(), piece)).collect::<Vec<_>>()
+    });
+    pieces.collect()
 }
 
 /// Writes the selected command's name, so that its argument can be typed.

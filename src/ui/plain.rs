@@ -14,15 +14,18 @@ use engine::clock::{Clock, SystemClock, Time};
 use engine::supervisor::signals::Signal;
 
 use super::errands::{find_ticket, save_conf};
+use super::heard::Heard;
 use super::key::Key;
 use super::model::{Detail, Effect, Overlay, Sight, UiState};
+use super::office::nothing_to_do;
 use super::options::env;
 use super::preferences::Preferences;
+use super::reasons;
 use super::registry::{Command, REGISTRY, Risk, by_id};
 use super::{LOOK_INTERVAL, Mailbox, Msg, Stage, preferred, prepare};
 use crate::app::action::Action;
 use crate::app::export;
-use crate::app::state::{AppState, Level, Notice, Phase, Severity};
+use crate::app::state::{AppState, Level, Notice, Phase, Severity, View};
 use crate::app::{format, output};
 
 /// How often the figures are said.
@@ -50,6 +53,7 @@ pub(super) fn show(stage: &Stage<'_>, mailbox: Mailbox) -> Result<()> {
     })?;
     let preferences = preferred(Preferences::path(env).as_deref());
     let (_, mut ui) = prepare(&preferences, stage.view);
+    ui.access = stage.office.access();
     let mut speaker = Speaker::default();
     say(&["lines are commands: help lists them"]);
     loop {
@@ -63,7 +67,7 @@ pub(super) fn show(stage: &Stage<'_>, mailbox: Mailbox) -> Result<()> {
             return Ok(());
         }
         let was_open = ui.overlay.is_some();
-        ui.hear(&live, now);
+        ui.hear_answers(&live, now);
         if !ui.toasts.is_empty() || ui.overlay.is_some() != was_open {
             say(&heard(&mut ui));
         }
@@ -119,8 +123,10 @@ fn carry_out(
 ) -> Vec<String> {
     match effect {
         Effect::Submit(action) => {
-            let text = action.to_string();
-            vec![stage.office.submit(action).map_or_else(|refused| refused.to_string(), |()| text)]
+            // What comes of it is news, which are said when they are there.
+            let idle = nothing_to_do(&action, &stage.office.snapshot());
+            let refused = stage.office.submit(action).err().map(|refused| refused.to_string());
+            refused.or(idle).into_iter().collect()
         }
         Effect::Export(dir) => {
             let news = news.clone();
@@ -180,7 +186,7 @@ fn command(
         return (Vec::new(), vec![text]);
     };
     if entry.command == Command::Help {
-        return (Vec::new(), help());
+        return (Vec::new(), help(&live.view));
     }
     let sight = Sight { live, shown: live };
     let effects = ui.act(entry.command, argument, sight, now);
@@ -242,11 +248,13 @@ fn is_for_lines(command: Command, risk: Risk) -> bool {
     (risk != Risk::Look || is_told.contains(&command)) && !needs_rows.contains(&command)
 }
 
-fn help() -> Vec<String> {
+fn help(view: &View) -> Vec<String> {
     let entries = REGISTRY.iter().filter(|entry| is_for_lines(entry.command, entry.risk));
     let line = |name: &str, doc: &str| format!("{name}: {doc}");
     entries
-        .map(|entry| line(format!("{} {}", entry.id, entry.argument).trim(), entry.doc))
+        .map(|entry| {
+            line(format!("{} {}", entry.id, entry.argument).trim(), reasons::doc(entry, view))
+        })
         .collect()
 }
 
@@ -262,6 +270,7 @@ struct Speaker {
     workers: Level,
     users: Level,
     notices: Vec<Notice>,
+    heard: Heard,
     figures_at: Time,
 }
 
@@ -288,6 +297,10 @@ impl Speaker {
                 *before = now;
             }
         }
+        // What went wrong is a notice, too.
+        let news =
+            self.heard.news(state).into_iter().filter(|news| news.severity == Severity::Info);
+        lines.extend(news.map(|news| format!("{} by {}", news.text, news.who)));
         for notice in state.notices.iter().filter(|notice| !self.notices.contains(notice)) {
             let severity = match notice.severity {
                 Severity::Info => "note",

@@ -1,12 +1,28 @@
-//! Why a command can't be carried out now: for keys, the key bar, help, palette and menus alike.
+//! Why a command can't be carried out now, and what it does where it does something else than
+//! usual: for keys, the key bar, help, palette and menus alike.
 
-use super::model::UiState;
+use super::model::{UiState, WINDOWS};
 use super::past::Frozen;
-use super::registry::{Command, Risk, entry_of};
+use super::registry::{Command, Entry, Risk, entry_of};
 use super::time;
 use crate::app::action::ProcessId;
 use crate::app::handle::Access;
-use crate::app::state::{AppState, Phase};
+use crate::app::state::{AppState, Happening, Phase, Severity, View};
+
+/// Returns what a command does in an office that is looked at from there.
+pub(crate) fn doc(entry: &Entry, view: &View) -> &'static str {
+    match (entry.command, view) {
+        (Command::Quit, View::Attached(_)) => "Close this dashboard; the office goes on",
+        (Command::Quit, View::Replay(_)) => "Close the replay",
+        (Command::QuitNow, View::Attached(_)) => "End the office itself, at once",
+        (Command::PauseResume | Command::Freeze, View::Replay(_)) => {
+            "Let the replay play, or stand still"
+        }
+        (Command::Speed, View::Replay(_)) => "How many times as fast the replay plays",
+        (Command::Interrupt, View::Attached(_) | View::Replay(_)) => "Like q",
+        _ => entry.doc,
+    }
+}
 
 impl UiState {
     /// Returns why a command can't be carried out now, if it can't.
@@ -16,15 +32,17 @@ impl UiState {
         live: &AppState,
         shown: &AppState,
     ) -> Option<&'static str> {
-        // Who only looks on may still leave, which ends nothing but the dashboard.
-        let is_leaving = matches!(command, Command::Quit | Command::QuitNow);
+        let is_own = live.view == View::Live;
+        // Who only looks on may still leave: the dashboard, or the office that is its own.
+        let is_leaving = command == Command::Quit || command == Command::QuitNow && is_own;
         let is_act = entry_of(command).risk != Risk::Look && !is_leaving;
         let is_of_replay = matches!(
             command,
             Command::PauseResume | Command::Step | Command::Speed | Command::Undo
         );
         match self.access {
-            Access::ReadOnly if is_act => return Some("this dashboard only looks on"),
+            Access::ReadOnly if is_act => return Some("this dashboard only looks; see --control"),
+            Access::Watch if is_act => return Some("this dashboard was started with --read-only"),
             Access::Replay if is_of_replay => return None,
             Access::Replay if is_act => return Some("what is over can't be changed"),
             _ => {}
@@ -93,6 +111,28 @@ impl UiState {
             Command::Pin if shown.latencies.is_empty() => Some("no latency is known yet"),
             Command::Unpin if self.pinned.is_none() => Some("nothing is pinned"),
             Command::Undo if self.undos.is_empty() => Some("no setting was changed from here"),
+            _ => self.nothing_to_see(command, live),
+        }
+    }
+
+    /// Says why a command that changes what is shown would change nothing.
+    fn nothing_to_see(&self, command: Command, live: &AppState) -> Option<&'static str> {
+        let fresh =
+            |event: &Happening| event.severity > Severity::Info && event.wall > self.acknowledged;
+        match command {
+            Command::WindowShorter if self.window == 0 => Some("charts cover no less"),
+            Command::WindowLonger if self.window + 1 == WINDOWS.len() => {
+                Some("charts cover no more")
+            }
+            Command::Live if !self.is_in_past(live) => Some("this is the present"),
+            Command::Zoom if !self.is_zoomed() => {
+                let areas = self.areas(false);
+                let is_alone = areas.panels.len() <= 1 && areas.lines.is_empty();
+                is_alone.then_some("the panel has the whole screen already")
+            }
+            Command::Acknowledge if !live.events.iter().any(fresh) => {
+                Some("no alert is to be taken note of")
+            }
             _ => None,
         }
     }

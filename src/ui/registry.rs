@@ -61,6 +61,7 @@ pub(crate) enum Command {
     EventForward,
     Oldest,
     Live,
+    Range,
     Sweep,
     Pin,
     Unpin,
@@ -151,6 +152,8 @@ pub(crate) struct Entry {
     pub(crate) doc: &'static str,
     /// The word in the key bar; empty if it is not shown there.
     pub(crate) short: &'static str,
+    /// How soon it goes where the key bar has no room for all: the greatest first.
+    pub(crate) rank: u8,
     /// The keys, the first of which is shown in the key bar.
     pub(crate) keys: &'static [Key],
     pub(crate) group: Group,
@@ -168,15 +171,15 @@ const fn entry(
     group: Group,
     doc: &'static str,
 ) -> Entry {
-    let (short, argument) = ("", "");
+    let (short, rank, argument) = ("", 0, "");
     let risk = Risk::Look;
-    Entry { command, id, doc, short, keys, group, risk, argument, is_for_frozen: false }
+    Entry { command, id, doc, short, rank, keys, group, risk, argument, is_for_frozen: false }
 }
 
 impl Entry {
-    /// Shows it in the key bar.
-    const fn short(self, short: &'static str) -> Self {
-        Self { short, ..self }
+    /// Shows it in the key bar, unless there is only room for what has a lower rank.
+    const fn short(self, short: &'static str, rank: u8) -> Self {
+        Self { short, rank, ..self }
     }
 
     const fn changes(self) -> Self {
@@ -209,7 +212,7 @@ use Group::{Office, Program, Run, Screens, Tables, Time};
 /// Everything that a person can do, in the order of the key bar and the help.
 pub(crate) const REGISTRY: &[Entry] = &[
     entry(Command::Help, "help", &[char('?'), named(KeyCode::F(1))], Program, "Show this help")
-        .short("help"),
+        .short("help", 1),
     entry(
         Command::Palette,
         "palette",
@@ -217,7 +220,7 @@ pub(crate) const REGISTRY: &[Entry] = &[
         Program,
         "Find anything by name and do it",
     )
-    .short("palette"),
+    .short("palette", 3),
     entry(
         Command::PauseResume,
         "pause",
@@ -225,10 +228,10 @@ pub(crate) const REGISTRY: &[Entry] = &[
         Run,
         "Freeze arrivals and dispatch, or let them go on",
     )
-    .short("pause")
+    .short("pause", 4)
     .changes(),
     entry(Command::Users, "users", &[char('u')], Office, "How many users there should be")
-        .short("users")
+        .short("users", 7)
         .takes("N, +N or -N")
         .changes(),
     entry(
@@ -240,7 +243,7 @@ pub(crate) const REGISTRY: &[Entry] = &[
     )
     .changes(),
     entry(Command::Workers, "workers", &[char('w')], Office, "How many workers there should be")
-        .short("workers")
+        .short("workers", 8)
         .takes("N, +N or -N")
         .changes(),
     entry(
@@ -259,7 +262,7 @@ pub(crate) const REGISTRY: &[Entry] = &[
         Office,
         "Kill, restart or stop the selected or marked processes",
     )
-    .short("signals")
+    .short("signals", 12)
     .destroys(),
     entry(
         Command::Chaos,
@@ -268,7 +271,7 @@ pub(crate) const REGISTRY: &[Entry] = &[
         Office,
         "What can go wrong on purpose: strike, kill, slow, block",
     )
-    .short("chaos")
+    .short("chaos", 10)
     .changes(),
     entry(
         Command::Kill,
@@ -370,7 +373,7 @@ pub(crate) const REGISTRY: &[Entry] = &[
         Run,
         "Write tables, charts and a report to a new folder",
     )
-    .short("export")
+    .short("export", 11)
     .takes("DIRECTORY"),
     entry(
         Command::ExportAgain,
@@ -382,7 +385,7 @@ pub(crate) const REGISTRY: &[Entry] = &[
     entry(Command::FindTicket, "ticket", &[char('T')], Run, "Show one ticket's whole history")
         .takes("ID"),
     entry(Command::Quit, "quit", &[char('q')], Run, "Stop arrivals, serve what is open, end")
-        .short("quit")
+        .short("quit", 2)
         .destroys(),
     entry(
         Command::QuitNow,
@@ -399,7 +402,7 @@ pub(crate) const REGISTRY: &[Entry] = &[
         Time,
         "Freeze what is shown, or follow the run again",
     )
-    .short("freeze"),
+    .short("freeze", 5),
     entry(
         Command::ScrubBack,
         "scrub-back",
@@ -449,6 +452,14 @@ pub(crate) const REGISTRY: &[Entry] = &[
     entry(Command::Oldest, "oldest", &[named(KeyCode::Home)], Time, "To the oldest moment kept")
         .frozen(),
     entry(Command::Live, "live", &[named(KeyCode::End)], Time, "Back to the present").frozen(),
+    entry(
+        Command::Range,
+        "range",
+        &[char('A')],
+        Time,
+        "Select a span for Perf: from here, then up to here",
+    )
+    .takes("SPAN"),
     entry(
         Command::Sweep,
         "sweep",
@@ -532,7 +543,7 @@ pub(crate) const REGISTRY: &[Entry] = &[
         Screens,
         "Focus the next panel",
     )
-    .short("panel"),
+    .short("panel", 13),
     entry(
         Command::PreviousPanel,
         "previous-panel",
@@ -547,7 +558,7 @@ pub(crate) const REGISTRY: &[Entry] = &[
         Screens,
         "Give the focused panel the whole screen, or back",
     )
-    .short("zoom"),
+    .short("zoom", 6),
     entry(
         Command::Acknowledge,
         "acknowledge",
@@ -572,7 +583,7 @@ pub(crate) const REGISTRY: &[Entry] = &[
     ),
     entry(Command::Mark, "mark", &[char(' ')], Tables, "Mark the row, to act on several"),
     entry(Command::Filter, "filter", &[char('/')], Tables, "Show only rows with some text")
-        .short("filter")
+        .short("filter", 9)
         .takes("TEXT"),
     entry(Command::NextMatch, "next-match", &[char('n')], Tables, "Select the next match"),
     entry(

@@ -7,8 +7,9 @@ use engine::clock::Time;
 
 use super::model::{Effect, Pinned, Sight, UiState, WINDOWS};
 use super::past::Frozen;
-use super::registry::Command;
+use super::registry::{Command, Screen};
 use crate::app::action::{Action, Travel};
+use crate::app::format;
 use crate::app::state::{AppState, Replay, Severity, View};
 
 /// A leap is this part of what charts cover.
@@ -46,6 +47,10 @@ impl UiState {
             Some(Ok(span)) => Some(span),
             None => None,
         };
+        if command == Command::Range {
+            self.mark_range(span, sight, now);
+            return Vec::new();
+        }
         if let Some(replay) = replay(sight.live) {
             let leap = WINDOWS[self.window] / LEAPS_PER_WINDOW;
             return vec![Effect::Submit(in_replay(command, span, leap, replay))];
@@ -54,6 +59,7 @@ impl UiState {
             (Command::Freeze, None) => self.frozen = Some(Frozen::new(sight.live)),
             (Command::Freeze, Some(_)) | (Command::Live, _) => {
                 self.frozen = None;
+                (self.range, self.range_from) = (None, None);
                 // What was said of the past would be taken for news.
                 self.toasts.clear();
             }
@@ -96,6 +102,34 @@ impl UiState {
         let frozen = self.frozen.get_or_insert_with(|| Frozen::new(sight.live));
         frozen.look_at(moment, &self.past);
         Vec::new()
+    }
+
+    /// Selects the span before the moment that is looked at; without one, the first time where it
+    /// begins and the second time where it ends.
+    fn mark_range(&mut self, span: Option<Duration>, sight: Sight<'_>, now: Time) {
+        if !self.is_in_past(sight.live) {
+            self.frozen = Some(Frozen::new(sight.live));
+        }
+        let here = self.frozen.as_ref().map_or(sight.shown.at, |frozen| frozen.at);
+        match span.map(|span| here - span).or(self.range_from) {
+            Some(from) => self.select_range(from, here, now),
+            None => {
+                self.range_from = Some(here);
+                self.say(Severity::Info, "from here; once more where it ends", now);
+            }
+        }
+    }
+
+    /// Selects the span between two moments; none if they are the same.
+    pub(super) fn select_range(&mut self, a: Time, b: Time, now: Time) {
+        self.range_from = None;
+        self.range = (a != b).then(|| (a.min(b), a.max(b)));
+        if let Some((from, to)) = self.range {
+            let span = format::duration(to.since(from));
+            let perf = self.keymap.keys_text(Command::Screen(Screen::Perf));
+            let text = format!("{span} selected: {perf} has its histogram, Esc lets go");
+            self.say(Severity::Info, text, now);
+        }
     }
 
     /// Remembers the percentiles that are shown.
@@ -195,6 +229,41 @@ mod tests {
         assert!(back.abs_diff(Duration::from_secs(28)) < Duration::from_secs(3), "{back:?}");
         ui.mouse(click(7 + 31), &live, Time(1));
         assert!(live.at.since(ui.frozen.as_ref().unwrap().at) < Duration::from_secs(2));
+    }
+
+    #[test]
+    fn a_span_is_selected_by_dragging_or_by_keys_and_let_go_of() {
+        let (mut ui, live) = (testing::ui(), Arc::new(testing::measured()));
+        ui.area = Rect::new(0, 0, 160, 45);
+        let span = |ui: &UiState| ui.range.map(|(from, to)| to.since(from).as_secs());
+        let mouse = |kind, column| {
+            let modifiers = KeyModifiers::NONE;
+            MouseEvent { kind, column, row: 6, modifiers }
+        };
+        let left = MouseButton::Left;
+        ui.mouse(mouse(MouseEventKind::Down(left), 7 + 24), &live, Time(1));
+        ui.mouse(mouse(MouseEventKind::Drag(left), 7 + 12), &live, Time(1));
+        // Beyond the edge of the chart its first moment counts.
+        ui.mouse(mouse(MouseEventKind::Drag(left), 1), &live, Time(1));
+        let (from, to) = ui.range.unwrap();
+        assert!(live.at.since(from) > Duration::from_secs(55), "{:?}", live.at.since(from));
+        assert!((10..20).contains(&live.at.since(to).as_secs()));
+        ui.mouse(mouse(MouseEventKind::Up(left), 1), &live, Time(1));
+        assert_eq!(ui.frozen.as_ref().unwrap().at, to, "its end is looked at");
+        // A click alone selects nothing, nor does a move without a button that went down there.
+        ui.mouse(mouse(MouseEventKind::Down(left), 7 + 24), &live, Time(1));
+        ui.mouse(mouse(MouseEventKind::Up(left), 7 + 24), &live, Time(1));
+        ui.mouse(mouse(MouseEventKind::Drag(left), 7 + 2), &live, Time(1));
+        assert_eq!(span(&ui), None);
+        act(&mut ui, &live, Command::Live, None);
+        act(&mut ui, &live, Command::Range, None);
+        act(&mut ui, &live, Command::ScrubBack, Some("20s"));
+        act(&mut ui, &live, Command::Range, None);
+        assert_eq!(span(&ui), Some(20));
+        act(&mut ui, &live, Command::Range, Some("5s"));
+        assert_eq!(span(&ui), Some(5));
+        act(&mut ui, &live, Command::Back, None);
+        assert_eq!((span(&ui), ui.frozen.is_some()), (None, true));
     }
 
     #[test]

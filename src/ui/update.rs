@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use crossterm::event::KeyEvent;
 use engine::clock::Time;
+use ratatui::layout::Rect;
 use tui_input::Input;
 
 use super::ask::{Answer, Ask};
@@ -15,9 +16,9 @@ use super::model::{
 use super::panels::{self, Content};
 use super::registry::Command;
 use super::theme::Depth;
-
-use super::view::Scene;
-use super::widgets::table::Table;
+use super::view::{self, Scene};
+use super::walk::{scrolled, walked};
+use super::widgets::table::{Cell, Table};
 use crate::app::action::Action;
 use crate::app::format;
 use crate::app::state::{AppState, Phase, RECENT_SPANS, Severity, View};
@@ -65,6 +66,7 @@ impl UiState {
             | Command::Halt
             | Command::SlowIssuer
             | Command::Speed
+            | Command::Export
             | Command::SaveConf => self.ask(command, argument, sight, now),
             Command::PauseResume
             | Command::DrainUsers
@@ -84,10 +86,6 @@ impl UiState {
             Command::Open if self.focus() == Panel::Conf => {
                 self.act(Command::SetKey, None, sight, now)
             }
-            Command::Export => match argument {
-                Some(_) => self.ask(command, argument, sight, now),
-                None => vec![Effect::Export(None)],
-            },
             Command::ExportAgain => vec![Effect::Export(self.export_dir.clone())],
             Command::Quit => self.quit(sight.live),
             Command::QuitNow => self.confirm(stop_question(sight.live)),
@@ -104,13 +102,11 @@ impl UiState {
             | Command::LeapForward
             | Command::EventBack
             | Command::EventForward
+            | Command::Range
             | Command::NextRun
             | Command::PreviousRun => self.travel(command, argument, sight, now),
             Command::SaveScreen => vec![Effect::SaveScreen],
-            Command::Mouse => {
-                self.has_mouse = !self.has_mouse;
-                vec![Effect::Mouse(self.has_mouse)]
-            }
+            Command::Mouse => self.switch_mouse(now),
             _ => {
                 self.look(command, argument, sight, now);
                 Vec::new()
@@ -126,7 +122,7 @@ impl UiState {
             Command::Screen(screen) => self.screen = screen,
             Command::NextPanel => self.focus_by(1),
             Command::PreviousPanel => self.focus_by(-1),
-            Command::Zoom => self.is_zoomed = !self.is_zoomed,
+            Command::Zoom => self.set_zoomed(!self.is_zoomed()),
             Command::Meter => self.is_meter_shown = !self.is_meter_shown,
             Command::Back => self.back(),
             Command::Recent => {
@@ -140,7 +136,8 @@ impl UiState {
             Command::Sweep => self.is_sweeping = !self.is_sweeping,
             Command::Pin => self.pin(sight, now),
             Command::Unpin => self.pinned = None,
-            Command::Acknowledge => self.acknowledged = sight.live.wall,
+            // What is later than a frozen display shows was not seen.
+            Command::Acknowledge => self.acknowledged = self.acknowledged.max(sight.shown.wall),
             Command::Open => self.open(sight),
             Command::Sort => self.sort(argument, sight, now),
             Command::LogSources => self.log_sources(argument, now),
@@ -158,11 +155,21 @@ impl UiState {
             arrangement.marked.clear();
         } else if arrangement.is_log && arrangement.selected.is_some() {
             arrangement.selected = None;
-        } else if self.is_zoomed {
-            self.is_zoomed = false;
+        } else if self.is_zoomed() {
+            self.set_zoomed(false);
+        } else if self.range.is_some() || self.range_from.is_some() {
+            (self.range, self.range_from) = (None, None);
         } else {
             self.frozen = None;
         }
+    }
+
+    fn switch_mouse(&mut self, now: Time) -> Vec<Effect> {
+        self.has_mouse = !self.has_mouse;
+        let text =
+            if self.has_mouse { "the mouse works here" } else { "the terminal has the mouse" };
+        self.say(Severity::Info, text, now);
+        vec![Effect::Mouse(self.has_mouse)]
     }
 
     fn set_theme(&mut self, argument: Option<&str>, now: Time) {
@@ -222,8 +229,9 @@ impl UiState {
     }
 
     pub(super) fn prompt(&mut self, ask: Ask, sight: Sight<'_>) {
-        let text = ask.first_text(&self.arrangement(self.focus()).filter, sight.live);
-        self.overlay = Some(Overlay::Prompt(Prompt { ask, input: Input::new(text), error: None }));
+        let first = ask.first_text(&self.arrangement(self.focus()).filter, sight.live);
+        let input = Input::new(first.clone());
+        self.overlay = Some(Overlay::Prompt(Prompt { ask, input, first, error: None }));
     }
 
     pub(super) fn answer(
@@ -267,16 +275,14 @@ impl UiState {
         Vec::new()
     }
 
-    /// Asks only if work is in flight; while the run ends already, offers to end it at once. A run
-    /// that belongs to another process, or is over, is only looked at.
+    /// A running office asks, whatever it does at the moment; while it ends already, it offers to
+    /// end at once. One that is over, or belongs to another process, is only looked at.
     fn quit(&mut self, live: &AppState) -> Vec<Effect> {
         match live.phase {
             _ if live.view != View::Live => vec![Effect::Leave],
-            Phase::Running | Phase::Paused if live.totals.waiting + live.totals.in_service > 0 => {
-                self.confirm(drain_question(live))
-            }
+            Phase::Stopped(_) => vec![Effect::Leave],
             Phase::Draining { .. } => self.confirm(stop_question(live)),
-            _ => vec![Effect::Submit(Action::Drain)],
+            _ => self.confirm(drain_question(live)),
         }
     }
 
@@ -293,39 +299,45 @@ impl UiState {
 
     // --- tables and texts -------------------------------------------------------------------
 
+    /// Returns what drawing and the mouse see, too.
+    pub(super) fn scene<'a>(&'a self, sight: Sight<'a>) -> Scene<'a> {
+        Scene { ui: self, app: sight.shown, live: sight.live }
+    }
+
     /// Returns what the focused panel shows.
-    fn content(&self, sight: Sight<'_>) -> Content {
-        panels::content(
-            self.focus(),
-            Scene { ui: self, app: sight.shown, live: sight.live },
-            self.area.width,
-        )
+    fn content(&self, sight: Sight<'_>, width: u16) -> Content {
+        panels::content(self.focus(), self.scene(sight), width)
+    }
+
+    /// Returns the inside of the focused panel; where panels have no room, that of the screen.
+    pub(super) fn inside(&self, sight: Sight<'_>) -> Rect {
+        let areas = self.areas(view::has_banner(self.scene(sight)));
+        let shown = areas.panels.iter().find(|(panel, _)| *panel == self.focus());
+        shown.map_or(self.area, |(_, area)| view::inside(*area, areas.class))
     }
 
     /// Moves in the focused panel, marks rows, or sorts them.
     fn walk(&mut self, command: Command, sight: Sight<'_>) {
-        match self.content(sight) {
-            Content::Table(table) => self.walk_table(command, &table),
-            Content::Text(lines) => self.walk_text(command, lines.len()),
+        let inside = self.inside(sight);
+        let height = usize::from(inside.height);
+        match self.content(sight, inside.width) {
+            // One row has the heads.
+            Content::Table(table) => self.walk_table(command, &table, height.saturating_sub(1)),
+            Content::Text(lines) => {
+                let first = self.scrolls.entry(self.focus()).or_default();
+                *first = scrolled(*first, command, lines.len(), height);
+            }
             Content::Picture => {}
         }
     }
 
-    fn walk_table(&mut self, command: Command, table: &Table) {
-        let page = usize::from(self.page());
+    fn walk_table(&mut self, command: Command, table: &Table, page: usize) {
         let arrangement = self.arrangement_mut(self.focus());
         let frozen = arrangement.clone();
         let shown = frozen.shown(table);
         let sorted = arrangement.sort.map_or(0, |(column, _)| column);
+        let last = shown.len().saturating_sub(1);
         match command {
-            Command::Up => arrangement.select(&shown, |row| row.saturating_sub(1)),
-            Command::Down => arrangement.select(&shown, |row| row + 1),
-            Command::HalfPageUp => arrangement.select(&shown, |row| row.saturating_sub(page / 2)),
-            Command::HalfPageDown => arrangement.select(&shown, |row| row + page / 2),
-            Command::PageUp => arrangement.select(&shown, |row| row.saturating_sub(page)),
-            Command::PageDown => arrangement.select(&shown, |row| row + page),
-            Command::First => arrangement.select(&shown, |_| 0),
-            Command::Last => arrangement.select(&shown, |_| usize::MAX),
             Command::Mark => {
                 if let Some(row) = arrangement.selected(&shown).map(|at| shown[at]) {
                     if !arrangement.marked.remove(&row.key) {
@@ -342,7 +354,7 @@ impl UiState {
                 let last = table.columns.len() - 1;
                 arrangement.sort_by(table.columns, sorted.checked_sub(1).unwrap_or(last));
             }
-            _ => {}
+            _ => arrangement.select(&shown, |row| walked(row, command, last, page).unwrap_or(row)),
         }
     }
 
@@ -351,9 +363,9 @@ impl UiState {
     fn next_match(&mut self, command: Command, sight: Sight<'_>, now: Time) {
         let arrangement = self.arrangement(self.focus());
         let is_down = command == Command::NextMatch;
-        let Content::Table(table) = self.content(sight) else { return };
+        let Content::Table(table) = self.content(sight, self.area.width) else { return };
         if !arrangement.is_log || arrangement.filter.is_empty() {
-            return self.walk_table(if is_down { Command::Down } else { Command::Up }, &table);
+            return self.walk_table(if is_down { Command::Down } else { Command::Up }, &table, 1);
         }
         let shown = arrangement.shown(&table);
         if !self.arrangement_mut(self.focus()).select_match(&shown, is_down) {
@@ -403,56 +415,29 @@ impl UiState {
         }
     }
 
-    fn walk_text(&mut self, command: Command, lines: usize) {
-        let page = usize::from(self.page());
-        let focus = self.focus();
-        let scroll = self.scrolls.entry(focus).or_default();
-        let to = match command {
-            Command::Up => scroll.saturating_sub(1),
-            Command::Down => *scroll + 1,
-            Command::HalfPageUp => scroll.saturating_sub(page / 2),
-            Command::HalfPageDown => *scroll + page / 2,
-            Command::PageUp => scroll.saturating_sub(page),
-            Command::PageDown => *scroll + page,
-            Command::First => 0,
-            Command::Last => usize::MAX,
-            _ => *scroll,
-        };
-        *scroll = to.min(lines.saturating_sub(page.max(1)));
-    }
-
-    /// Returns how many rows the focused panel shows.
-    fn page(&self) -> u16 {
-        let areas = self.areas(false);
-        let shown = areas.panels.iter().find(|(panel, _)| *panel == self.focus());
-        shown.map_or(1, |(_, area)| area.height.saturating_sub(3).max(1))
-    }
-
     /// Shows all that is known about the selected row.
     fn open(&mut self, sight: Sight<'_>) {
         let panel = self.focus();
-        let Content::Table(table) = self.content(sight) else {
-            self.is_zoomed = !self.is_zoomed;
+        let Content::Table(table) = self.content(sight, self.area.width) else {
+            self.set_zoomed(!self.is_zoomed());
             return;
         };
         let arrangement = self.arrangement(panel);
         let shown = arrangement.shown(&table);
         let Some(row) = arrangement.selected(&shown).map(|at| shown[at]) else { return };
-        let lines =
-            panels::detail(panel, Scene { ui: self, app: sight.shown, live: sight.live }, &row.key)
-                .unwrap_or_else(|| {
-                    let value = |(column, cell): (usize, &super::widgets::table::Cell)| {
-                        (table.columns[column].head.to_owned(), cell.text.clone().into_owned())
-                    };
-                    row.cells.iter().enumerate().map(value).collect()
-                });
+        let lines = panels::detail(panel, self.scene(sight), &row.key).unwrap_or_else(|| {
+            let value = |(column, cell): (usize, &Cell)| {
+                (table.columns[column].head.to_owned(), cell.text.clone().into_owned())
+            };
+            row.cells.iter().enumerate().map(value).collect()
+        });
         let title = panels::detail_title(panel, &row.key);
         self.overlay = Some(Overlay::Detail(Detail::of(title, lines, self.area.width)));
     }
 
     /// Sorts by the column that is named, or offers the columns.
     fn sort(&mut self, argument: Option<&str>, sight: Sight<'_>, now: Time) {
-        let Content::Table(table) = self.content(sight) else {
+        let Content::Table(table) = self.content(sight, self.area.width) else {
             self.say(Severity::Warning, "this panel has no rows to sort", now);
             return;
         };
@@ -475,7 +460,7 @@ impl UiState {
 
     /// Copies the selected row, or the text of the panel.
     fn copy(&mut self, sight: Sight<'_>, now: Time) -> Vec<Effect> {
-        let text = match self.content(sight) {
+        let text = match self.content(sight, self.area.width) {
             Content::Table(table) => {
                 let arrangement = self.arrangement(self.focus());
                 let shown = arrangement.shown(&table);
@@ -515,14 +500,19 @@ impl Find {
     }
 }
 
-fn open_tickets(live: &AppState) -> String {
-    format::counted(live.totals.waiting + live.totals.in_service, "open ticket")
+/// Says what is open, and what becomes of it.
+fn with_open_tickets(live: &AppState, fate: &str) -> String {
+    match live.totals.waiting + live.totals.in_service {
+        0 => "no ticket is open now".to_owned(),
+        open => format!("{} {fate}", format::counted(open, "open ticket")),
+    }
 }
 
 fn drain_question(live: &AppState) -> Question {
+    let open = with_open_tickets(live, "are served first");
     Question {
         title: "End the run?".to_owned(),
-        text: format!("arrivals stop, {} are served, then all stops", open_tickets(live)),
+        text: format!("arrivals and all processes stop; {open}"),
         effects: vec![Effect::Submit(Action::Drain)],
     }
 }
@@ -530,7 +520,7 @@ fn drain_question(live: &AppState) -> Question {
 fn stop_question(live: &AppState) -> Question {
     Question {
         title: "End the run at once?".to_owned(),
-        text: format!("{} are not served; they stay in the log", open_tickets(live)),
+        text: with_open_tickets(live, "are not served; they stay in the log"),
         effects: vec![Effect::Submit(Action::StopNow)],
     }
 }

@@ -9,6 +9,7 @@ use ratatui::layout::Rect;
 use super::layout::{Class, Panel};
 use super::model::{UiState, WINDOWS};
 use super::panels::{self, Content, header, lines, overlays};
+use super::registry::Command;
 use super::theme::{Theme, Tone, ascii_of};
 use super::widgets::table;
 use crate::app::state::AppState;
@@ -117,6 +118,10 @@ fn draw_panel(scene: Scene<'_>, panel: Panel, class: Class, area: Rect, buf: &mu
     if let Content::Table(_) = content {
         title.push_str(&arranged(&arrangement, panel, scene));
     }
+    if scene.ui.is_zoomed() {
+        let key = scene.ui.keymap.keys_text(Command::Zoom);
+        title.push_str(&format!("  ZOOMED, {key} back"));
+    }
     frame(theme, is_focused, &title, class, area, buf);
     if inner.is_empty() {
         return;
@@ -202,7 +207,7 @@ pub(crate) fn bordered(
     {
         buf.set_string(x, y, theme.pick(utf8, "+"), style);
     }
-    if area.width > 6 {
+    if area.width > 6 && !title.is_empty() {
         let room = usize::from(area.width) - 4;
         let title = super::widgets::table::visible(title, room.saturating_sub(2));
         buf.set_string(area.x + 2, area.y, format!(" {title} "), style);

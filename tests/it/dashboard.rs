@@ -54,7 +54,7 @@ fn a_snapshot_is_exported_while_the_run_goes_on() {
     let mut terminal = Terminal::open(160, 45, &[]);
     terminal.wait_for("▶ RUN");
     let exports = terminal.data_dir().join("exports");
-    terminal.press("e");
+    terminal.press("e\r");
     terminal.wait_for("exported to ");
     let folder = crate::export::only_folder(&exports);
     let manifest = std::fs::read_to_string(folder.join("manifest.json")).unwrap();
@@ -63,7 +63,7 @@ fn a_snapshot_is_exported_while_the_run_goes_on() {
     // Where nothing can be written the run goes on too.
     std::fs::rename(&exports, terminal.dir().join("elsewhere")).unwrap();
     std::os::unix::fs::symlink(terminal.dir(), &exports).unwrap();
-    terminal.press("e");
+    terminal.press("e\r");
     terminal.wait_for("it is a symbolic link");
     terminal.wait_for("▶ RUN");
     terminal.press("Qy");

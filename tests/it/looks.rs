@@ -81,7 +81,7 @@ fn a_dumb_terminal_gets_lines_and_takes_commands_as_lines() {
     terminal.press("pause\r");
     terminal.wait_for(" paused");
     terminal.press("users 200\r");
-    terminal.wait_for("users=200");
+    terminal.wait_for("200 users asked for");
     terminal.press("help\r");
     terminal.wait_for("workers N");
     terminal.press("zoom\r");

@@ -27,7 +27,7 @@ pub(super) fn net(state: &AppState) -> Table {
         ("refused_why", "why"),
         ("turns", "turns"),
         ("turns_per_s", "turns /s"),
-        ("frames_per_turn", "frames a turn"),
+        ("frames_per_turn", "frames per turn"),
     ];
     let rows = state.net.iter().map(row).collect();
     Table { name: "net", title: "Connections by role", rows, columns: columns(&names) }

@@ -2,7 +2,7 @@
 
 use super::goals;
 use crate::app::growth::Growth;
-use crate::app::state::{Happening, Phase, Severity};
+use crate::app::state::{Happening, Phase, Severity, Source};
 use crate::ui::theme::Tone;
 use crate::ui::time;
 use crate::ui::view::Scene;
@@ -68,7 +68,7 @@ pub(crate) fn table(scene: Scene<'_>) -> Table {
         let cells = vec![
             Cell::new(mark, tone),
             Cell::new(event.wall.to_string(), Tone::Quiet),
-            Cell::new(event.who.name(), Tone::Quiet),
+            Cell::new(by(event.who), Tone::Quiet),
             Cell::new(scene.shortened(&event.text), tone),
         ];
         Row { key: event.number.to_string(), cells }
@@ -79,6 +79,14 @@ pub(crate) fn table(scene: Scene<'_>) -> Table {
     let gaps = gaps.iter().map(|gap| not_in_log(scene, gap));
     let rows = present.chain(alerts(scene).rev().map(row)).chain(gaps).collect();
     Table { columns: &COLUMNS, rows, empty: "nothing out of the ordinary has happened".into() }
+}
+
+/// Returns who did or noticed something, in one word.
+fn by(who: Source) -> &'static str {
+    match who {
+        Source::Key => "dashboard",
+        who => who.name(),
+    }
 }
 
 /// Returns the row of something that is wrong at this moment.

@@ -215,6 +215,13 @@ fn plot_area(chart: Chart, area: Rect) -> Rect {
     }
 }
 
+/// Returns the moment of a chart that is nearest to a column of the screen; used for dragging.
+pub(crate) fn nearest_moment(chart: Chart, scene: Scene<'_>, area: Rect, x: u16) -> Option<Time> {
+    let plot = plot_area(chart, area);
+    let last = plot.right().saturating_sub(1).max(plot.x);
+    moment_at(chart, scene, area, x.clamp(plot.x, last))
+}
+
 /// Draws a chart.
 pub(crate) fn draw(chart: Chart, scene: Scene<'_>, area: Rect, buf: &mut Buffer) {
     let theme = scene.theme();
@@ -555,6 +562,19 @@ pub(crate) fn draw_times(
         && let Some(place) = buf.cell_mut((plot.x + cell, y))
     {
         place.set_symbol(theme.pick("▲", "^")).set_style(theme.style(Tone::Good));
+    }
+    draw_range(scene, axis, Rect { y, height: 1, ..plot }, buf);
+}
+
+/// Marks the span that was selected in the row of the times.
+fn draw_range(scene: Scene<'_>, axis: TimeAxis, row: Rect, buf: &mut Buffer) {
+    let Some((from, to)) = scene.ui.range else { return };
+    let is_inside = |cell: &u16| (from..=to).contains(&axis.moment(*cell));
+    for cell in (0..row.width).filter(is_inside) {
+        buf.set_style(
+            Rect { x: row.x + cell, width: 1, ..row },
+            scene.theme().style(Tone::Selected),
+        );
     }
 }
 

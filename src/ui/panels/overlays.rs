@@ -5,11 +5,13 @@ use ratatui::layout::Rect;
 
 use super::{Pieces, draw_cut, draw_pieces, draw_text};
 use crate::ui::ask::Ask;
+use crate::ui::layout::Class;
 use crate::ui::model::{Detail, Find, Menu, Overlay, Plan, Prompt, Question};
+use crate::ui::reasons;
 use crate::ui::registry::{Entry, Group};
 use crate::ui::theme::Tone;
 use crate::ui::view::{Scene, bordered};
-use crate::ui::widgets::table::{clear, visible};
+use crate::ui::widgets::table::clear;
 
 /// Room for a command's keys, and for its name.
 const KEYS_WIDTH: usize = 11;
@@ -86,6 +88,17 @@ pub(crate) fn area(overlay: &Overlay, area: Rect) -> Rect {
         width,
         height,
     }
+}
+
+/// Returns how many of its lines an overlay shows on a screen.
+pub(crate) fn lines_shown(overlay: &Overlay, screen: Rect) -> usize {
+    // A border, and what stands above or below the lines.
+    let rest = match overlay {
+        Overlay::Plan(_) => 4,
+        Overlay::Find(_) => 3,
+        _ => 2,
+    };
+    usize::from(area(overlay, screen).height.saturating_sub(rest))
 }
 
 /// Returns the line of an overlay under the mouse, counted as the overlay counts its lines.
@@ -193,7 +206,7 @@ fn command_line(scene: Scene<'_>, entry: &Entry, argument: Option<&str>, width: 
         };
         pieces.push((format!("{id:<ID_WIDTH$} "), tone));
     }
-    pieces.push((entry.doc.to_owned(), tone));
+    pieces.push((reasons::doc(entry, &scene.live.view).to_owned(), tone));
     if let Some(reason) = reason {
         pieces.push((format!("  ({reason})"), Tone::Warning));
     } else if !entry.argument.is_empty() && argument.is_none() {
@@ -257,27 +270,21 @@ fn draw_menu(scene: Scene<'_>, menu: &Menu, area: Rect, buf: &mut Buffer) {
     }
 }
 
-fn draw_detail(scene: Scene<'_>, detail: &Detail, area: Rect, buf: &mut Buffer) {
-    let width = detail.lines.iter().map(|(name, _)| name.chars().count()).max().unwrap_or(0);
+/// Returns lines of names and values, the values below each other.
+fn named_lines(lines: &[(String, String)]) -> Vec<Pieces> {
+    let width = lines.iter().map(|(name, _)| name.chars().count()).max().unwrap_or(0);
     let line = |(name, value): &(String, String)| {
         vec![(format!(" {name:<width$}  "), Tone::Quiet), (value.clone(), Tone::Plain)]
     };
-    let lines: Vec<Pieces> = detail.lines.iter().map(line).collect();
-    draw_text(&lines, detail.scroll, true, scene.theme(), area, buf);
+    lines.iter().map(line).collect()
+}
+
+fn draw_detail(scene: Scene<'_>, detail: &Detail, area: Rect, buf: &mut Buffer) {
+    draw_text(&named_lines(&detail.lines), detail.scroll, true, scene.theme(), area, buf);
 }
 
 fn draw_plan(scene: Scene<'_>, plan: &Plan, area: Rect, buf: &mut Buffer) {
-    let width = plan.lines.iter().map(|(key, _)| key.chars().count()).max().unwrap_or(0);
-    let room = usize::from(area.width).saturating_sub(width + 4).max(8);
-    let line = |(key, what): &(String, String)| {
-        let rest = wrap(what, room).into_iter().enumerate();
-        let name = |at| if at == 0 { key.as_str() } else { "" };
-        let piece = |(at, text)| {
-            vec![(format!(" {:<width$}  ", name(at)), Tone::Quiet), (text, Tone::Plain)]
-        };
-        rest.map(piece).collect::<Vec<Pieces>>()
-    };
-    let lines: Vec<Pieces> = plan.lines.iter().flat_map(line).collect();
+    let lines = named_lines(&plan.lines);
     let body = Rect { height: area.height.saturating_sub(2), ..area };
     draw_text(&lines, plan.scroll, false, scene.theme(), body, buf);
     let keys = match (&plan.yes, scene.ui.may_act()) {
@@ -294,22 +301,48 @@ fn draw_plan(scene: Scene<'_>, plan: &Plan, area: Rect, buf: &mut Buffer) {
     draw_pieces(&keys, scene.theme(), last, buf);
 }
 
-/// Draws what happened last, above the key bar, the newest at the bottom.
+/// Cells of the longest line of a toast.
+const TOAST_WIDTH: usize = 60;
+
+/// Draws what happened last above the key bar, the newest at the bottom: in a box, or where there
+/// is no room for one, each on a line that has edges.
 fn draw_toasts(scene: Scene<'_>, area: Rect, buf: &mut Buffer) {
-    let bottom = area.bottom().saturating_sub(1);
-    for (above, toast) in (1..).zip(scene.ui.toasts.iter().rev()) {
-        let Some(y) = bottom.checked_sub(above).filter(|y| *y > area.y) else { return };
-        let text = visible(&format!(" {} ", toast.text), usize::from(area.width));
-        let width = u16::try_from(text.chars().count()).unwrap_or(area.width);
-        let box_area = Rect { x: area.right() - width, y, width, height: 1 };
-        clear(box_area, buf);
+    let theme = scene.theme();
+    let room = TOAST_WIDTH.min(usize::from(area.width).saturating_sub(4));
+    let mut lines: Vec<(String, Tone)> = Vec::new();
+    for toast in &scene.ui.toasts {
         let tone = match super::alerts::severity_tone(toast.severity) {
             Tone::Plain => Tone::Accent,
             tone => tone,
         };
-        let style = scene.theme().style(tone);
-        buf.set_string(box_area.x, y, text, style);
-        buf.set_style(box_area, scene.theme().style(Tone::Selected));
+        lines.extend(wrap(&toast.text, room.max(1)).into_iter().map(|line| (line, tone)));
+    }
+    let widest = lines.iter().map(|(line, _)| line.chars().count()).max().unwrap_or(0);
+    let has_box = Class::of(area) > Class::Small;
+    let edges = if has_box { 2 } else { 0 };
+    // The head and the key bar stay in sight.
+    let height = lines.len().min(usize::from(area.height.saturating_sub(2 + edges)));
+    lines.drain(..lines.len() - height);
+    let Some((_, newest)) = lines.last() else { return };
+    let size = |cells: usize| u16::try_from(cells).unwrap_or(u16::MAX);
+    let width = size(widest.min(room) + 4).min(area.width);
+    let height = size(height) + edges;
+    let window = Rect {
+        x: area.right() - width,
+        y: area.bottom().saturating_sub(1 + height),
+        width,
+        height,
+    };
+    clear(window, buf);
+    if has_box {
+        bordered(theme, *newest, "", window, buf);
+    }
+    let edge = theme.pick("│", "|");
+    for (y, (line, tone)) in (window.y + edges / 2..).zip(&lines) {
+        let row = Rect { y, height: 1, ..window };
+        let text =
+            format!("{edge} {line:<width$} {edge}", width = usize::from(width).saturating_sub(4));
+        draw_cut(vec![(text, *tone)], theme, row, buf);
     }
 }
 

@@ -5,6 +5,7 @@
 use std::ops::Range;
 use std::time::Duration;
 
+use engine::clock::Time;
 use engine::perf::Histogram;
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
@@ -33,6 +34,9 @@ type Counts = [u64; BUCKETS];
 
 /// Returns the span of a histogram; `None` is the run.
 fn span(scene: Scene<'_>) -> Option<Duration> {
+    if let Some((from, to)) = scene.ui.range {
+        return Some(to.since(from));
+    }
     let is_past = scene.ui.frozen.as_ref().is_some_and(|frozen| !frozen.is_newest());
     match scene.ui.recent {
         Some(span) => Some(Duration::from_secs(RECENT_SPANS[span] as u64)),
@@ -40,13 +44,21 @@ fn span(scene: Scene<'_>) -> Option<Duration> {
     }
 }
 
+/// Returns where that span ends.
+fn until(scene: Scene<'_>) -> Time {
+    scene.ui.range.map(|(_, to)| to).or(scene.cursor()).unwrap_or(scene.app.at)
+}
+
 /// Returns the head: which latency, of what time, and how many values.
 pub(crate) fn histogram_title(scene: Scene<'_>, width: u16) -> String {
     let name = chosen(scene);
     let (of, total) = match span(scene) {
         Some(span) => {
-            let until = scene.cursor().unwrap_or(scene.app.at);
-            (format!("last {} s", span.as_secs()), scene.app.heat.sum(name, until, span).1)
+            let of = match scene.ui.range {
+                Some(_) => format!("the {} selected", format::duration(span)),
+                None => format!("last {} s", span.as_secs()),
+            };
+            (of, scene.app.heat.sum(name, until(scene), span).1)
         }
         None => ("run".to_owned(), scene.app.figures.histogram(name).map_or(0, Histogram::count)),
     };
@@ -64,6 +76,9 @@ fn fitting<const N: usize>(heads: [String; N], width: u16) -> String {
 
 /// Returns whether the percentiles that are known are of the time that the histogram is of.
 fn has_percentiles(scene: Scene<'_>) -> bool {
+    if scene.ui.range.is_some() {
+        return false;
+    }
     let of_figures = match scene.ui.recent {
         _ if is_of_second(scene) => Some(1),
         span => span.map(|span| RECENT_SPANS[span] as u64),
@@ -75,8 +90,7 @@ fn counts(scene: Scene<'_>, name: &str) -> Counts {
     let mut all = [0; BUCKETS];
     match span(scene) {
         Some(span) => {
-            let until = scene.cursor().unwrap_or(scene.app.at);
-            (all, _) = scene.app.heat.sum(name, until, span);
+            (all, _) = scene.app.heat.sum(name, until(scene), span);
         }
         None => {
             if let Some(histogram) = scene.app.figures.histogram(name) {

@@ -150,11 +150,7 @@ fn figures(app: &AppState, width: usize) -> Vec<Line> {
 /// Returns what a power loss takes, in as many words as fit.
 fn power_loss(store: &StoreRow, run: &RunFacts, width: usize) -> String {
     let (loss, unsynced) = (run.power_loss_takes, format::bytes(store.unsynced_bytes));
-    let texts = [
-        format!("takes {loss}; {unsynced} unsynced"),
-        format!("{loss}; {unsynced} unsynced"),
-        format!("takes {loss}"),
-    ];
+    let texts = [format!("takes {loss}; {unsynced} unsynced"), format!("takes {loss}")];
     let fits = |text: &String| text.chars().count() <= width;
     texts.into_iter().find(fits).unwrap_or_else(|| loss.to_owned())
 }

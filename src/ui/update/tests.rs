@@ -3,7 +3,7 @@
 use crossterm::event::{KeyCode, KeyModifiers};
 
 use super::*;
-use crate::app::state::Attached;
+use crate::app::state::{Attached, Ending, Happening, Source, Totals};
 use crate::ui::layout::Panel;
 use crate::ui::model::TOAST_TIME;
 use crate::ui::registry::{REGISTRY, Screen};
@@ -48,7 +48,9 @@ fn keys_become_actions() {
     check("u\n", &[]);
     check("u\u{1b}q", &[]);
     check("\u{1a}", &[Effect::Suspend]);
-    check("e", &[Effect::Export(None)]);
+    check("e\n", &[Effect::Export(None)]);
+    check("e/tmp/x\nE", &vec![Effect::Export(Some("/tmp/x".into())); 2]);
+    check("e/tmp/x\ne\nE", &[Some("/tmp/x".into()), None, None].map(Effect::Export));
     check("T4711\n", &[Effect::FindTicket(4711)]);
 }
 
@@ -112,9 +114,21 @@ fn what_destroys_is_asked_first() {
     check("q", &[]);
     check("qy", &[submit(Action::Drain)]);
     check("Qy", &[submit(Action::StopNow)]);
-    let (mut ui, mut app) = (testing::ui(), testing::app());
-    (app.totals.waiting, app.totals.in_service) = (0, 0);
-    assert_eq!(press(&mut ui, &app, "q"), [submit(Action::Drain)], "nothing to lose");
+}
+
+#[test]
+fn a_running_office_asks_before_it_ends_whatever_it_does_at_the_moment() {
+    let running = AppState { totals: Totals::default(), ..testing::app() };
+    for phase in [Phase::Starting, Phase::Recovering(None), Phase::Running, Phase::Paused] {
+        let app = AppState { phase: phase.clone(), ..running.clone() };
+        let mut ui = testing::ui();
+        assert_eq!(press(&mut ui, &app, "q"), [], "{phase:?}");
+        assert_eq!(press(&mut ui, &app, "y"), [submit(Action::Drain)], "{phase:?}");
+    }
+    let ending = AppState { phase: Phase::Draining { open: 0 }, ..running.clone() };
+    assert_eq!(press(&mut testing::ui(), &ending, "qy"), [submit(Action::StopNow)]);
+    let over = AppState { phase: Phase::Stopped(Ending::Completed), ..running };
+    assert_eq!(press(&mut testing::ui(), &over, "q"), [Effect::Leave]);
 }
 
 #[test]
@@ -307,35 +321,145 @@ fn keys_of_the_scenario_are_checked_changed_and_taken_back() {
     assert_eq!(changes(&press(&mut ui, &app, "each_batch\n")), ["storage.fsync=each_batch"]);
 }
 
+fn texts(ui: &UiState) -> Vec<&str> {
+    ui.toasts.iter().map(|toast| toast.text.as_str()).collect()
+}
+
+/// Returns an office in which somebody has just done something.
+fn with_event(app: &AppState, who: Source, severity: Severity, text: &str) -> AppState {
+    let mut app = app.clone();
+    let events = Arc::make_mut(&mut app.events);
+    let number = events.last().map_or(1, |event: &Happening| event.number + 1);
+    let (at, wall) = (app.at, app.wall);
+    let (label, text) = (String::new(), text.to_owned());
+    events.push(Happening { number, at, wall, severity, who, label, text });
+    app
+}
+
 #[test]
-fn the_outcome_of_a_change_is_told_once() {
-    use crate::app::conf::{Answer, ChangeRow, Fate, Refusal};
-    use engine::config::schema::Change;
-    let (mut ui, mut app) = (testing::ui(), testing::app());
+fn what_comes_of_a_key_is_told_once() {
+    use crate::app::conf::{Answer, Refusal};
+    let (mut ui, app) = (testing::ui(), testing::app());
+    ui.hear(&app, Time(1));
     let effects = press(&mut ui, &app, ":set office.room=500\n");
     let [Effect::Submit(Action::Set { ask, .. })] = effects.as_slice() else {
         panic!("{effects:?}")
     };
-    let row = ChangeRow {
-        key: "office.room".to_owned(),
-        old: "(10000)".to_owned(),
-        new: "500".to_owned(),
-        needs: Change::Live,
-        fate: Fate::Applied,
-    };
-    app.answers = Arc::new(vec![Answer { ask: *ask, outcome: Ok(vec![row]) }]);
+    let mut app = with_event(&app, Source::Key, Severity::Info, "office.room: 9 -> 500 (live)");
+    app.answers = Arc::new(vec![Answer { ask: *ask, outcome: Ok(vec![changed_room()]) }]);
     ui.hear(&app, Time(2));
     ui.hear(&app, Time(3));
-    let texts: Vec<&str> = ui.toasts.iter().map(|toast| toast.text.as_str()).collect();
-    assert_eq!(texts, ["office.room = 500"]);
+    assert_eq!(texts(&ui), ["office.room: 9 -> 500 (live)"]);
+    let app = with_event(&app, Source::Ctl, Severity::Info, "service letters blocked");
+    ui.hear(&app, Time(4));
+    assert_eq!(texts(&ui)[1], "service letters blocked by a person (ctl)");
+    // What is wrong in several places has a window of its own.
     let effects = press(&mut ui, &app, ":set office.room=600\n");
     let [Effect::Submit(Action::Set { ask, .. })] = effects.as_slice() else {
         panic!("{effects:?}")
     };
-    let refusal = Refusal { text: "the run is ending".to_owned(), is_usage: false };
+    let mut app = with_event(&app, Source::Key, Severity::Warning, "nothing was changed: a; b");
+    let refusal = Refusal { text: "a\nb".to_owned(), is_usage: false };
     app.answers = Arc::new(vec![Answer { ask: *ask, outcome: Err(refusal) }]);
-    ui.hear(&app, Time(4));
-    assert_eq!(ui.toasts.last().unwrap().text, "office.room=600: the run is ending");
+    ui.hear(&app, Time(5));
+    assert!(matches!(&ui.overlay, Some(Overlay::Detail(detail)) if detail.lines.len() == 2));
+    assert_eq!(texts(&ui).len(), 2, "{:?}", ui.toasts);
+}
+
+fn changed_room() -> crate::app::conf::ChangeRow {
+    crate::app::conf::ChangeRow {
+        key: "office.room".to_owned(),
+        old: "(10000)".to_owned(),
+        new: "500".to_owned(),
+        needs: engine::config::schema::Change::Live,
+        fate: crate::app::conf::Fate::Applied,
+    }
+}
+
+#[test]
+fn what_changes_nothing_says_so() {
+    use super::super::office::nothing_to_do;
+    let app = testing::app();
+    let said = |action| nothing_to_do(&action, &app);
+    assert_eq!(said(Action::SetUsers(128)).as_deref(), Some("128 users are wanted already"));
+    assert_eq!(said(Action::SetUsers(129)), None);
+    assert_eq!(said(Action::SetSpeed(1.0)).as_deref(), Some("users live 1 times as fast already"));
+    let (mut ui, app) = (testing::ui(), testing::app());
+    press(&mut ui, &app, "-");
+    assert_eq!(texts(&ui), ["charts cover no less"]);
+    press(&mut ui, &app, "7z");
+    assert_eq!(texts(&ui)[1], "the panel has the whole screen already");
+    assert!(!ui.is_zoomed());
+}
+
+#[test]
+fn a_zoomed_panel_stays_on_its_screen() {
+    let (mut ui, app) = (testing::ui(), testing::app());
+    press(&mut ui, &app, "z");
+    assert!(ui.is_zoomed());
+    press(&mut ui, &app, "4");
+    assert!(!ui.is_zoomed());
+    press(&mut ui, &app, "1");
+    assert!(ui.is_zoomed());
+    press(&mut ui, &app, "z");
+    assert!(!ui.is_zoomed());
+}
+
+#[test]
+fn a_filter_that_is_not_wanted_after_all_is_as_before() {
+    let (mut ui, app) = (testing::ui(), testing::app());
+    let filter = |ui: &UiState| ui.arrangement(Panel::Processes).filter;
+    press(&mut ui, &app, "/wor\n");
+    press(&mut ui, &app, "/ker 3");
+    assert_eq!(filter(&ui), "worker 3", "it acts while it is typed");
+    press(&mut ui, &app, "\u{1b}");
+    assert_eq!(filter(&ui), "wor");
+}
+
+#[test]
+fn every_line_of_a_narrow_panel_can_be_scrolled_to() {
+    let (mut ui, app) = (testing::ui(), testing::measured());
+    ui.area = Rect::new(0, 0, 120, 40);
+    ui.set_focus(Panel::Store);
+    let shown = |ui: &UiState, app: &AppState| {
+        let mut buf = ratatui::buffer::Buffer::empty(ui.area);
+        view::draw(testing::scene(ui, app), &mut buf);
+        let rows = buf.content.chunks(120);
+        let text = |row: &[ratatui::buffer::Cell]| -> String {
+            row.iter().map(ratatui::buffer::Cell::symbol).collect()
+        };
+        rows.map(text).collect::<Vec<String>>().join("\n")
+    };
+    assert!(shown(&ui, &app).contains("more below"));
+    press(&mut ui, &app, "G");
+    let end = shown(&ui, &app);
+    assert!(end.contains("where "), "{end}");
+    press(&mut ui, &app, "k");
+    assert_ne!(shown(&ui, &app), end, "each key moves");
+}
+
+#[test]
+fn a_window_of_lines_ends_with_the_last_one() {
+    let (mut ui, app) = (testing::ui(), testing::app());
+    let lines = (0..100).map(|line| (String::new(), format!("line {line}"))).collect();
+    ui.overlay = Some(Overlay::Detail(Detail::of("All".to_owned(), lines, 80)));
+    press(&mut ui, &app, "G");
+    let scroll = |ui: &UiState| match &ui.overlay {
+        Some(Overlay::Detail(detail)) => detail.scroll,
+        other => panic!("{other:?}"),
+    };
+    assert_eq!(scroll(&ui), 100 - 22);
+    press(&mut ui, &app, "k");
+    assert_eq!(scroll(&ui), 100 - 23);
+}
+
+#[test]
+fn columns_without_a_name_are_not_offered() {
+    let (mut ui, app) = (testing::ui(), testing::measured());
+    ui.set_focus(Panel::Alerts);
+    press(&mut ui, &app, "s");
+    let Some(Overlay::Menu(menu)) = &ui.overlay else { panic!("{:?}", ui.overlay) };
+    assert_eq!(menu.choices[0].label, "time");
 }
 
 #[test]
@@ -409,8 +533,29 @@ fn who_only_looks_on_changes_nothing() {
         assert_eq!(press(&mut ui, &app, keys), [], "{keys}");
         assert!(ui.overlay.is_none(), "{keys}");
     }
-    assert!(ui.toasts.iter().any(|toast| toast.text == "this dashboard only looks on"));
-    assert_eq!(press(&mut ui, &app, "e"), [Effect::Export(None)]);
+    assert!(ui.toasts.iter().any(|toast| toast.text.contains("only looks; see --control")));
+    assert_eq!(press(&mut ui, &app, "e\n"), [Effect::Export(None)]);
+}
+
+#[test]
+fn what_is_not_its_own_is_not_ended_from_a_dashboard_that_may_not() {
+    use crate::app::handle::Access;
+    let attached = Attached { pid: Some(7), may_act: false, skipped: 0, lost: None };
+    let app = AppState { view: View::Attached(attached), ..testing::app() };
+    let quit_now = |access, app: &AppState| {
+        let mut ui = testing::ui();
+        ui.access = access;
+        press(&mut ui, app, "Q");
+        (ui.overlay.is_some(), ui.toasts.len())
+    };
+    assert_eq!(quit_now(Access::ReadOnly, &app), (false, 1), "nothing is asked in vain");
+    assert_eq!(quit_now(Access::Control, &app), (true, 0));
+    assert_eq!(quit_now(Access::Watch, &testing::app()), (true, 0), "its own it may end");
+    let mut ui = testing::ui();
+    ui.access = Access::Watch;
+    assert_eq!(press(&mut ui, &testing::app(), "pu"), []);
+    assert!(ui.overlay.is_none());
+    assert_eq!(texts(&ui), ["this dashboard was started with --read-only"]);
 }
 
 #[test]

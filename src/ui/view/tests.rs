@@ -122,7 +122,7 @@ fn the_perf_screen_compares_and_looks_back_at_every_size() {
 #[test]
 fn charts_are_zoomed_swept_and_drawn_in_ascii() {
     let (mut ui, app) = (testing::ui(), testing::measured());
-    ui.is_zoomed = true;
+    ui.set_zoomed(true);
     for (name, panel) in [
         ("throughput", Panel::Throughput),
         ("queue", Panel::Queue),
@@ -147,7 +147,8 @@ fn charts_are_zoomed_swept_and_drawn_in_ascii() {
 fn a_swept_chart_changes_fewer_cells_than_one_that_moves_on() {
     let changed = |is_sweeping| {
         let (mut ui, app) = (testing::ui(), testing::measured());
-        (ui.is_sweeping, ui.is_zoomed) = (is_sweeping, true);
+        ui.is_sweeping = is_sweeping;
+        ui.set_zoomed(true);
         ui.set_focus(Panel::Queue);
         let later = AppState { at: app.at + Duration::from_secs(4), ..app.clone() };
         let [before, after] = [&app, &later].map(|app| screen(&ui, app, 80, 24));
@@ -294,7 +295,7 @@ fn what_lies_over_the_dashboard() {
     let mut ui = testing::ui();
     ui.say(Severity::Warning, "the run is ending", Time(0));
     ui.say(Severity::Info, "users=140", Time(0));
-    ui.is_zoomed = true;
+    ui.set_zoomed(true);
     insta::assert_snapshot!("zoomed_with_toasts", screen(&ui, &app, 80, 24));
 }
 
@@ -396,7 +397,7 @@ enum Deed {
 fn deeds() -> impl Strategy<Value = Vec<Deed>> {
     let deed = prop_oneof![
         8 => (0usize..200).prop_map(Deed::Key),
-        2 => (0u16..300, 0u16..100, 0u8..3).prop_map(|(x, y, what)| Deed::Mouse(x, y, what)),
+        2 => (0u16..300, 0u16..100, 0u8..5).prop_map(|(x, y, what)| Deed::Mouse(x, y, what)),
         1 => (0u16..300, 0u16..100).prop_map(|(width, height)| Deed::Resize(width, height)),
     ];
     prop::collection::vec(deed, 0..60)
@@ -416,6 +417,8 @@ proptest! {
                     let kind = match what {
                         0 => MouseEventKind::ScrollDown,
                         1 => MouseEventKind::ScrollUp,
+                        2 => MouseEventKind::Drag(MouseButton::Left),
+                        3 => MouseEventKind::Up(MouseButton::Left),
                         _ => MouseEventKind::Down(MouseButton::Left),
                     };
                     let modifiers = KeyModifiers::NONE;
