@@ -223,7 +223,7 @@ impl Reading {
 
     fn read_value(&mut self, at: usize, key: &str, value: String, origin: &Origin) {
         let section = self.sections[at].0.clone();
-        match find_key(&section, key) {
+        match find_key(&section, key).and_then(|at| check_line(key, &value).map(|()| at)) {
             Err(problem) => self.error(origin, problem),
             Ok(_) => {
                 let given = Given { value, origin: origin.clone() };
@@ -258,7 +258,8 @@ impl Reading {
     pub(super) fn assign(&mut self, assignment: &Assignment, origin: &Origin) {
         let Assignment { section, key, value } = assignment;
         let Some(at) = self.find_section(section, origin) else { return };
-        match (find_key(section, key), value) {
+        let line = check_line(key, value.as_deref().unwrap_or_default());
+        match (find_key(section, key).and_then(|at| line.map(|()| at)), value) {
             (Err(problem), _) => self.error(origin, problem),
             (Ok(_), Some(value)) => {
                 let given = Given { value: value.clone(), origin: origin.clone() };
@@ -390,6 +391,19 @@ fn read_line(line: &str) -> Result<Line, String> {
     }
     let section = parsed.sections().flatten().next();
     Ok(section.map_or(Line::Nothing, |name| Line::Section(name.trim().to_owned())))
+}
+
+/// Makes sure that a key and its value say the same in a file, where they are written for other
+/// processes and for people: on one line, and none of it a comment.
+fn check_line(key: &str, value: &str) -> Result<(), String> {
+    let value = value.trim();
+    match read_line(&format!("{key} = {value}")) {
+        Ok(Line::Value(found, is)) if found == key && is == value => Ok(()),
+        _ => Err(format!(
+            "{}: it can't stand on one line of a file",
+            quote(&format!("{key} = {value}"))
+        )),
+    }
 }
 
 fn check_section(section: &str) -> Result<(), String> {

@@ -33,6 +33,22 @@ fn origin(conf: &Conf, section: &str, key: &str) -> String {
 }
 
 #[test]
+fn what_can_not_stand_in_a_file_is_refused() {
+    for (key, value) in [
+        ("fast", "reject = 0,\nfail = 0"),
+        ("fast", "reject = 0 ; really"),
+        ("fast\n[run]\nseed", "1"),
+        ("a;b", "reject = 0"),
+    ] {
+        let mut conf = conf("[service.a]\n[load.a]");
+        let change = assignment("slo", key, Some(value.to_owned()));
+        let refusal = conf.set(&[change]).unwrap_err();
+        assert!(refusal.is_usage, "{refusal:?}");
+        assert_eq!(conf.scenario().slos, [], "{key} = {value}");
+    }
+}
+
+#[test]
 fn a_change_says_what_is_to_be_done() {
     for (text, line, wanted) in [
         (
