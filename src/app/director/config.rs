@@ -64,9 +64,7 @@ impl Director {
             if let Some((mode, ask, who)) = self.changes.waiting.pop_front() {
                 self.was_read(read, mode, ask, who, now, links);
             }
-            if let Some(&(_, ask, who)) = self.changes.waiting.front() {
-                self.begin_reading(ask, who, now);
-            }
+            self.begin_reading(now);
         }
         if self.run.is_ending() {
             self.changes.rolling.clear();
@@ -229,12 +227,15 @@ impl Director {
         }
         self.changes.waiting.push_back((mode, ask, who));
         if self.changes.waiting.len() == 1 {
-            self.begin_reading(ask, who, now);
+            self.begin_reading(now);
         }
     }
 
-    fn begin_reading(&mut self, ask: Ask, who: Source, now: Time) {
-        if let Err(text) = self.reader.begin() {
+    /// Begins to read for the first who waits. Whoever can't be served is told why, and nobody waits
+    /// for a reading that never began.
+    fn begin_reading(&mut self, now: Time) {
+        while let Some(&(_, ask, who)) = self.changes.waiting.front() {
+            let Err(text) = self.reader.begin() else { return };
             self.changes.waiting.pop_front();
             self.give_back(Refusal { text, is_usage: false }, ask, who, now);
         }
