@@ -37,8 +37,6 @@ const RETRIES: u32 = 3;
 const RETRY_AFTER: Duration = Duration::from_millis(500);
 /// Notices of this end that are kept.
 const NOTICES_MAX: usize = 8;
-/// Lines that were logged longer ago say when.
-const FRESH: Duration = Duration::from_secs(2);
 
 /// A stream of looks.
 struct Watch {
@@ -72,8 +70,7 @@ impl Watch {
         if look.form != FORM {
             return Err(AskError::Foreign);
         }
-        let fresh = WallTime(WallTime::now().0.saturating_sub(engine::clock::nanos(FRESH)));
-        logging::repeat(&look.logs, fresh);
+        logging::repeat(&look.logs);
         self.skipped = look.skipped;
         let state = look.update.apply(self.state.as_ref()).map_err(|_| AskError::Foreign)?;
         Ok(self.state.insert(state))

@@ -1,5 +1,6 @@
 //! Where log lines go: the dashboard's panel, standard error, a file.
 
+use std::cell::Cell;
 use std::collections::VecDeque;
 use std::fs::{File, OpenOptions};
 use std::io::Write;
@@ -74,22 +75,33 @@ pub(crate) fn since(known: u64) -> News {
     RING.lock().unwrap_or_else(PoisonError::into_inner).since(known)
 }
 
-/// Logs what another process did. Its time can't be kept, so a line that is older than `fresh`
-/// says it.
-pub(crate) fn repeat(news: &News, fresh: WallTime) {
+thread_local! {
+    /// When the line that this thread logs was written elsewhere.
+    static WRITTEN_AT: Cell<Option<WallTime>> = const { Cell::new(None) };
+}
+
+/// Logs what another process did, as of when it did it.
+pub(crate) fn repeat(news: &News) {
     if news.missed > 0 {
         log::warn!("lines are missing here, they came too fast: count={}", news.missed);
     }
     for Line { wall, level, target, text } in &news.lines {
-        let repeat = |text: std::fmt::Arguments<'_>| {
-            let record = Record::builder().level(*level).target(target).args(text).build();
-            log::logger().log(&record);
-        };
-        if *wall < fresh {
-            repeat(format_args!("[{}] {text}", wall));
-        } else {
-            repeat(format_args!("{text}"));
-        }
+        WRITTEN_AT.set(Some(*wall));
+        let text = format_args!("{text}");
+        log::logger().log(&Record::builder().level(*level).target(target).args(text).build());
+    }
+    WRITTEN_AT.set(None);
+}
+
+/// What stands around the time of a line whose time the panel's buffer would not keep.
+const STAMP: char = '\u{1f}';
+
+/// Returns when a line of the panel's buffer was written, if it says so, and its text.
+pub(crate) fn unstamped(text: &str) -> (Option<WallTime>, &str) {
+    let stamped = text.strip_prefix(STAMP).and_then(|rest| rest.split_once(STAMP));
+    match stamped.and_then(|(stamp, text)| Some((stamp.parse().ok()?, text))) {
+        Some((wall, text)) => (Some(WallTime(wall)), text),
+        None => (None, text),
     }
 }
 
@@ -185,10 +197,12 @@ impl Log for Sinks {
             return;
         }
         let level = LEVEL.load(Ordering::Relaxed);
+        let repeated = WRITTEN_AT.get();
+        let wall = repeated.unwrap_or_else(WallTime::now);
         // Whoever attaches sees what happens, even if nothing is shown here.
         if record.level() as usize <= level.max(LevelFilter::Info as usize) {
             let line = Line {
-                wall: WallTime::now(),
+                wall,
                 level: record.level(),
                 target: record.target().to_owned(),
                 text: record.args().to_string(),
@@ -198,26 +212,37 @@ impl Log for Sinks {
         if record.level() as usize <= level {
             match self.screen {
                 Screen::Panel => {
-                    self.panel.log(record);
+                    self.panel(record, repeated);
                     count(record.level());
                 }
                 // Nobody may be there to read it; the run goes on.
-                Screen::Stderr => drop(write_line(&mut std::io::stderr().lock(), record)),
+                Screen::Stderr => drop(write_line(&mut std::io::stderr().lock(), wall, record)),
             }
         }
         if let Some(file) = &self.file {
             let mut file = file.lock().unwrap_or_else(PoisonError::into_inner);
             // A log that can't be written must not end what it describes.
-            let _ = write_line(&mut *file, record);
+            let _ = write_line(&mut *file, wall, record);
         }
     }
 
     fn flush(&self) {}
 }
 
+impl Sinks {
+    /// Gives the panel a line. Its buffer knows only the present, so another time goes before the
+    /// text.
+    fn panel(&self, record: &Record<'_>, repeated: Option<WallTime>) {
+        let Some(WallTime(wall)) = repeated else { return self.panel.log(record) };
+        let (level, target) = (record.level(), record.target());
+        let text = format_args!("{STAMP}{wall}{STAMP}{}", record.args());
+        self.panel.log(&Record::builder().level(level).target(target).args(text).build());
+    }
+}
+
 /// Writes one line in one call, so that lines of several threads do not mix.
-fn write_line(out: &mut impl Write, record: &Record<'_>) -> std::io::Result<()> {
-    let (time, level, target) = (WallTime::now(), record.level(), record.target());
+fn write_line(out: &mut impl Write, time: WallTime, record: &Record<'_>) -> std::io::Result<()> {
+    let (level, target) = (record.level(), record.target());
     let line = format!("{time} {level:<5} {target}: {}\n", record.args());
     out.write_all(line.as_bytes())
 }
@@ -225,6 +250,15 @@ fn write_line(out: &mut impl Write, record: &Record<'_>) -> std::io::Result<()> 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_line_of_another_time_says_it_in_front() {
+        let stamped = format!("{STAMP}7000{STAMP}two{STAMP}three");
+        assert_eq!(unstamped(&stamped), (Some(WallTime(7_000)), "two\u{1f}three"));
+        for plain in ["one", "", "\u{1f}", "\u{1f}soon\u{1f}two", "\u{1f}7000"] {
+            assert_eq!(unstamped(plain), (None, plain));
+        }
+    }
 
     #[test]
     fn whoever_asks_too_late_is_told_how_much_is_missing() {

@@ -136,12 +136,14 @@ impl LogFormatter for Collector {
     }
 
     fn format(&self, _width: usize, event: &ExtLogRecord) -> Vec<Line<'_>> {
+        let logged = u64::try_from(event.timestamp.timestamp().as_nanosecond()).unwrap_or(0);
+        let (written, text) = logging::unstamped(event.msg());
         let line = LogLine {
             number: 0,
-            wall: WallTime(u64::try_from(event.timestamp.timestamp().as_nanosecond()).unwrap_or(0)),
+            wall: written.unwrap_or(WallTime(logged)),
             level: event.level,
             source: event.target().to_owned(),
-            text: event.msg().to_owned(),
+            text: text.to_owned(),
         };
         self.0.lock().unwrap_or_else(PoisonError::into_inner).push(line);
         vec![Line::raw("")]
@@ -208,7 +210,8 @@ mod tests {
     fn lines_come_out_of_the_buffer_as_they_went_in() {
         let drain = tui_logger::Drain::new();
         tui_logger::set_default_level(LevelFilter::Info);
-        for (level, text) in [(Level::Info, "one"), (Level::Warn, "two"), (Level::Error, "three")] {
+        let old = "\u{1f}5000\u{1f}two";
+        for (level, text) in [(Level::Info, "one"), (Level::Warn, old), (Level::Error, "three")] {
             drain.log(
                 &log::Record::builder()
                     .level(level)
@@ -222,6 +225,7 @@ mod tests {
         let texts: Vec<&str> = found.iter().map(|line| line.text.as_str()).collect();
         assert_eq!(texts, ["two", "three"]);
         assert_eq!((found[1].level, found[1].source.as_str()), (Level::Error, "worker 7"));
-        assert!(found[0].wall <= found[1].wall && found[0].wall > WallTime(0));
+        assert_eq!(found[0].wall, WallTime(5_000), "it was written elsewhere");
+        assert!(found[1].wall > WallTime(5_000));
     }
 }
