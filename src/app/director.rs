@@ -39,7 +39,7 @@ use super::events::News;
 use super::exit::Exit;
 use super::handle::Desk;
 use super::results::Results;
-use super::snapshot::{Album, Steered};
+use super::snapshot::{self, Album, Steered};
 use super::state::{Ending, Phase, Severity, Source};
 use super::sysinfo::watch::SysSlot;
 use super::tempo::Pacemaker;
@@ -202,6 +202,7 @@ impl Director {
                 self.tell_of_disk(&totals, now);
                 let ends_second = totals.ends_second;
                 self.results.issuer = totals;
+                self.note_present();
                 if ends_second {
                     self.end_second(now, links);
                 }
@@ -223,6 +224,13 @@ impl Director {
             IssuerToDirector::Latencies(latencies) => self.results.take_latencies(&latencies)?,
         }
         Ok(())
+    }
+
+    /// Writes down for a replay who is there.
+    fn note_present(&mut self) {
+        let workers = (snapshot::alive(&self.workers), u32::from(self.conf.workers()));
+        let users = (self.results.population.users, self.conf.users().iter().sum());
+        self.album.note_present(&self.results, workers, users);
     }
 
     /// What was measured is complete up to now: it is worth a look.

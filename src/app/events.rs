@@ -102,8 +102,8 @@ pub(crate) struct Events {
 }
 
 impl Events {
-    /// Adds what happened.
-    pub(crate) fn tell(&mut self, news: News, now: Time, wall: WallTime) {
+    /// Adds what happened, and returns it.
+    pub(crate) fn tell(&mut self, news: News, now: Time, wall: WallTime) -> Happening {
         let News { severity, who, label, text } = news;
         self.told += 1;
         let list = Arc::make_mut(&mut self.list);
@@ -111,7 +111,9 @@ impl Events {
             list.remove(0);
         }
         let label = label.chars().take(LABEL_CHARS_MAX).collect();
-        list.push(Happening { number: self.told, at: now, wall, severity, who, label, text });
+        let happening = Happening { number: self.told, at: now, wall, severity, who, label, text };
+        list.push(happening.clone());
+        happening
     }
 
     /// Returns what is kept, newest last.

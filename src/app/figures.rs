@@ -13,7 +13,7 @@ use engine::perf::{Histogram, Interval, Spread};
 use engine::timeline::Timeline;
 use serde::{Deserialize, Serialize};
 
-use super::results::{Latencies, Results, sum};
+use super::results::{Latencies, Origin, Results, sum};
 use super::serial::{self, Text};
 
 /// The names of all latencies.
@@ -46,8 +46,8 @@ pub(crate) struct ServiceFigures {
     /// The service, or `all`.
     pub(crate) name: String,
     /// Tickets that arrived in the window, followed until they end.
-    pub(crate) counts: TicketCounts,
-    /// Requests per second.
+    pub(crate) counts: Counts,
+    /// Requests per second; `None` too if nobody knows the rejected ones.
     pub(crate) offered_rate: Option<f64>,
     /// Completions in the window per second.
     pub(crate) throughput: Option<f64>,
@@ -63,7 +63,7 @@ pub(crate) struct ServiceFigures {
     pub(crate) in_system_max: Option<Peak>,
     /// Share of accepted tickets that found no free seat.
     pub(crate) delayed_share: Option<f64>,
-    /// Rejected ÷ offered.
+    /// Rejected ÷ offered; `None` too if nobody knows.
     pub(crate) rejected_share: Option<f64>,
     /// Mean wait over accepted tickets, whether they were served or not.
     #[serde(with = "serial::ns_option")]
@@ -72,9 +72,9 @@ pub(crate) struct ServiceFigures {
     pub(crate) wait_interval: Option<Interval>,
     /// How sure the mean sojourn time is.
     pub(crate) sojourn_interval: Option<Interval>,
-    /// Service time that was lost with workers that died.
-    #[serde(with = "serial::ns")]
-    pub(crate) lost_work: Duration,
+    /// Service time that was lost with workers that died; `None` if nobody knows.
+    #[serde(with = "serial::ns_option")]
+    pub(crate) lost_work: Option<Duration>,
     /// Whether two ways to know the queue agree.
     pub(crate) little: Option<Little>,
     /// From arrival to the first start: Wq.
@@ -85,6 +85,32 @@ pub(crate) struct ServiceFigures {
     pub(crate) sojourn: Option<Spread>,
     /// Service time beyond the demanded work.
     pub(crate) overhead: Option<Spread>,
+}
+
+/// Counts of measured requests and tickets.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Counts {
+    /// Requests that got a ticket.
+    pub(crate) issued: u64,
+    /// Requests that found the office full; `None` if nobody knows.
+    pub(crate) rejected: Option<u64>,
+    /// Tickets served.
+    pub(crate) served: u64,
+    /// Tickets given up.
+    pub(crate) failed: u64,
+}
+
+impl Counts {
+    /// Returns counts of which all or only those of tickets are known.
+    pub(crate) fn of(counts: TicketCounts, has_rejected: bool) -> Self {
+        let TicketCounts { issued, rejected, served, failed } = counts;
+        Self { issued, rejected: has_rejected.then_some(rejected), served, failed }
+    }
+
+    /// Returns all requests, if they are known.
+    pub(crate) fn offered(&self) -> Option<u64> {
+        self.rejected.map(|rejected| self.issued + rejected)
+    }
 }
 
 /// A largest number and when it was reached.
@@ -122,13 +148,13 @@ impl Little {
     }
 }
 
-/// What users saw.
+/// What users saw; `None` in a replay, as no log holds it.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub(crate) struct UserFigures {
     /// Requests that were due.
-    pub(crate) intended: u64,
+    pub(crate) intended: Option<u64>,
     /// Requests that were due and never sent.
-    pub(crate) dropped: u64,
+    pub(crate) dropped: Option<u64>,
     /// The workload digest; `None` if it does not cover all users of the start.
     pub(crate) digest: Option<u64>,
     /// From the intended issue to the user's knowledge of the end: R.
@@ -165,13 +191,14 @@ impl Figures {
         starting_users: u32,
     ) -> Self {
         let window = line.measured(line.opened_at, results.at());
-        let scale = Scale { window, staffed_ns: results.issuer.staffed_ns, line };
+        let staffed_ns = results.issuer.staffed_ns;
+        let scale = Scale { window, staffed_ns, line, origin: results.origin };
         let services = &results.issuer.services;
         let row = |(index, name): (usize, &String)| {
             let totals = services.get(index).copied().unwrap_or_default();
             scale.row(name.clone(), &totals, results.latencies.get(index))
         };
-        let users = results.users();
+        let (users, has_users) = (results.users(), results.origin.has_users());
         let (response, lag) = (Arc::clone(&results.response), Arc::clone(&results.lag));
         let all = results.all_latencies();
         let mut histograms = named(&all, None);
@@ -188,9 +215,9 @@ impl Figures {
             all: scale.all(services, &results.issuer.office, &all),
             services: names.iter().enumerate().map(row).collect(),
             users: UserFigures {
-                intended: users.measured_intended,
-                dropped: users.measured_dropped,
-                digest: (users.digest_users == starting_users).then_some(users.digest),
+                intended: has_users.then_some(users.measured_intended),
+                dropped: has_users.then_some(users.measured_dropped),
+                digest: (has_users && users.digest_users == starting_users).then_some(users.digest),
                 response: spread("response"),
                 lag: spread("lag"),
             },
@@ -201,9 +228,9 @@ impl Figures {
     }
 
     /// Returns the requests that reached the issuer as a share of those that were due; `None` if
-    /// none was.
+    /// none was or nobody knows.
     pub(crate) fn schedule_fidelity(&self) -> Option<f64> {
-        ratio(self.all.offered(), self.users.intended)
+        ratio(self.all.offered()?, self.users.intended?)
     }
 
     /// Returns the histogram of a latency over all services.
@@ -238,9 +265,9 @@ impl ServiceFigures {
         self.counts.issued.saturating_sub(self.counts.served + self.counts.failed)
     }
 
-    /// Returns the requests of the window.
-    pub(crate) fn offered(&self) -> u64 {
-        self.counts.issued + self.counts.rejected
+    /// Returns the requests of the window, if they are known.
+    pub(crate) fn offered(&self) -> Option<u64> {
+        self.counts.offered()
     }
 }
 
@@ -249,6 +276,7 @@ struct Scale<'a> {
     window: Duration,
     staffed_ns: u128,
     line: &'a Timeline,
+    origin: Origin,
 }
 
 impl Scale<'_> {
@@ -295,7 +323,7 @@ impl Scale<'_> {
         totals: &ServiceTotals,
         latencies: Option<&Latencies>,
     ) -> ServiceFigures {
-        let counts = totals.measured;
+        let counts = Counts::of(totals.measured, self.origin.has_office());
         let window_ns = nanos(self.window);
         let per_second = |count: u64| ratio(count, window_ns).map(|rate| rate * 1e9);
         let spread = |of: fn(&Latencies) -> &Arc<Histogram>| {
@@ -304,7 +332,7 @@ impl Scale<'_> {
         ServiceFigures {
             name,
             counts,
-            offered_rate: per_second(counts.issued + counts.rejected),
+            offered_rate: counts.offered().and_then(per_second),
             throughput: per_second(totals.window_completions),
             utilization: ratio(totals.in_service_ns, self.staffed_ns),
             waiting_mean: ratio(totals.waiting_ns, window_ns),
@@ -312,14 +340,17 @@ impl Scale<'_> {
             waiting_max: self.peak(totals.waiting_max),
             in_system_max: self.peak(totals.in_system_max),
             delayed_share: ratio(totals.delayed, counts.issued),
-            rejected_share: ratio(counts.rejected, counts.issued + counts.rejected),
+            rejected_share: counts
+                .rejected
+                .zip(counts.offered())
+                .and_then(|(rejected, offered)| ratio(rejected, offered)),
             wait_accepted_mean: totals
                 .accepted_waits_ns
                 .checked_div(u128::from(totals.accepted_waits))
                 .map(|ns| Duration::from_nanos(u64::try_from(ns).unwrap_or(u64::MAX))),
             wait_interval: latencies.and_then(|all| around(totals.wait, &all.wait)),
             sojourn_interval: latencies.and_then(|all| around(totals.sojourn, &all.sojourn)),
-            lost_work: Duration::from_nanos(totals.lost_ns),
+            lost_work: self.origin.has_office().then(|| Duration::from_nanos(totals.lost_ns)),
             little: self.little(totals),
             wait: spread(|latencies| &latencies.wait),
             service: spread(|latencies| &latencies.service),
@@ -385,9 +416,10 @@ mod tests {
         };
         let line = Timeline::default();
         let window = Duration::from_secs(10);
-        let scale = Scale { window, staffed_ns: 20_000_000_000, line: &line };
+        let origin = Origin::Office;
+        let scale = Scale { window, staffed_ns: 20_000_000_000, line: &line, origin };
         let row = scale.row("parcels".to_owned(), &totals, None);
-        assert_eq!((row.offered(), row.unfinished()), (120, 6));
+        assert_eq!((row.offered(), row.unfinished()), (Some(120), 6));
         assert_eq!((row.offered_rate, row.throughput), (Some(12.0), Some(8.0)));
         assert_eq!((row.utilization, row.delayed_share), (Some(0.6), Some(0.25)));
         assert_eq!((row.waiting_mean, row.in_system_mean), (Some(0.5), Some(1.7)));
@@ -400,7 +432,8 @@ mod tests {
     #[test]
     fn nothing_is_divided_by_an_empty_window() {
         let line = Timeline::default();
-        let scale = Scale { window: Duration::ZERO, staffed_ns: 0, line: &line };
+        let origin = Origin::Office;
+        let scale = Scale { window: Duration::ZERO, staffed_ns: 0, line: &line, origin };
         let row = scale.row(String::new(), &ServiceTotals::default(), None);
         assert_eq!((row.throughput, row.utilization, row.delayed_share), (None, None, None));
     }

@@ -8,6 +8,11 @@ use engine::clock::WallTime;
 /// What stands where a value is not known.
 pub(crate) const ABSENT: &str = "–";
 
+/// Writes a figure, or the sign for one that is not known.
+pub(crate) fn known<T>(figure: Option<T>, write: impl FnOnce(T) -> String) -> String {
+    figure.map_or_else(|| ABSENT.to_owned(), write)
+}
+
 /// Writes a span: `812ns`, `41.2µs`, `3.05ms`, `1.20s`, `2m05s`, `3h07m`.
 pub(crate) fn duration(span: Duration) -> String {
     let ns = span.as_nanos();

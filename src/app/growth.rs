@@ -125,9 +125,9 @@ fn queue(seconds: &[&Second]) -> Option<Growth> {
 fn busy(seconds: &[&Second]) -> Option<f64> {
     let of = |second: &&Second| {
         #[expect(clippy::cast_precision_loss, reason = "a ratio for people")]
-        let at_end =
-            || (second.staffed > 0).then(|| second.in_service as f64 / second.staffed as f64);
-        second.utilization.or_else(at_end)
+        let at_end = |staffed: u64| second.in_service as f64 / staffed as f64;
+        let staffed = second.staffed.filter(|&staffed| staffed > 0);
+        second.utilization.or_else(|| staffed.map(at_end))
     };
     let known: Vec<f64> = seconds.iter().filter_map(of).collect();
     #[expect(clippy::cast_precision_loss, reason = "thirty at most")]
@@ -163,7 +163,7 @@ mod tests {
                 served: 50,
                 waiting,
                 in_service: 4,
-                staffed: 4,
+                staffed: Some(4),
                 utilization: Some(1.0),
                 ..Second::default()
             };
@@ -214,7 +214,7 @@ mod tests {
     #[test]
     fn a_queue_that_nobody_serves_is_told_too() {
         let history = run((0..30).map(|second| 4 * second), |second| {
-            (second.staffed, second.in_service, second.utilization) = (0, 0, None);
+            (second.staffed, second.in_service, second.utilization) = (Some(0), 0, None);
         });
         let growth = grown(&history).unwrap();
         assert!(growth.text().ends_with("more comes than is served"), "{}", growth.text());

@@ -151,10 +151,10 @@ fn line(state: &AppState) -> String {
         Phase::Draining { open } => format!("{} tickets open", format::count(*open)),
         _ => format!(
             "{} users, {}/s served, {} waiting, {} rejected",
-            format::count(u64::from(state.users.actual)),
-            format::rate(state.rates.served),
+            format::known(state.users.actual, |users| format::count(users.into())),
+            format::known(state.rates.served, format::rate),
             format::count(state.totals.waiting),
-            format::count(state.totals.rejected),
+            format::known(state.totals.rejected, format::count),
         ),
     };
     let elapsed = format::stopwatch(state.elapsed);

@@ -42,8 +42,8 @@ pub(crate) struct Second {
     pub(crate) measured: Duration,
     /// Requests that got a ticket.
     pub(crate) issued: u64,
-    /// Requests that found the office full.
-    pub(crate) rejected: u64,
+    /// Requests that found the office full; `None` is not known, as below.
+    pub(crate) rejected: Option<u64>,
     /// Tickets served.
     pub(crate) served: u64,
     /// Tickets given up.
@@ -53,14 +53,14 @@ pub(crate) struct Second {
     /// Tickets in service at its end.
     pub(crate) in_service: u64,
     /// Seats of workers that were there at its end.
-    pub(crate) staffed: u64,
+    pub(crate) staffed: Option<u64>,
     /// Busy seats ÷ staffed seats over the second; `None` outside the measured window or
     /// without a staffed seat.
     pub(crate) utilization: Option<f64>,
     /// Workers that were ready at its end.
-    pub(crate) workers: u32,
+    pub(crate) workers: Option<u32>,
     /// Users that were hosted at its end.
-    pub(crate) users: u32,
+    pub(crate) users: Option<u32>,
     /// Waiting time of tickets served in it.
     pub(crate) wait: Option<Spread>,
     /// Sojourn time of tickets served in it.
@@ -72,7 +72,7 @@ pub(crate) struct Second {
     /// Bytes written to the log.
     pub(crate) log_bytes: u64,
     /// Syncs of the log.
-    pub(crate) syncs: u64,
+    pub(crate) syncs: Option<u64>,
     /// How long they took; `None` without one or with metrics compiled out.
     pub(crate) sync: Option<Spread>,
 }
@@ -86,6 +86,11 @@ impl Second {
     /// Returns whether the run stood still for most of it.
     pub(crate) fn is_paused(&self) -> bool {
         self.running * 2 < self.span
+    }
+
+    /// Returns the requests that reached the issuer, if the rejected ones are known.
+    pub(crate) fn offered(&self) -> Option<u64> {
+        self.rejected.map(|rejected| self.issued + rejected)
     }
 
     /// Returns a count of the second as a rate per second.

@@ -27,6 +27,7 @@ pub(crate) mod control;
 pub(crate) mod crash;
 mod ctl;
 pub(crate) mod datadir;
+mod diary;
 pub(crate) mod director;
 pub(crate) mod doctor;
 mod doors;

@@ -11,9 +11,36 @@ use engine::net::message::{
 use engine::perf::histogram::InvalidHistogram;
 use engine::perf::{Histogram, Metrics, facade};
 
+/// Where figures come from, and so what is known.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) enum Origin {
+    /// From a running office: all.
+    #[default]
+    Office,
+    /// From a log and the diary of its run: what the office knew, but not what users and the disk
+    /// told.
+    Diary,
+    /// From a log alone: tickets.
+    Log,
+}
+
+impl Origin {
+    /// Returns whether seats, workers, users and rejected requests are known.
+    pub(crate) fn has_office(self) -> bool {
+        self != Self::Log
+    }
+
+    /// Returns whether it is known what users counted and how often the disk was synced.
+    pub(crate) fn has_users(self) -> bool {
+        self == Self::Office
+    }
+}
+
 /// The latest figures.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Results {
+    /// Where they come from.
+    pub(crate) origin: Origin,
     /// From the issuer. It rebuilds its figures from the log when it is restarted, so the last
     /// word is the whole truth.
     pub(crate) issuer: IssuerTotals,

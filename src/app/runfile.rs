@@ -14,11 +14,12 @@ use engine::ids::RunId;
 use engine::timeline::Timeline;
 use serde::{Deserialize, Serialize};
 
-use super::serial;
 use super::state::{Ending, RunFacts};
+use super::{diary, serial};
 
-/// Files that are kept; the oldest go first.
+/// Files that are kept, diaries included, and what all of them may take; the oldest go first.
 const FILES_MAX: usize = 256;
+const FILES_BYTES_MAX: u64 = 64 << 20;
 /// The version of the file.
 const VERSION: u32 = 1;
 /// The longest that is read.
@@ -81,12 +82,8 @@ impl RunFile {
     /// # Errors
     /// Whatever the file system says.
     pub(crate) fn write(&self, data_dir: &Path) -> io::Result<()> {
-        let dir = dir(data_dir);
-        std::fs::create_dir_all(&dir)?;
         let path = path(data_dir, self.facts.id);
-        if !path.exists() {
-            forget_oldest(&dir)?;
-        }
+        make_room(&path)?;
         let temporary = path.with_extension("tmp");
         std::fs::write(&temporary, serde_json::to_vec(self)?)?;
         std::fs::rename(&temporary, &path)
@@ -103,17 +100,29 @@ impl RunFile {
     }
 }
 
-/// Makes room for one more file.
-fn forget_oldest(dir: &Path) -> io::Result<()> {
+/// Makes room for a file of a run, if it is not there yet.
+///
+/// # Errors
+/// If the directory can't be made or looked at.
+pub(crate) fn make_room(path: &Path) -> io::Result<()> {
+    let Some(dir) = path.parent().filter(|_| !path.exists()) else { return Ok(()) };
+    std::fs::create_dir_all(dir)?;
     let mut files = Vec::new();
     for entry in dir.read_dir()? {
         let entry = entry?;
-        files.push((entry.metadata()?.modified()?, entry.path()));
+        let metadata = entry.metadata()?;
+        files.push((metadata.modified()?, metadata.len(), entry.path()));
     }
     files.sort();
-    let over = (files.len() + 1).saturating_sub(FILES_MAX);
-    // One that stays does no harm.
-    files.iter().take(over).for_each(|(_, path)| drop(std::fs::remove_file(path)));
+    let (mut count, mut bytes) = (files.len(), files.iter().map(|(_, len, _)| len).sum::<u64>());
+    for (_, len, path) in files {
+        if count < FILES_MAX && bytes + diary::BYTES_MAX <= FILES_BYTES_MAX {
+            break;
+        }
+        // One that stays does no harm.
+        drop(std::fs::remove_file(path));
+        (count, bytes) = (count - 1, bytes - len);
+    }
     Ok(())
 }
 
@@ -154,6 +163,20 @@ mod tests {
         assert_eq!(RunFile::read(dir.path(), RunId(8)), None);
         std::fs::write(path(dir.path(), RunId(9)), "{\"version\":1").unwrap();
         assert_eq!(RunFile::read(dir.path(), RunId(9)), None);
+    }
+
+    #[test]
+    fn files_never_take_too_much_room() {
+        let dir = tempfile::tempdir().unwrap();
+        let name = |number: u64| super::dir(dir.path()).join(format!("{number:016x}.diary"));
+        for number in 0..40 {
+            make_room(&name(number)).unwrap();
+            let file = std::fs::File::create(name(number)).unwrap();
+            file.set_len(diary::BYTES_MAX).unwrap();
+        }
+        let kept = super::dir(dir.path()).read_dir().unwrap().count() as u64;
+        assert_eq!(kept, FILES_BYTES_MAX / diary::BYTES_MAX);
+        assert!(name(39).exists());
     }
 
     #[test]

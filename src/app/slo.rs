@@ -13,13 +13,13 @@ use std::time::Duration;
 
 use engine::clock::{Time, nanos};
 use engine::config::scenario::{Figure, Goal, Latency, Metric, Slo, Unit};
-use engine::net::message::{IssuerTotals, ServiceTotals, TicketCounts};
+use engine::net::message::{IssuerTotals, ServiceTotals};
 use engine::perf::Histogram;
 use serde::{Deserialize, Serialize};
 
 use super::events::{News, Source};
 use super::exit::Exit;
-use super::figures::{Figures, NamedHistogram, ServiceFigures};
+use super::figures::{Counts, Figures, NamedHistogram, ServiceFigures};
 use super::format;
 use super::recent::Recent;
 use super::results::{Fresh, Results, sum};
@@ -138,10 +138,10 @@ pub(crate) fn exit_of_run(state: &AppState) -> Option<Exit> {
 struct View<'a> {
     /// The histogram of a latency, if there is one.
     histogram: &'a dyn Fn(Latency) -> Option<&'a Histogram>,
-    counts: TicketCounts,
-    /// Requests that were due, and those of them that were never sent.
-    intended: u64,
-    dropped: u64,
+    counts: Counts,
+    /// Requests that were due, and those of them that were never sent, if that is known.
+    intended: Option<u64>,
+    dropped: Option<u64>,
     /// Busy time and staffed time, in seat nanoseconds.
     utilization: Option<f64>,
     throughput: Option<f64>,
@@ -161,11 +161,9 @@ impl View<'_> {
         let value = self.figure(goal.metric);
         let attainment = self.attainment(goal);
         let verdict = match (goal.metric, attainment) {
-            (Metric::Latency(_, Figure::Quantile(share)), Some(attained))
-                if goal.relation.is_upper() =>
-            {
+            (Metric::Latency(_, Figure::Quantile(share)), attained) if goal.relation.is_upper() => {
                 // A share of whole tickets is compared: rounding must not turn it over.
-                Verdict::of(attained >= share - 1e-12)
+                attained.map_or(Verdict::Unknown, |attained| Verdict::of(attained >= share - 1e-12))
             }
             _ => match value {
                 None => Verdict::Unknown,
@@ -177,7 +175,7 @@ impl View<'_> {
     }
 
     fn figure(&self, metric: Metric) -> Option<f64> {
-        let TicketCounts { issued, rejected, served, failed } = self.counts;
+        let Counts { issued, rejected, served, failed } = self.counts;
         match metric {
             Metric::Latency(latency, figure) => {
                 let histogram = (self.histogram)(latency).filter(|values| values.count() > 0)?;
@@ -187,29 +185,32 @@ impl View<'_> {
                     Figure::Max => histogram.max(),
                 }))
             }
-            Metric::Reject => ratio(rejected, issued + rejected),
+            Metric::Reject => ratio(rejected?, self.counts.offered()?),
             Metric::Fail => ratio(failed, issued),
             Metric::Unfinished if !self.is_over => None,
             Metric::Unfinished => ratio(issued.saturating_sub(served + failed), issued),
-            Metric::Drop => ratio(self.dropped, self.intended),
+            Metric::Drop => ratio(self.dropped?, self.intended?),
             Metric::Utilization => self.utilization,
             Metric::Throughput => self.throughput,
         }
     }
 
-    /// Returns the share of the offered tickets that met a limit.
+    /// Returns the share of the offered tickets that met a limit; `None` without any, and if nobody
+    /// knows how many were offered or what users saw.
     fn attainment(&self, goal: &Goal) -> Option<f64> {
         let Metric::Latency(latency, Figure::Quantile(_)) = goal.metric else { return None };
         if !goal.relation.is_upper() {
             return None;
         }
         let histogram = (self.histogram)(latency);
-        let TicketCounts { issued, rejected, served, failed } = self.counts;
+        let Counts { issued, rejected, served, failed } = self.counts;
+        let rejected = rejected?;
         let ended = if self.is_over { issued } else { served + failed };
         let offered = match latency {
             // Users know of what never reached the office too.
-            Latency::Response | Latency::Lag if self.is_over => {
-                self.intended.max(issued + rejected)
+            Latency::Response | Latency::Lag => {
+                let intended = self.intended?;
+                if self.is_over { intended.max(issued + rejected) } else { ended + rejected }
             }
             _ => ended + rejected,
         };
@@ -278,8 +279,10 @@ impl Counted {
         }
     }
 
-    fn counts(&self, service: Option<usize>) -> TicketCounts {
-        let of = |range: &[ServiceTotals]| sum(range.iter().map(|service| service.totals));
+    fn counts(&self, service: Option<usize>) -> Counts {
+        let of = |range: &[ServiceTotals]| {
+            Counts::of(sum(range.iter().map(|service| service.totals)), true)
+        };
         match service {
             None => of(&self.services),
             Some(index) => of(self.services.get(index..=index).unwrap_or_default()),
@@ -401,14 +404,15 @@ impl Watched {
         #[expect(clippy::cast_precision_loss, reason = "figures for people")]
         let view = View {
             histogram: &histogram,
-            counts: TicketCounts {
+            counts: Counts {
                 issued: after.issued.saturating_sub(before.issued),
-                rejected: after.rejected.saturating_sub(before.rejected),
+                rejected: (after.rejected.zip(before.rejected))
+                    .map(|(after, before)| after.saturating_sub(before)),
                 served,
                 failed: after.failed.saturating_sub(before.failed),
             },
-            intended: last.intended.saturating_sub(first.intended),
-            dropped: last.dropped.saturating_sub(first.dropped),
+            intended: Some(last.intended.saturating_sub(first.intended)),
+            dropped: Some(last.dropped.saturating_sub(first.dropped)),
             utilization: (staffed > 0).then(|| busy as f64 / staffed as f64),
             throughput: (span > 0.0).then(|| served as f64 / span),
             is_over: false,

@@ -7,27 +7,26 @@ use std::time::Duration;
 use engine::clock::{Clock, SystemClock, Time, WallTime};
 use engine::config::scenario::FsyncPolicy;
 use engine::ids::{UserProcessId, WorkerId};
-use engine::net::message::{IssuerReady, NetTotals, Recovering};
+use engine::net::message::{Carry, IssuerReady, NetTotals, Recovering};
 use engine::roles::staff::Staff;
 use engine::supervisor::child::Child;
 use engine::supervisor::report::Phase as ChildPhase;
 
 use super::action::ProcessId;
 use super::conf::{Answer, Conf, ConfRow, PendingReload};
+use super::diary::{Diary, Present};
 use super::director::Orders;
 use super::events::{Events, News};
-use super::heat::Heat;
-use super::history::History;
 use super::looks::{Files, Paces};
 use super::net::NetBook;
 use super::procs::Procs;
 use super::results::Results;
-use super::runfile::{self, RunFile};
+use super::runfile::RunFile;
 use super::slo::{SloRow, Watch};
 use super::staffing::Seating;
 use super::state::{
-    AppState, Level, Notice, Phase, ProcessRow, ProcessState, Rates, Reading, RecoveryRow,
-    RunFacts, Seats, Settings, Severity, Source, StoreRow, Totals, Trend, View,
+    AppState, Level, Notice, Phase, ProcessRow, ProcessState, Reading, RecoveryRow, RunFacts,
+    Seats, Settings, Severity, Source, Trend, View,
 };
 use super::sysinfo::watch::SysSlot;
 use super::tally::{Ended, Tally, totals};
@@ -70,8 +69,7 @@ pub(crate) struct Album {
     /// How fast each process is.
     paces: Paces,
     sys: SysSlot,
-    /// It was said that the run's file can't be written.
-    has_failed_to_note: bool,
+    diary: Diary,
 }
 
 /// What people want of the office.
@@ -93,7 +91,7 @@ impl Album {
             scenario.services.iter().map(|service| service.name.clone()).collect();
         let facts = RunFacts {
             id: orders.run,
-            seed: orders.seed,
+            seed: Some(orders.seed),
             scenario: orders.effective.title.clone(),
             scenario_text: orders.effective.to_ini().into(),
             started: WallTime::now(),
@@ -128,7 +126,7 @@ impl Album {
             looked_at: Time::ZERO,
             paces: Paces::default(),
             sys: orders.sys.clone(),
-            has_failed_to_note: false,
+            diary: Diary::new(&orders.data_dir, orders.run),
         }
     }
 
@@ -136,52 +134,21 @@ impl Album {
     pub(crate) fn blank(orders: &Orders) -> AppState {
         let Self { facts: run, conf, conf_text, watch, tally, .. } = Self::new(orders);
         let slos = watch.rows(&tally.figures, false);
+        let tempo = Pulse::of(&orders.effective.scenario);
         AppState {
-            view: View::Live,
-            number: 0,
             at: SystemClock.now(),
-            wall: WallTime::now(),
-            phase: Phase::Starting,
-            run,
-            opened_at: None,
-            pauses: Vec::new(),
-            elapsed: Duration::ZERO,
-            workers: Level::default(),
-            users: Level::default(),
-            seats: Seats::default(),
-            totals: Totals::default(),
-            rates: Rates::default(),
-            series: Arc::default(),
-            history: History::default(),
-            heat: Heat::default(),
             figures: tally.figures,
-            latencies: Vec::new(),
-            services: Vec::new(),
-            processes: Vec::new(),
-            store: StoreRow::default(),
-            metrics: Arc::default(),
-            metrics_dropped: 0,
-            net: Arc::default(),
             slos,
             conf,
             conf_text,
-            reload: None,
-            answers: Arc::default(),
-            failure: None,
-            notices: Vec::new(),
-            events: Arc::default(),
-            events_dropped: 0,
-            settings: Settings {
-                tempo: Pulse::of(&orders.effective.scenario),
-                ..Settings::default()
-            },
-            sys: None,
+            settings: Settings { tempo, ..Settings::default() },
+            ..AppState::blank(run, Phase::Starting)
         }
     }
 
     /// Takes note of something that people did or that happened.
     pub(crate) fn tell(&mut self, news: News, now: Time) {
-        self.events.tell(news, now, WallTime::now());
+        self.diary.tell(self.events.tell(news, now, WallTime::now()));
     }
 
     /// The same for what nobody should overlook.
@@ -191,7 +158,7 @@ impl Album {
         }
         let (wall, severity, text) = (WallTime::now(), news.severity, news.text.clone());
         self.notices.push(Notice { wall, severity, text });
-        self.events.tell(news, now, wall);
+        self.diary.tell(self.events.tell(news, now, wall));
     }
 
     /// Takes note of how far the issuer has read its log.
@@ -237,17 +204,28 @@ impl Album {
     pub(crate) fn note_run(&mut self, run: &Run, now: Time) {
         let ended = run.ended().map(|ending| (now, ending.clone()));
         let clock = (now, WallTime::now());
-        let file = RunFile::new(self.facts.clone(), run.timeline(), clock, ended);
-        if let Err(error) = file.write(&self.data_dir)
-            && !std::mem::replace(&mut self.has_failed_to_note, true)
-        {
-            log::warn!(
-                target: "director",
-                "a replay will not know names, warm-up and pauses of this run: cannot write to {}: \
-                 {error}",
-                runfile::dir(&self.data_dir).display()
-            );
-        }
+        self.diary.note_run(RunFile::new(self.facts.clone(), run.timeline(), clock, ended));
+    }
+
+    /// Writes down what else a replay can't know: how many there are, and were turned away. Both
+    /// levels are an actual number and a wanted one.
+    pub(crate) fn note_present(
+        &mut self,
+        results: &Results,
+        workers: (u32, u32),
+        users: (u32, u32),
+    ) {
+        let Carry { staffed_ns, bad_peers, lost_ns, rejected, .. } = results.carry();
+        self.diary.note_present(Present {
+            at: results.at(),
+            workers,
+            users,
+            staffed: results.issuer.staffed,
+            staffed_ns: u64::try_from(staffed_ns).unwrap_or(u64::MAX),
+            rejected,
+            lost_ns,
+            bad_peers,
+        });
     }
 
     /// Takes over what passed over the sockets of all roles, at the end of a second.
@@ -301,14 +279,11 @@ impl Album {
                 .collect(),
             opened_at: Some(run.timeline().opened_at).filter(|&opened| opened != Time::NEVER),
             elapsed: run.timeline().office_time(now),
-            workers: Level {
-                actual: workers.view().counts().ready + workers.view().counts().suspect,
-                target: u32::from(wanted_workers),
-            },
-            users: Level { actual: results.population.users, target: wanted_users },
+            workers: Level::of(alive(workers), u32::from(wanted_workers)),
+            users: Level::of(results.population.users, wanted_users),
             seats: Seats {
                 busy: u32::try_from(in_service).unwrap_or(u32::MAX),
-                staffed: u32::try_from(results.issuer.staffed).unwrap_or(u32::MAX),
+                staffed: Some(u32::try_from(results.issuer.staffed).unwrap_or(u32::MAX)),
             },
             totals: totals(results),
             rates,
@@ -364,9 +339,9 @@ impl Album {
             state: ProcessState::Ready,
             cpu: None,
             rss_bytes: None,
-            restarts: 0,
+            restarts: Some(0),
             tickets: 0,
-            hosts: 0,
+            hosts: None,
             trend: Trend::default(),
             note: String::new(),
             last_words: Vec::new(),
@@ -375,7 +350,7 @@ impl Album {
         let issued = results.totals().issued;
         for (slot, child) in issuer.view().children() {
             let note = (issuer.note(slot), issuer.last_words(slot));
-            rows.push(staff_row(ProcessId::Issuer, child, note, issued, 0));
+            rows.push(staff_row(ProcessId::Issuer, child, note, issued, None));
         }
         for (slot, child) in workers.view().children() {
             let (served, seats) = (results.served_by(slot), self.seating.at(slot));
@@ -386,12 +361,12 @@ impl Album {
             }
             let id = ProcessId::Worker(WorkerId(slot));
             let note = (workers.note(slot), workers.last_words(slot));
-            rows.push(staff_row(id, child, note, served, seats));
+            rows.push(staff_row(id, child, note, served, Some(seats)));
         }
         for (slot, child) in manager.view().children() {
             let (told, users) = (results.users().served, results.population.users);
             let note = (manager.note(slot), manager.last_words(slot));
-            rows.push(staff_row(ProcessId::UsersManager, child, note, told, users));
+            rows.push(staff_row(ProcessId::UsersManager, child, note, told, Some(users)));
         }
         for process in &results.population.processes {
             let UserProcessId(number) = process.number;
@@ -401,9 +376,9 @@ impl Album {
                 state: process_state(ChildPhase::from_code(process.state)),
                 cpu: None,
                 rss_bytes: None,
-                restarts: process.restarts,
+                restarts: Some(process.restarts),
                 tickets: process.served,
-                hosts: process.hosted,
+                hosts: Some(process.hosted),
                 trend: Trend::default(),
                 note: process.note.clone(),
                 last_words: Vec::new(),
@@ -416,6 +391,12 @@ impl Album {
         }
         rows
     }
+}
+
+/// Returns how many processes of a role serve, as far as is known.
+pub(crate) fn alive(staff: &Staff) -> u32 {
+    let counts = staff.view().counts();
+    counts.ready + counts.suspect
 }
 
 fn level_of(severity: Severity) -> log::Level {
@@ -431,7 +412,7 @@ fn staff_row(
     child: &Child,
     (note, last_words): (&str, Vec<String>),
     tickets: u64,
-    hosts: u32,
+    hosts: Option<u32>,
 ) -> ProcessRow {
     ProcessRow {
         id,
@@ -439,7 +420,7 @@ fn staff_row(
         state: process_state(child.phase()),
         cpu: None,
         rss_bytes: None,
-        restarts: child.restarts(),
+        restarts: Some(child.restarts()),
         tickets,
         hosts,
         trend: Trend::default(),

@@ -12,6 +12,10 @@ use engine::perf::Histogram;
 pub(crate) use engine::perf::Spread;
 use serde::{Deserialize, Serialize};
 
+mod store;
+
+pub(crate) use store::*;
+
 use super::action::{Ask, ProcessId};
 use super::conf::{Answer, ChangeRow, ConfRow, PendingReload, Refusal};
 pub(crate) use super::events::{Happening, Source};
@@ -163,6 +167,48 @@ pub(crate) struct Replay {
 }
 
 impl AppState {
+    /// Returns a snapshot of an office of which nothing else is known.
+    pub(crate) fn blank(run: RunFacts, phase: Phase) -> Self {
+        Self {
+            view: View::Live,
+            number: 0,
+            at: Time::ZERO,
+            wall: WallTime::now(),
+            phase,
+            run,
+            opened_at: None,
+            pauses: Vec::new(),
+            elapsed: Duration::ZERO,
+            workers: Level::default(),
+            users: Level::default(),
+            seats: Seats::default(),
+            totals: Totals::default(),
+            rates: Rates::default(),
+            series: Arc::default(),
+            history: History::default(),
+            heat: Heat::default(),
+            figures: Arc::default(),
+            latencies: Vec::new(),
+            services: Vec::new(),
+            processes: Vec::new(),
+            store: StoreRow::default(),
+            metrics: Arc::default(),
+            metrics_dropped: 0,
+            net: Arc::default(),
+            slos: Vec::new(),
+            conf: Arc::default(),
+            conf_text: "".into(),
+            reload: None,
+            answers: Arc::default(),
+            failure: None,
+            notices: Vec::new(),
+            events: Arc::default(),
+            events_dropped: 0,
+            settings: Settings::default(),
+            sys: None,
+        }
+    }
+
     /// Returns what became of a wish to change the configuration: the keys that differ, or why
     /// nothing was changed; `None` while nobody knows yet.
     pub(crate) fn answer_to(&self, ask: Ask) -> Option<&Result<Vec<ChangeRow>, Refusal>> {
@@ -176,8 +222,8 @@ impl AppState {
 pub(crate) struct RunFacts {
     /// Chosen at random.
     pub(crate) id: RunId,
-    /// The master seed.
-    pub(crate) seed: u64,
+    /// The master seed; `None` if nobody knows.
+    pub(crate) seed: Option<u64>,
     /// The scenario's name.
     pub(crate) scenario: String,
     /// The scenario as it was at the start, as INI text.
@@ -225,6 +271,11 @@ pub(crate) enum Phase {
 }
 
 impl RunFacts {
+    /// Returns the seed as people see it.
+    pub(crate) fn seed_text(&self) -> String {
+        super::format::known(self.seed, |seed| seed.to_string())
+    }
+
     /// Returns the run's identity as people see it.
     pub(crate) fn id_text(&self) -> String {
         format!("{:016x}", self.id.0)
@@ -280,13 +331,25 @@ pub(crate) enum Ending {
     },
 }
 
-/// An actual and a wanted number.
+/// An actual and a wanted number; `None` is not known.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Level {
     /// How many there are.
-    pub(crate) actual: u32,
+    pub(crate) actual: Option<u32>,
     /// How many there should be.
-    pub(crate) target: u32,
+    pub(crate) target: Option<u32>,
+}
+
+impl Level {
+    /// Returns a level of which both numbers are known.
+    pub(crate) fn of(actual: u32, target: u32) -> Self {
+        Self { actual: Some(actual), target: Some(target) }
+    }
+
+    /// Returns whether there are as many as there should be, as far as that is known.
+    pub(crate) fn is_reached(self) -> bool {
+        self.target.is_none() || self.actual == self.target
+    }
 }
 
 /// Seats of ready workers.
@@ -294,19 +357,20 @@ pub(crate) struct Level {
 pub(crate) struct Seats {
     /// Seats that hold a ticket now.
     pub(crate) busy: u32,
-    /// Seats of ready workers.
-    pub(crate) staffed: u32,
+    /// Seats of ready workers; `None` is not known.
+    pub(crate) staffed: Option<u32>,
 }
 
-/// Counts of tickets. `offered = issued + rejected`; `issued = served + failed + open`.
+/// Counts of tickets. `offered = issued + rejected`; `issued = served + failed + open`. What no log
+/// holds is `None` in a replay that has nothing else to go by.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Totals {
     /// Requests that reached the issuer.
-    pub(crate) offered: u64,
+    pub(crate) offered: Option<u64>,
     /// Requests that got a ticket.
     pub(crate) issued: u64,
     /// Requests that found the office full.
-    pub(crate) rejected: u64,
+    pub(crate) rejected: Option<u64>,
     /// Tickets served.
     pub(crate) served: u64,
     /// Tickets given up after their workers died too often.
@@ -320,20 +384,20 @@ pub(crate) struct Totals {
     /// Tickets handed out again because their worker died.
     pub(crate) redelivered: u64,
     /// Requests that were due and never sent.
-    pub(crate) dropped: u64,
+    pub(crate) dropped: Option<u64>,
     /// Peers refused because of a wrong version, token or frame.
-    pub(crate) bad_peers: u64,
+    pub(crate) bad_peers: Option<u64>,
 }
 
-/// Rates over the last second, per second.
+/// Rates over the last second, per second; `None` until a whole second was seen.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Rates {
     /// Requests.
-    pub(crate) offered: f64,
+    pub(crate) offered: Option<f64>,
     /// Completions.
-    pub(crate) served: f64,
+    pub(crate) served: Option<f64>,
     /// Rejections.
-    pub(crate) rejected: f64,
+    pub(crate) rejected: Option<f64>,
     /// Busy seats ÷ staffed seats over the last second; `None` without a staffed seat.
     pub(crate) utilization: Option<f64>,
 }
@@ -343,8 +407,8 @@ pub(crate) struct Rates {
 pub(crate) struct Sample {
     /// When.
     pub(crate) at: Time,
-    /// Requests per second since the sample before.
-    pub(crate) offered: f64,
+    /// Requests per second since the sample before; `None` if nobody knows the rejected ones.
+    pub(crate) offered: Option<f64>,
     /// Completions per second since the sample before.
     pub(crate) served: f64,
     /// Tickets waiting at that moment.
@@ -416,14 +480,14 @@ pub(crate) struct ServiceRow {
     pub(crate) issued: u64,
     /// Tickets served.
     pub(crate) served: u64,
-    /// Requests rejected.
-    pub(crate) rejected: u64,
+    /// Requests rejected; `None` is not known.
+    pub(crate) rejected: Option<u64>,
     /// Tickets waiting now.
     pub(crate) waiting: u64,
     /// Tickets in service now.
     pub(crate) in_service: u64,
-    /// Completions per second over the last second.
-    pub(crate) served_rate: f64,
+    /// Completions per second over the last second; `None` until a whole second was seen.
+    pub(crate) served_rate: Option<f64>,
     /// Waiting time; `None` before the first completion.
     pub(crate) wait: Option<Spread>,
     /// Sojourn time; `None` before the first completion.
@@ -443,12 +507,12 @@ pub(crate) struct ProcessRow {
     pub(crate) cpu: Option<f64>,
     /// Resident memory; `None` if it can't be read.
     pub(crate) rss_bytes: Option<u64>,
-    /// Times that it was started again.
-    pub(crate) restarts: u32,
+    /// Times that it was started again; `None` is not known.
+    pub(crate) restarts: Option<u32>,
     /// Tickets issued (issuer), served (worker) or told (user process).
     pub(crate) tickets: u64,
-    /// Users hosted (user process) or seats (worker).
-    pub(crate) hosts: u32,
+    /// Users hosted (user process) or seats (worker); `None` is not known.
+    pub(crate) hosts: Option<u32>,
     /// Tickets per second, second by second.
     pub(crate) trend: Trend,
     /// What killed it last, or why it waits.
@@ -505,6 +569,8 @@ pub(crate) enum ProcessState {
     Failed,
     /// Ended as asked.
     Stopped,
+    /// No log says.
+    Unknown,
 }
 
 impl ProcessState {
@@ -519,137 +585,9 @@ impl ProcessState {
             Self::Backoff => "backoff",
             Self::Failed => "failed",
             Self::Stopped => "stopped",
+            Self::Unknown => super::format::ABSENT,
         }
     }
-}
-
-/// The log.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-pub(crate) struct StoreRow {
-    /// Segments of the log; zero while it is not open.
-    pub(crate) segments: u64,
-    /// Bytes of the log, as `log stats` counts them.
-    pub(crate) log_bytes: u64,
-    /// Bytes of its files; `None` until somebody has looked.
-    pub(crate) file_bytes: Option<u64>,
-    /// Its newest files, oldest first, at most [`SEGMENT_ROWS_MAX`].
-    #[serde(skip)]
-    pub(crate) files: Arc<Vec<SegmentRow>>,
-    /// Old segments that this issuer has let go of.
-    pub(crate) retired: u64,
-    /// Times that the issuer was started.
-    pub(crate) issuer_starts: u32,
-    /// Records appended by this issuer.
-    pub(crate) records: u64,
-    /// Bytes appended by this issuer.
-    pub(crate) bytes: u64,
-    /// Bytes of the log between those: left so that no synced block is written again, and marks.
-    pub(crate) padding_bytes: u64,
-    /// Batches written by this issuer.
-    pub(crate) batches: u64,
-    /// Syncs done by this issuer.
-    pub(crate) syncs: u64,
-    /// Bytes written but not yet known to be on the disk.
-    pub(crate) unsynced_bytes: u64,
-    /// Latency of a sync; `None` before the first or when metrics are compiled out.
-    pub(crate) sync: Option<Spread>,
-    /// Where records are found by key.
-    pub(crate) index: IndexRow,
-    /// Why the log can't grow, if it can't.
-    pub(crate) trouble: Option<String>,
-    /// Why the index can't follow the log, if it can't; the log goes on.
-    pub(crate) index_trouble: Option<String>,
-    /// Requests wait until the log can grow.
-    pub(crate) is_blocked: bool,
-    /// What the last start of the issuer found.
-    pub(crate) recovery: Option<RecoveryRow>,
-}
-
-impl StoreRow {
-    /// Returns the mean number of records in a batch; `None` before the first.
-    pub(crate) fn batch_records(&self) -> Option<f64> {
-        #[expect(clippy::cast_precision_loss, reason = "a mean for people")]
-        (self.batches > 0).then(|| self.records as f64 / self.batches as f64)
-    }
-}
-
-/// Files of the log that are listed.
-pub(crate) const SEGMENT_ROWS_MAX: usize = 512;
-
-/// One file of the log.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) struct SegmentRow {
-    /// Its name.
-    pub(crate) name: String,
-    /// The position of its first byte in the log.
-    pub(crate) first: u64,
-    /// How it lies on the disk.
-    pub(crate) form: SegmentForm,
-    /// Bytes of log in it; of the one that is written, as of the last look.
-    pub(crate) bytes: u64,
-    /// Bytes of the file: less where it is packed, more where room was made beforehand.
-    pub(crate) file_bytes: u64,
-}
-
-/// How a segment lies on the disk.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-pub(crate) enum SegmentForm {
-    /// It is written now.
-    Active,
-    /// It is full and will not change.
-    Sealed,
-    /// It is full and packed.
-    Packed,
-}
-
-impl SegmentForm {
-    /// Returns the word that tables show.
-    pub(crate) fn name(self) -> &'static str {
-        match self {
-            Self::Active => "active",
-            Self::Sealed => "sealed",
-            Self::Packed => "packed",
-        }
-    }
-}
-
-/// The index of the log.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) struct IndexRow {
-    /// Keys in memory.
-    pub(crate) keys: u64,
-    /// Memory that they take.
-    pub(crate) bytes: u64,
-    /// Rows in LMDB.
-    pub(crate) rows: u64,
-    /// How large LMDB's file is.
-    pub(crate) file_bytes: u64,
-    /// Bytes of log that LMDB does not know yet.
-    pub(crate) behind_bytes: u64,
-    /// Checkpoints made by this issuer.
-    pub(crate) checkpoints: u64,
-}
-
-/// What a start of the issuer found in the log.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) struct RecoveryRow {
-    /// Segments that were there; none if the log is new.
-    pub(crate) segments: u64,
-    /// Why the index was made anew; `None` if it was whole.
-    pub(crate) rebuilt: Option<String>,
-    /// Records that the old index knew and that the log no longer holds.
-    pub(crate) lost_keys: u64,
-    /// Records read.
-    pub(crate) records: u64,
-    /// Unfinished tickets queued again.
-    pub(crate) requeued: u64,
-    /// Bytes of a torn tail that were set aside.
-    pub(crate) torn_bytes: u64,
-    /// The file in which they are kept.
-    pub(crate) kept_aside: Option<String>,
-    /// How long it took.
-    #[serde(with = "serial::ns")]
-    pub(crate) elapsed: Duration,
 }
 
 /// Something that people should know.

@@ -9,7 +9,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use engine::clock::{Time, nanos};
-use engine::net::message::TicketCounts;
 use engine::perf::{Interval, Spread};
 use serde_json::{Map, Value, json};
 
@@ -125,14 +124,14 @@ impl Summary {
             text,
             "{} · seed {} · run {} · {outcome} · {measured} measured · fsync {}\nworkload {digest}\n",
             state.run.scenario,
-            state.run.seed,
+            state.run.seed_text(),
             state.run.id_text(),
             state.run.fsync
         );
         if let Some(reason) = &reason {
             let _ = writeln!(text, "{reason}\n");
         }
-        if window.is_zero() && all.counts == TicketCounts::default() {
+        if window.is_zero() && all.counts.issued == 0 && all.counts.rejected.unwrap_or(0) == 0 {
             if self.ending().is_some() {
                 text.push_str("nothing was measured\n");
                 text.push_str(&goals_text(&state.slos));
@@ -144,7 +143,7 @@ impl Summary {
                 text,
                 "nothing has been measured yet: the warm-up is left out\n\
                  since the doors opened: {} offered, {} served; {} waiting now",
-                format::count(offered),
+                format::known(offered, format::count),
                 format::count(served),
                 format::count(waiting)
             );
@@ -165,12 +164,12 @@ impl Summary {
             let _ = writeln!(text, "{news}");
         }
         for (count, what) in [
-            (state.totals.recovered, "tickets queued again at a start of the issuer"),
-            (state.totals.redelivered, "tickets handed out again because their worker died"),
+            (Some(state.totals.recovered), "tickets queued again at a start of the issuer"),
+            (Some(state.totals.redelivered), "tickets handed out again because their worker died"),
             (users.dropped, "requests that were due and never sent"),
             (state.totals.bad_peers, "peers that were refused"),
         ] {
-            if count > 0 {
+            if let Some(count @ 1..) = count {
                 let _ = writeln!(text, "{what}: {}", format::count(count));
             }
         }
@@ -238,7 +237,7 @@ fn goals_text(slos: &[SloRow]) -> String {
 }
 
 fn store_json(store: &StoreRow) -> Value {
-    let index = &store.index;
+    let index = store.index.as_ref();
     let mut json = json!({
         "segments": store.segments,
         "log_bytes": store.log_bytes,
@@ -251,12 +250,12 @@ fn store_json(store: &StoreRow) -> Value {
         "syncs": store.syncs,
         "unsynced_bytes": store.unsynced_bytes,
         "index": {
-            "memory_keys": index.keys,
-            "memory_bytes": index.bytes,
-            "lmdb_rows": index.rows,
-            "lmdb_bytes": index.file_bytes,
-            "behind_bytes": index.behind_bytes,
-            "checkpoints": index.checkpoints,
+            "memory_keys": index.map(|index| index.keys),
+            "memory_bytes": index.map(|index| index.bytes),
+            "lmdb_rows": index.map(|index| index.rows),
+            "lmdb_bytes": index.map(|index| index.file_bytes),
+            "behind_bytes": index.map(|index| index.behind_bytes),
+            "checkpoints": index.map(|index| index.checkpoints),
         },
     });
     if let Value::Object(map) = &mut json {
@@ -270,8 +269,8 @@ fn store_text(store: &StoreRow) -> String {
         .file_bytes
         .map_or_else(String::new, |bytes| format!(", files {}", format::bytes(bytes)));
     let retired = match store.retired {
-        0 => String::new(),
-        retired => format!(", {} let go of", format::count(retired)),
+        None | Some(0) => String::new(),
+        Some(retired) => format!(", {} let go of", format::count(retired)),
     };
     let since = if store.issuer_starts > 1 { " since the issuer's last start" } else { "" };
     let sync = store.sync.map_or_else(String::new, |sync| {
@@ -284,7 +283,7 @@ fn store_text(store: &StoreRow) -> String {
         format::count(store.records),
         format::bytes(store.bytes),
         format::count(store.batches),
-        format::count(store.syncs),
+        format::known(store.syncs, format::count),
     )
 }
 
@@ -313,11 +312,11 @@ fn service_map(row: &ServiceFigures, window: Duration) -> Map<String, Value> {
     let counts = row.counts;
     for (key, count) in [
         ("offered", row.offered()),
-        ("issued", counts.issued),
+        ("issued", Some(counts.issued)),
         ("rejected", counts.rejected),
-        ("served", counts.served),
-        ("failed", counts.failed),
-        ("unfinished", row.unfinished()),
+        ("served", Some(counts.served)),
+        ("failed", Some(counts.failed)),
+        ("unfinished", Some(row.unfinished())),
     ] {
         map.insert(key.to_owned(), json!(count));
     }
@@ -335,7 +334,7 @@ fn service_map(row: &ServiceFigures, window: Duration) -> Map<String, Value> {
     put_peak(&mut map, "waiting_max", row.waiting_max);
     put_peak(&mut map, "in_system_max", row.in_system_max);
     map.insert("wait_accepted_mean_ns".to_owned(), json!(row.wait_accepted_mean.map(nanos)));
-    map.insert("lost_work_ns".to_owned(), json!(nanos(row.lost_work)));
+    map.insert("lost_work_ns".to_owned(), json!(row.lost_work.map(nanos)));
     put_spread(&mut map, "wait", row.wait);
     put_spread(&mut map, "service", row.service);
     put_spread(&mut map, "sojourn", row.sojourn);
@@ -411,9 +410,9 @@ fn tickets_table(rows: &[&ServiceFigures]) -> String {
         };
         vec![
             row.name.clone(),
-            format::count(row.offered()),
+            format::known(row.offered(), format::count),
             format::count(counts.issued),
-            format::count(counts.rejected),
+            format::known(counts.rejected, format::count),
             format::count(counts.served),
             format::count(counts.failed),
             format::count(row.unfinished()),
@@ -492,8 +491,8 @@ fn doubts(figures: &Figures) -> String {
     if !words.is_empty() {
         let _ = writeln!(text, "fairness (Jain's index, 1 is even): {}", words.join(", "));
     }
-    if !all.lost_work.is_zero() {
-        let lost = format::duration(all.lost_work);
+    if let Some(lost) = all.lost_work.filter(|lost| !lost.is_zero()) {
+        let lost = format::duration(lost);
         let _ = writeln!(text, "{lost} of service were lost with workers that died");
     }
     if text.is_empty() { text } else { format!("\n{text}") }
@@ -558,6 +557,7 @@ fn table(heads: &[&str], rows: Vec<Vec<String>>) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::app::figures::Counts;
 
     fn spread_of(values_ms: &[u64]) -> Option<Spread> {
         let mut histogram = engine::perf::Histogram::default();
@@ -570,7 +570,7 @@ mod tests {
     fn row() -> ServiceFigures {
         ServiceFigures {
             name: "parcels".to_owned(),
-            counts: TicketCounts { issued: 100, rejected: 20, served: 90, failed: 4 },
+            counts: Counts { issued: 100, rejected: Some(20), served: 90, failed: 4 },
             throughput: Some(8.0),
             utilization: Some(0.6),
             wait: spread_of(&[1, 2, 3]),
@@ -631,7 +631,7 @@ mod tests {
         (figures.workers_fairness, figures.users_fairness) = (Some(0.998), None);
         let first = doubts(&figures);
         figures.all.little = Some(Little { gap: 0.041, ..Little::default() });
-        figures.all.lost_work = Duration::from_millis(1250);
+        figures.all.lost_work = Some(Duration::from_millis(1250));
         insta::assert_snapshot!(format!("{first}{}", doubts(&figures)));
     }
 

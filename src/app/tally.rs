@@ -18,7 +18,7 @@ use super::figures::Figures;
 use super::heat::{Band, Heat, HeatRow};
 use super::history::{History, Second};
 use super::recent::Recent;
-use super::results::{Fresh, Latencies, Results};
+use super::results::{Fresh, Latencies, Origin, Results};
 use super::state::{
     LatencyFigures, LatencyRow, MetricRow, MetricValue, Rates, Sample, ServiceRow, Totals,
 };
@@ -76,6 +76,7 @@ struct Counted {
     records: u64,
     log_bytes: u64,
     syncs: u64,
+    origin: Origin,
 }
 
 impl Counted {
@@ -95,7 +96,13 @@ impl Counted {
             records: store.records,
             log_bytes: store.bytes,
             syncs: store.syncs,
+            origin: results.origin,
         }
+    }
+
+    /// Returns the requests that reached the issuer, if the rejected ones are known.
+    fn offered(&self) -> Option<u64> {
+        self.origin.has_office().then_some(self.issued + self.rejected)
     }
 
     fn utilization_since(&self, earlier: &Self) -> Option<f64> {
@@ -123,6 +130,11 @@ impl Tally {
             recents: Default::default(),
             last_second: Counted::default(),
         }
+    }
+
+    /// Begins at the moment of the results: what was before is nobody's.
+    pub(crate) fn begin(&mut self, results: &Results) {
+        self.last_second = Counted::of(results);
     }
 
     /// Takes over what was measured in a second that is over.
@@ -180,6 +192,7 @@ impl Tally {
         let is_same_life = counted.issuer_starts == last.issuer_starts;
         let written =
             |now: u64, before: u64| now.saturating_sub(if is_same_life { before } else { 0 });
+        let has_office = results.origin.has_office();
         let (waiting, in_service) = results.present();
         self.history.push(Second {
             end: counted.at,
@@ -189,21 +202,21 @@ impl Tally {
             running: line.running(last.at, counted.at),
             measured,
             issued: counted.issued.saturating_sub(last.issued),
-            rejected: counted.rejected.saturating_sub(last.rejected),
+            rejected: has_office.then_some(counted.rejected.saturating_sub(last.rejected)),
             served: counted.served.saturating_sub(last.served),
             failed: counted.failed.saturating_sub(last.failed),
             waiting,
             in_service,
-            staffed: results.issuer.staffed,
+            staffed: has_office.then_some(results.issuer.staffed),
             utilization: counted.utilization_since(&last),
-            workers,
-            users: results.population.users,
+            workers: has_office.then_some(workers),
+            users: has_office.then_some(results.population.users),
             wait: wait.spread(),
             sojourn: sojourn.spread(),
             response: response.spread(),
             records: written(counted.records, last.records),
             log_bytes: written(counted.log_bytes, last.log_bytes),
-            syncs: written(counted.syncs, last.syncs),
+            syncs: results.origin.has_users().then(|| written(counted.syncs, last.syncs)),
             sync: metrics.histogram(LOGSTORE_FSYNC).and_then(Histogram::spread),
         });
         Some(Ended { fresh, at: counted.at, is_measured: !measured.is_zero() })
@@ -220,7 +233,8 @@ impl Tally {
             let (waiting, in_service) = results.present();
             let sample = Sample {
                 at,
-                offered: rate(offered(last), offered(&counted), last.at, at),
+                offered: (last.offered().zip(counted.offered()))
+                    .map(|(from, to)| rate(from, to, last.at, at)),
                 served: rate(last.served, counted.served, last.at, at),
                 waiting,
                 in_service,
@@ -237,28 +251,32 @@ impl Tally {
         }
     }
 
+    /// Returns the counts of a second ago and the newest; `None` until a whole second was seen.
+    fn last_second(&self) -> Option<(&Counted, &Counted)> {
+        let (first, last) = (self.recent.front()?, self.recent.back()?);
+        (last.at.since(first.at) >= RATE_SPAN).then_some((first, last))
+    }
+
     /// Returns the rates of the last second.
     pub(crate) fn rates(&self) -> Rates {
-        let (Some(first), Some(last)) = (self.recent.front(), self.recent.back()) else {
-            return Rates::default();
-        };
+        let Some((first, last)) = self.last_second() else { return Rates::default() };
+        let per_second = |from: u64, to: u64| rate(from, to, first.at, last.at);
+        let offered = first.offered().zip(last.offered());
         Rates {
-            offered: rate(offered(first), offered(last), first.at, last.at),
-            served: rate(first.served, last.served, first.at, last.at),
-            rejected: rate(first.rejected, last.rejected, first.at, last.at),
+            offered: offered.map(|(from, to)| per_second(from, to)),
+            served: Some(per_second(first.served, last.served)),
+            rejected: offered.map(|_| per_second(first.rejected, last.rejected)),
             utilization: last.utilization_since(first),
         }
     }
 
     /// Returns one row per service.
     pub(crate) fn service_rows(&self, results: &Results) -> Vec<ServiceRow> {
-        let served_rate = |index: usize| match (self.recent.front(), self.recent.back()) {
-            (Some(first), Some(last)) => {
-                let served = |counted: &Counted| counted.served_by_service.get(index).copied();
-                let (from, to) = (served(first).unwrap_or(0), served(last).unwrap_or(0));
-                rate(from, to, first.at, last.at)
-            }
-            _ => 0.0,
+        let served_rate = |index: usize| {
+            let (first, last) = self.last_second()?;
+            let served = |counted: &Counted| counted.served_by_service.get(index).copied();
+            let (from, to) = (served(first).unwrap_or(0), served(last).unwrap_or(0));
+            Some(rate(from, to, first.at, last.at))
         };
         let row = |(index, name): (usize, &String)| {
             let counts = results.issuer.services.get(index).copied().unwrap_or_default();
@@ -268,7 +286,7 @@ impl Tally {
                 name: name.clone(),
                 issued: totals.issued,
                 served: totals.served,
-                rejected: totals.rejected,
+                rejected: results.origin.has_office().then_some(totals.rejected),
                 waiting,
                 in_service,
                 served_rate: served_rate(index),
@@ -280,26 +298,23 @@ impl Tally {
     }
 }
 
-fn offered(counted: &Counted) -> u64 {
-    counted.issued + counted.rejected
-}
-
 /// Returns the counts of a run so far.
 pub(crate) fn totals(results: &Results) -> Totals {
     let counts = results.totals();
     let (waiting, in_service) = results.present();
+    let has_office = results.origin.has_office();
     Totals {
-        offered: counts.issued + counts.rejected,
+        offered: has_office.then_some(counts.issued + counts.rejected),
         issued: counts.issued,
-        rejected: counts.rejected,
+        rejected: has_office.then_some(counts.rejected),
         served: counts.served,
         failed: counts.failed,
         waiting,
         in_service,
         recovered: results.issuer.recovered,
         redelivered: results.issuer.redelivered,
-        dropped: results.users().dropped,
-        bad_peers: results.issuer.bad_peers,
+        dropped: results.origin.has_users().then(|| results.users().dropped),
+        bad_peers: has_office.then_some(results.issuer.bad_peers),
     }
 }
 

@@ -5,13 +5,13 @@ use std::time::Duration;
 
 use engine::clock::{Time, WallTime};
 use engine::ids::{LoadId, RunId, UserProcessId, WorkerId};
-use engine::net::message::{NetTotals, TicketCounts};
+use engine::net::message::NetTotals;
 use engine::perf::catalog::{METRICS, Metric, MetricKind};
 use engine::perf::{Histogram, Interval};
 
 use super::action::ProcessId;
 use super::conf::Conf;
-use super::figures::{Figures, Little, NamedHistogram, Peak, ServiceFigures, UserFigures};
+use super::figures::{Counts, Figures, Little, NamedHistogram, Peak, ServiceFigures, UserFigures};
 use super::heat::Heat;
 use super::history::History;
 use super::net::NetRates;
@@ -41,9 +41,9 @@ fn process(id: ProcessId, pid: u32, cpu: f64, tickets: u64) -> ProcessRow {
         state: ProcessState::Ready,
         cpu: Some(cpu),
         rss_bytes: Some(6_400_000),
-        restarts: 0,
+        restarts: Some(0),
         tickets,
-        hosts: 2,
+        hosts: (id != ProcessId::Director).then_some(2),
         trend: trend(tickets),
         note: String::new(),
         last_words: Vec::new(),
@@ -66,7 +66,7 @@ pub(crate) fn app() -> AppState {
     };
     let mut dead = worker(3);
     (dead.pid, dead.cpu, dead.rss_bytes) = (None, None, None);
-    (dead.state, dead.restarts) = (ProcessState::Backoff, 1);
+    (dead.state, dead.restarts) = (ProcessState::Backoff, Some(1));
     dead.note = "killed by SIGKILL (not ours; out of memory?)".to_owned();
     dead.last_words = vec!["thread 'seat 1' panicked: out of memory".to_owned()];
     dead.trend = Trend::default();
@@ -86,7 +86,7 @@ pub(crate) fn app() -> AppState {
         let wave = f64::from(index % 40) - 20.0;
         Sample {
             at: Time(1_663_750_000_000 + u64::from(index) * 250_000_000),
-            offered: 180.0 + 3.0 * wave,
+            offered: Some(180.0 + 3.0 * wave),
             served: 175.0 + 3.0 * wave,
             waiting: u64::from(index % 60),
             in_service: 4,
@@ -101,10 +101,10 @@ pub(crate) fn app() -> AppState {
         name: name.to_owned(),
         issued,
         served: issued - 40,
-        rejected: 3,
+        rejected: Some(3),
         waiting: 37,
         in_service: 3,
-        served_rate: 108.4,
+        served_rate: Some(108.4),
         wait: Some(spread(p50)),
         sojourn: Some(spread(p50 * 2)),
     };
@@ -116,7 +116,7 @@ pub(crate) fn app() -> AppState {
         phase: Phase::Running,
         run: RunFacts {
             id: RunId(0x7f3a_0000_0000_0001),
-            seed: 42,
+            seed: Some(42),
             scenario: "rush-hour".to_owned(),
             scenario_text: "".into(),
             started: WallTime(42_730_000_000_000),
@@ -131,23 +131,28 @@ pub(crate) fn app() -> AppState {
         opened_at: Some(Time(1_000_000_000_000)),
         pauses: vec![(Time(1_060_000_000_000), Time(1_062_500_000_000))],
         elapsed: Duration::from_secs(761),
-        workers: Level { actual: 3, target: 4 },
-        users: Level { actual: 128, target: 128 },
-        seats: Seats { busy: 5, staffed: 6 },
+        workers: Level::of(3, 4),
+        users: Level::of(128, 128),
+        seats: Seats { busy: 5, staffed: Some(6) },
         totals: Totals {
-            offered: 35_214_885,
+            offered: Some(35_214_885),
             issued: 35_214_882,
-            rejected: 3,
+            rejected: Some(3),
             served: 35_214_840,
             failed: 0,
             waiting: 37,
             in_service: 5,
             recovered: 0,
             redelivered: 1,
-            dropped: 0,
-            bad_peers: 0,
+            dropped: Some(0),
+            bad_peers: Some(0),
         },
-        rates: Rates { offered: 182.3, served: 179.1, rejected: 0.0, utilization: Some(0.713) },
+        rates: Rates {
+            offered: Some(182.3),
+            served: Some(179.1),
+            rejected: Some(0.0),
+            utilization: Some(0.713),
+        },
         series: Arc::new((0..400).map(sample).collect()),
         history: History::default(),
         heat: Heat::default(),
@@ -169,24 +174,24 @@ pub(crate) fn app() -> AppState {
             issuer_starts: 1,
             records: 70_429_722,
             bytes: 9_437_184_000,
-            padding_bytes: 330_182_912,
+            padding_bytes: Some(330_182_912),
             segments: 142,
             log_bytes: 9_512_681_472,
             file_bytes: Some(9_529_458_688),
             files: segments(),
-            retired: 17,
-            syncs: 161_212,
-            unsynced_bytes: 61_440,
+            retired: Some(17),
+            syncs: Some(161_212),
+            unsynced_bytes: Some(61_440),
             sync: Some(spread(874)),
             batches: 161_212,
-            index: IndexRow {
+            index: Some(IndexRow {
                 keys: 412_870,
                 bytes: 8_388_608,
                 rows: 70_411_004,
                 file_bytes: 4_423_816_192,
                 behind_bytes: 12_910_592,
                 checkpoints: 761,
-            },
+            }),
             trouble: None,
             index_trouble: None,
             is_blocked: false,
@@ -364,10 +369,16 @@ pub(crate) fn starting() -> AppState {
         opened_at: None,
         pauses: Vec::new(),
         elapsed: Duration::ZERO,
-        workers: Level { actual: 0, target: 4 },
-        users: Level { actual: 0, target: 50 },
-        seats: Seats::default(),
-        totals: Totals::default(),
+        workers: Level::of(0, 4),
+        users: Level::of(0, 50),
+        seats: Seats { busy: 0, staffed: Some(0) },
+        totals: Totals {
+            offered: Some(0),
+            rejected: Some(0),
+            dropped: Some(0),
+            bad_peers: Some(0),
+            ..Totals::default()
+        },
         rates: Rates::default(),
         series: Arc::default(),
         latencies: Vec::new(),
@@ -494,9 +505,9 @@ fn figures() -> Figures {
         Interval { mean_ns: 140_000.0, half_width_ns: 2_500.0, lag_1: 0.12, batch_values: 100 };
     let row = |name: &str, scale: u64| ServiceFigures {
         name: name.to_owned(),
-        counts: TicketCounts {
+        counts: Counts {
             issued: 1_000 * scale + 7,
-            rejected: 2 * scale,
+            rejected: Some(2 * scale),
             served: 1_000 * scale,
             failed: 1,
         },
@@ -512,7 +523,7 @@ fn figures() -> Figures {
         wait_accepted_mean: Some(us(141)),
         wait_interval: Some(interval),
         sojourn_interval: Some(Interval { mean_ns: 9_140_000.0, ..interval }),
-        lost_work: Duration::from_millis(125),
+        lost_work: Some(Duration::from_millis(125)),
         little: Some(Little {
             waiting_mean: 1.27,
             rate_times_wait: 1.25,
@@ -543,8 +554,8 @@ fn figures() -> Figures {
         all: row("all", 6),
         services: vec![row("letters", 3), row("parcels", 2), row("passports", 1)],
         users: UserFigures {
-            intended: 6_050,
-            dropped: 0,
+            intended: Some(6_050),
+            dropped: Some(0),
             digest: Some(0x00ab_12cd_34ef_5678),
             response: histogram(9_310).spread(),
             lag: histogram(41).spread(),

@@ -78,8 +78,8 @@ impl Measure {
         Self::SyncP99,
     ];
 
-    /// Returns the figure; `None` while the run stood still, and for latencies of which there was
-    /// none.
+    /// Returns the figure; `None` while the run stood still, for latencies of which there was none,
+    /// and for what nobody knows.
     pub(crate) fn of(self, second: &Second) -> Option<f64> {
         if second.is_paused() {
             return None;
@@ -91,13 +91,13 @@ impl Measure {
         };
         #[expect(clippy::cast_precision_loss, reason = "a chart for people")]
         match self {
-            Self::Offered => Some(second.per_second(second.issued + second.rejected)),
+            Self::Offered => second.offered().map(|offered| second.per_second(offered)),
             Self::Served => Some(second.per_second(second.served)),
             Self::Waiting => Some(second.waiting as f64),
             Self::P50(timed) => spread(timed).map(|spread| spread.p50.as_secs_f64()),
             Self::P99(timed) => spread(timed).map(|spread| spread.p99.as_secs_f64()),
             Self::LogBytes => Some(second.per_second(second.log_bytes)),
-            Self::Syncs => Some(second.per_second(second.syncs)),
+            Self::Syncs => second.syncs.map(|syncs| second.per_second(syncs)),
             Self::Records => Some(second.per_second(second.records)),
             Self::SyncP99 => second.sync.map(|sync| sync.p99.as_secs_f64()),
         }

@@ -17,7 +17,7 @@ use super::history::{History, Second};
 use super::state::{AppState, Happening, MetricRow, Sample, SegmentRow, StoreRow};
 
 /// The form of snapshots; a change of any type in them that old programs can't read raises it.
-pub(crate) const FORM: &str = concat!("1/", env!("CARGO_PKG_VERSION"));
+pub(crate) const FORM: &str = concat!("2/", env!("CARGO_PKG_VERSION"));
 
 /// What makes a later snapshot of an earlier one, or of none.
 #[derive(Debug, Serialize, Deserialize)]

@@ -214,7 +214,9 @@ impl Ask {
     }
 
     fn target(&self, app: &AppState) -> u32 {
-        if *self == Self::Users { app.users.target } else { app.workers.target }
+        let level = if *self == Self::Users { app.users } else { app.workers };
+        // What can be asked for here is steered, and what is steered is known.
+        level.target.unwrap_or_default()
     }
 
     fn bounds(&self) -> (u32, u32) {

@@ -112,7 +112,7 @@ mod tests {
         check(&before, |now| now.wall.0 += 250_000_000, false, false);
         check(&before, |now| now.wall.0 += 1_000_000_000, false, true);
         check(&before, |now| now.totals.served += 1, false, true);
-        check(&before, |now| now.processes[0].restarts += 1, false, true);
+        check(&before, |now| now.processes[0].restarts = Some(1), false, true);
         check(&before, |now| now.processes[0].cpu = Some(0.9), false, false);
     }
 

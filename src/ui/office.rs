@@ -172,10 +172,10 @@ impl UiState {
 pub(super) fn nothing_to_do(action: &Action, live: &AppState) -> Option<String> {
     let tempo = &live.settings.tempo;
     match action {
-        Action::SetUsers(users) if live.users.target == *users => {
+        Action::SetUsers(users) if live.users.target == Some(*users) => {
             Some(format!("{} are wanted already", format::counted(u64::from(*users), "user")))
         }
-        Action::SetWorkers(workers) if live.workers.target == u32::from(*workers) => {
+        Action::SetWorkers(workers) if live.workers.target == Some(u32::from(*workers)) => {
             Some(format!("{} are wanted already", format::counted(u64::from(*workers), "worker")))
         }
         Action::SetSpeed(speed) if tempo.speed.total_cmp(speed).is_eq() => {

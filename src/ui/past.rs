@@ -258,7 +258,7 @@ fn of_second(base: &AppState, second: Option<&Second>, moment: Time) -> AppState
     };
     let Some(second) = second else { return empty };
     let count = |count: u64| u32::try_from(count).unwrap_or(u32::MAX);
-    let level = |actual: u32| Level { actual, target: actual };
+    let level = |actual| Level { actual, target: None };
     let spreads =
         [("wait", second.wait), ("sojourn", second.sojourn), ("response", second.response)];
     let row = |(name, spread): (&'static str, _)| {
@@ -270,16 +270,16 @@ fn of_second(base: &AppState, second: Option<&Second>, moment: Time) -> AppState
         elapsed: second.at,
         workers: level(second.workers),
         users: level(second.users),
-        seats: Seats { busy: count(second.in_service), staffed: count(second.staffed) },
+        seats: Seats { busy: count(second.in_service), staffed: second.staffed.map(count) },
         totals: Totals {
             waiting: second.waiting,
             in_service: second.in_service,
             ..Totals::default()
         },
         rates: Rates {
-            offered: second.per_second(second.issued + second.rejected),
-            served: second.per_second(second.served),
-            rejected: second.per_second(second.rejected),
+            offered: second.offered().map(|offered| second.per_second(offered)),
+            served: Some(second.per_second(second.served)),
+            rejected: second.rejected.map(|rejected| second.per_second(rejected)),
             utilization: second.utilization,
         },
         latencies: spreads.into_iter().map(row).collect(),

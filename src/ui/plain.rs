@@ -283,17 +283,15 @@ impl Speaker {
         if is_new {
             lines.push(phase.to_owned());
         }
+        let count =
+            |number: Option<u32>| format::known(number, |number| format::count(number.into()));
         for (name, before, now) in
             [("workers", &mut self.workers, state.workers), ("users", &mut self.users, state.users)]
         {
             // On the way to a number nothing is said but where it leads and that it is reached.
             let is_worth = before.target != now.target || now.actual == now.target;
             if *before != now && is_worth {
-                lines.push(format!(
-                    "{name} {} of {}",
-                    format::count(u64::from(now.actual)),
-                    format::count(u64::from(now.target))
-                ));
+                lines.push(format!("{name} {} of {}", count(now.actual), count(now.target)));
                 *before = now;
             }
         }
@@ -331,10 +329,10 @@ fn figures(state: &AppState) -> String {
         "{} {}, {} served a second, {} waiting, {} in service, {} rejected, waiting time p99 {wait}",
         state.phase.name(),
         format::stopwatch(state.elapsed),
-        format::rate(state.rates.served),
+        format::known(state.rates.served, format::rate),
         format::count(state.totals.waiting),
         format::count(state.totals.in_service),
-        format::count(state.totals.rejected),
+        format::known(state.totals.rejected, format::count),
     )
 }
 
@@ -403,7 +401,7 @@ mod tests {
         assert!(first.contains("served a second"), "{first}");
         assert_eq!(speaker.news(&state, at(2)), Vec::<String>::new());
         assert!(speaker.news(&state, at(12)).join("\n").contains("served a second"));
-        state.users.target += 7;
+        state.users.target = state.users.target.map(|users| users + 7);
         assert_eq!(speaker.news(&state, at(13)).len(), 1);
         state.phase = Phase::Paused;
         assert!(speaker.news(&state, at(14))[0].ends_with("paused"));

@@ -74,18 +74,19 @@ fn second(number: u64, end: Time, wall: WallTime) -> Second {
         running: one,
         measured: one,
         issued: wave,
+        rejected: Some(0),
         served: wave,
         waiting: number % 23,
         in_service: 4,
-        staffed: 6,
-        workers: 3,
-        users: 128,
+        staffed: Some(6),
+        workers: Some(3),
+        users: Some(128),
         wait: spread(wave * 20),
         sojourn: spread(wave * 200),
         response: spread(wave * 220),
         records: 2 * wave,
         log_bytes: 60_000 * wave,
-        syncs: 4 * wave,
+        syncs: Some(4 * wave),
         ..Second::default()
     }
 }

@@ -60,6 +60,11 @@ impl Scene<'_> {
         panels::reason(self.app, otherwise)
     }
 
+    /// The same for what a log holds too.
+    pub(crate) fn reason_in_time(&self, otherwise: &'static str) -> &'static str {
+        panels::reason_in_time(self.app, otherwise)
+    }
+
     /// Returns a text with paths in the data directory as short as they may be.
     pub(crate) fn shortened(&self, text: &str) -> String {
         text.replace(&format!("{}/", self.app.run.data_dir), "")

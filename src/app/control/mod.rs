@@ -462,7 +462,7 @@ impl Desk {
         let queued_at = OnceCell::new();
         self.act(action, |state| {
             let queued_at = *queued_at.get_or_init(|| state.number);
-            level(state).target == wanted || state.number >= queued_at + 2
+            level(state).target == Some(wanted) || state.number >= queued_at + 2
         })
     }
 }

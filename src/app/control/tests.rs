@@ -38,8 +38,8 @@ fn direct(director: DirectorsDesk, mut state: AppState) -> std::thread::JoinHand
                 Some(Action::Pause) => state.phase = Phase::Paused,
                 Some(Action::Resume) => state.phase = Phase::Running,
                 // This office has 3 users in open loads.
-                Some(Action::SetUsers(users)) => state.users.target = users.max(3),
-                Some(Action::SetWorkers(workers)) => state.workers.target = workers.into(),
+                Some(Action::SetUsers(users)) => state.users.target = Some(users.max(3)),
+                Some(Action::SetWorkers(workers)) => state.workers.target = Some(workers.into()),
                 Some(Action::Strike) => state.settings.is_on_strike = true,
                 Some(Action::EndStrike) => state.settings.is_on_strike = false,
                 Some(Action::Block(_)) => state.settings.blocked.push("parcels".to_owned()),

@@ -29,8 +29,8 @@ pub(super) fn all(state: &AppState) -> Vec<Chart> {
             "requests, completions and rejections per second",
             Axis { label: "per second", kind: Kind::Number, at_least: 0.0 },
             vec![
-                ("offered", Stroke::Solid, seconds.rate(|s| s.issued + s.rejected)),
-                ("served", Stroke::Solid, seconds.rate(|s| s.served)),
+                ("offered", Stroke::Solid, seconds.rate(Second::offered)),
+                ("served", Stroke::Solid, seconds.rate(|s| Some(s.served))),
                 ("rejected", Stroke::Dashed, seconds.rate(|s| s.rejected)),
             ],
         ),
@@ -40,8 +40,8 @@ pub(super) fn all(state: &AppState) -> Vec<Chart> {
             "tickets waiting and in service at the end of each second",
             Axis { label: "tickets", kind: Kind::Number, at_least: 5.0 },
             vec![
-                ("waiting", Stroke::Solid, seconds.count(|s| s.waiting)),
-                ("in service", Stroke::Solid, seconds.count(|s| s.in_service)),
+                ("waiting", Stroke::Solid, seconds.count(|s| Some(s.waiting))),
+                ("in service", Stroke::Solid, seconds.count(|s| Some(s.in_service))),
                 ("seats", Stroke::Dotted, seconds.count(|s| s.staffed)),
             ],
         ),
@@ -115,13 +115,13 @@ impl<'a> Seconds<'a> {
         points
     }
 
-    fn rate(&self, count: impl Fn(&Second) -> u64) -> Points {
-        self.points(|second| Some(second.per_second(count(second))))
+    fn rate(&self, count: impl Fn(&Second) -> Option<u64>) -> Points {
+        self.points(|second| count(second).map(|count| second.per_second(count)))
     }
 
     #[expect(clippy::cast_precision_loss, reason = "a point of a chart")]
-    fn count(&self, count: impl Fn(&Second) -> u64) -> Points {
-        self.points(|second| Some(count(second) as f64))
+    fn count(&self, count: impl Fn(&Second) -> Option<u64>) -> Points {
+        self.points(|second| count(second).map(|count| count as f64))
     }
 
     fn chart(
@@ -247,7 +247,8 @@ mod tests {
     #[test]
     fn a_pause_is_a_gap_and_every_chart_has_a_name_of_its_own() {
         let mut state = testing::state(4);
-        state.history.push(Second { at: Duration::from_secs(60), ..Second::default() });
+        let at = Duration::from_secs(60);
+        state.history.push(Second { at, rejected: Some(0), ..Second::default() });
         let charts = all(&state);
         let line = &charts[0].lines[0].points;
         assert_eq!(line.iter().filter(|point| point.1.is_none()).count(), 1, "{line:?}");

@@ -27,7 +27,7 @@ impl Head {
         let (outcome, reason) = summary.outcome();
         let reason = reason.map_or_else(String::new, |reason| format!(": {reason}"));
         let facts = vec![
-            ("seed", state.run.seed.to_string()),
+            ("seed", state.run.seed_text()),
             ("run", state.run.id_text()),
             ("taken", format::iso(state.wall)),
             ("machine", format!("{}, {}", state.run.host, cpus(state.run.cpus))),
@@ -48,7 +48,7 @@ fn cpus(cpus: usize) -> String {
 
 /// Returns the command that runs the same again from the exported scenario.
 fn again(state: &AppState) -> String {
-    format!("postoffice-tui -s scenario.ini --seed {}", state.run.seed)
+    format!("postoffice-tui -s scenario.ini --seed {}", state.run.seed_text())
 }
 
 const AGAIN: &str = "scenario.ini, beside this report, holds the values of the start; what was \
@@ -172,9 +172,9 @@ fn cards(page: &mut String, state: &AppState) {
     let or = |text: Option<String>| text.unwrap_or_else(|| format::ABSENT.to_owned());
     let p99 = |spread: Option<engine::perf::Spread>| or(spread.map(|s| format::duration(s.p99)));
     let cards = [
-        ("offered", format::count(all.offered())),
+        ("offered", or(all.offered().map(format::count))),
         ("served", format::count(all.counts.served)),
-        ("rejected", format::count(all.counts.rejected)),
+        ("rejected", or(all.counts.rejected.map(format::count))),
         ("served per second", or(all.throughput.map(format::rate))),
         ("busy", or(all.utilization.map(format::percent))),
         ("wait p99", p99(all.wait)),

@@ -105,8 +105,8 @@ impl Exposition {
     }
 
     /// Writes a counter without labels.
-    pub(super) fn counter(&mut self, name: &str, help: &str, value: impl Into<Number>) {
-        self.family(Kind::Counter, name, help, [(Labels::new(), value)]);
+    pub(super) fn counter(&mut self, name: &str, help: &str, value: Option<impl Into<Number>>) {
+        self.family(Kind::Counter, name, help, value.map(|value| (Labels::new(), value)));
     }
 
     /// Writes a family of counters or gauges, if it has any samples.

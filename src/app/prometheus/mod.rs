@@ -62,7 +62,7 @@ fn about(out: &mut Exposition, state: &AppState) {
     let labels = vec![
         ("run", run.id_text()),
         ("scenario", run.scenario.clone()),
-        ("seed", run.seed.to_string()),
+        ("seed", run.seed_text()),
         ("policy", run.fsync.clone()),
         ("version", env!("CARGO_PKG_VERSION").to_owned()),
     ];
@@ -93,11 +93,11 @@ fn about(out: &mut Exposition, state: &AppState) {
 
 /// Writes who is there.
 fn people(out: &mut Exposition, state: &AppState) {
-    out.gauge("workers", "Worker processes that are ready.", Some(state.workers.actual));
-    out.gauge("workers_target", "Worker processes wanted.", Some(state.workers.target));
-    out.gauge("users", "Users hosted by a ready process.", Some(state.users.actual));
-    out.gauge("users_target", "Users wanted.", Some(state.users.target));
-    out.gauge("seats", "Seats of ready workers.", Some(state.seats.staffed));
+    out.gauge("workers", "Worker processes that are ready.", state.workers.actual);
+    out.gauge("workers_target", "Worker processes wanted.", state.workers.target);
+    out.gauge("users", "Users hosted by a ready process.", state.users.actual);
+    out.gauge("users_target", "Users wanted.", state.users.target);
+    out.gauge("seats", "Seats of ready workers.", state.seats.staffed);
     out.gauge("seats_busy", "Seats that hold a ticket.", Some(state.seats.busy));
 }
 
@@ -106,12 +106,16 @@ fn tickets(out: &mut Exposition, state: &AppState) {
     let totals = &state.totals;
     for (name, what, count) in [
         ("offered", "Requests that reached the issuer", totals.offered),
-        ("issued", "Requests that got a ticket", totals.issued),
+        ("issued", "Requests that got a ticket", Some(totals.issued)),
         ("rejected", "Requests that found the office full", totals.rejected),
-        ("served", "Tickets served", totals.served),
-        ("failed", "Tickets given up after their workers died too often", totals.failed),
-        ("recovered", "Tickets queued again at a start of the issuer", totals.recovered),
-        ("redelivered", "Tickets handed out again because their worker died", totals.redelivered),
+        ("served", "Tickets served", Some(totals.served)),
+        ("failed", "Tickets given up after their workers died too often", Some(totals.failed)),
+        ("recovered", "Tickets queued again at a start of the issuer", Some(totals.recovered)),
+        (
+            "redelivered",
+            "Tickets handed out again because their worker died",
+            Some(totals.redelivered),
+        ),
     ] {
         let help = format!("{what}, since the office opened.");
         out.counter(&format!("tickets_{name}"), &help, count);
@@ -127,7 +131,7 @@ fn tickets(out: &mut Exposition, state: &AppState) {
         ("rejected", "Rejections", rates.rejected),
     ] {
         let help = format!("{what} per second over the last second.");
-        out.gauge(&format!("recent_{name}_per_second"), &help, Some(rate));
+        out.gauge(&format!("recent_{name}_per_second"), &help, rate);
     }
     out.gauge(
         "recent_utilization_ratio",
@@ -152,12 +156,16 @@ fn by_service<R, N: Into<Number>>(
 fn service_tickets(out: &mut Exposition, rows: &[ServiceRow]) {
     let rows: Vec<_> = rows.iter().map(|row| (&*row.name, row)).collect();
     for (name, what, count) in [
-        ("tickets_issued", "Tickets issued", (|row| row.issued) as fn(&ServiceRow) -> u64),
+        (
+            "tickets_issued",
+            "Tickets issued",
+            (|row| Some(row.issued)) as fn(&ServiceRow) -> Option<u64>,
+        ),
         ("tickets_rejected", "Requests that found the office full", |row| row.rejected),
-        ("tickets_served", "Tickets served", |row| row.served),
+        ("tickets_served", "Tickets served", |row| Some(row.served)),
     ] {
         let help = format!("{what}, since the office opened.");
-        by_service(out, Kind::Counter, (name, &help), &rows, |row| Some(count(row)));
+        by_service(out, Kind::Counter, (name, &help), &rows, |row| count(row));
     }
     let gauge = Kind::Gauge;
     let waiting = ("tickets_waiting", "Tickets waiting for a seat now.");
@@ -165,7 +173,7 @@ fn service_tickets(out: &mut Exposition, rows: &[ServiceRow]) {
     let in_service = ("tickets_in_service", "Tickets in service now.");
     by_service(out, gauge, in_service, &rows, |row| Some(row.in_service));
     let served = ("recent_served_per_second", "Completions per second over the last second.");
-    by_service(out, gauge, served, &rows, |row| Some(row.served_rate));
+    by_service(out, gauge, served, &rows, |row| row.served_rate);
 }
 
 /// One figure of the measured window.
@@ -206,12 +214,14 @@ fn ns(value: f64) -> Number {
 
 /// All figures of the measured window that one service has as well as all of them together.
 const MEASURED: &[Measured] = &[
-    count("offered", "Requests that arrived in the measured window.", |f| Some(f.offered().into())),
+    count("offered", "Requests that arrived in the measured window.", |f| {
+        f.offered().map(Number::from)
+    }),
     count("issued", "Requests of the measured window that got a ticket.", |f| {
         Some(f.counts.issued.into())
     }),
     count("rejected", "Requests of the measured window that found the office full.", |f| {
-        Some(f.counts.rejected.into())
+        f.counts.rejected.map(Number::from)
     }),
     count("served", "Tickets of the measured window that were served.", |f| {
         Some(f.counts.served.into())
@@ -267,7 +277,7 @@ const MEASURED: &[Measured] = &[
         f.sojourn_interval.map(|interval| interval.is_valid().into())
     }),
     count("lost_work_seconds", "Service time that was lost with workers that died.", |f| {
-        Some(f.lost_work.into())
+        f.lost_work.map(Number::from)
     }),
     gauge("little_waiting_mean", "Little's law: Lq by the integral.", |f| {
         f.little.map(|little| little.waiting_mean.into())
@@ -413,18 +423,18 @@ fn store(out: &mut Exposition, store: &StoreRow) {
     out.gauge("store_log_bytes", "Bytes of the log.", Some(store.log_bytes));
     out.gauge("store_file_bytes", "Bytes of the log's files.", store.file_bytes);
     let unsynced = "Bytes written but not known to be on the disk.";
-    out.gauge("store_unsynced_bytes", unsynced, Some(store.unsynced_bytes));
+    out.gauge("store_unsynced_bytes", unsynced, store.unsynced_bytes);
     for (name, what, count) in [
         ("retired_segments", "Old segments let go of", store.retired),
-        ("records", "Records appended", store.records),
-        ("bytes", "Bytes appended", store.bytes),
-        ("batches", "Batches written", store.batches),
+        ("records", "Records appended", Some(store.records)),
+        ("bytes", "Bytes appended", Some(store.bytes)),
+        ("batches", "Batches written", Some(store.batches)),
         ("syncs", "Syncs done", store.syncs),
     ] {
         let help = format!("{what} since the issuer's last start.");
         out.counter(&format!("store_{name}"), &help, count);
     }
-    out.counter("store_issuer_starts", "Starts of the issuer.", store.issuer_starts);
+    out.counter("store_issuer_starts", "Starts of the issuer.", Some(store.issuer_starts));
     let sync = store
         .sync
         .iter()
@@ -434,17 +444,17 @@ fn store(out: &mut Exposition, store: &StoreRow) {
     let blocked = "1 while requests wait until the log can grow.";
     out.gauge("store_blocked", blocked, Some(store.is_blocked));
     out.gauge("store_trouble", "1 while the log can not grow.", Some(store.trouble.is_some()));
-    let index = &store.index;
+    let index = store.index.as_ref();
     let trouble = "1 while the index can not follow the log.";
     out.gauge("index_trouble", trouble, Some(store.index_trouble.is_some()));
-    out.gauge("index_memory_keys", "Keys of the index in memory.", Some(index.keys));
-    out.gauge("index_memory_bytes", "Memory that they take.", Some(index.bytes));
-    out.gauge("index_lmdb_rows", "Rows of the index in LMDB.", Some(index.rows));
-    out.gauge("index_lmdb_bytes", "How large LMDB's file is.", Some(index.file_bytes));
+    out.gauge("index_memory_keys", "Keys of the index in memory.", index.map(|index| index.keys));
+    out.gauge("index_memory_bytes", "Memory that they take.", index.map(|index| index.bytes));
+    out.gauge("index_lmdb_rows", "Rows of the index in LMDB.", index.map(|index| index.rows));
+    out.gauge("index_lmdb_bytes", "How large LMDB's file is.", index.map(|index| index.file_bytes));
     let behind = "Bytes of log that LMDB does not know yet.";
-    out.gauge("index_behind_bytes", behind, Some(index.behind_bytes));
+    out.gauge("index_behind_bytes", behind, index.map(|index| index.behind_bytes));
     let checkpoints = "Checkpoints made since the issuer's last start.";
-    out.counter("index_checkpoints", checkpoints, index.checkpoints);
+    out.counter("index_checkpoints", checkpoints, index.map(|index| index.checkpoints));
     let Some(found) = &store.recovery else { return };
     out.gauge("recovery_seconds", "How long the issuer's last start took.", Some(found.elapsed));
     out.gauge("recovery_records", "Records that it read.", Some(found.records));
@@ -477,11 +487,11 @@ fn processes(out: &mut Exposition, rows: &[ProcessRow]) {
     let memory = "Resident memory.";
     family(out, (gauge, "resident_memory_bytes", memory), rows, |row| row.rss_bytes);
     let restarts = "Times that it was started again.";
-    family(out, (counter, "restarts", restarts), rows, |row| Some(row.restarts));
+    family(out, (counter, "restarts", restarts), rows, |row| row.restarts);
     let tickets = "Tickets issued (issuer), served (worker) or told (users).";
     family(out, (counter, "tickets", tickets), rows, |row| Some(row.tickets));
     let hosts = "Users hosted, or seats of a worker.";
-    family(out, (gauge, "hosts", hosts), rows, |row| Some(row.hosts));
+    family(out, (gauge, "hosts", hosts), rows, |row| row.hosts);
 }
 
 /// Returns a metric's name and how its values are written: `logstore.fsync.ns` is
@@ -513,7 +523,7 @@ fn internal(out: &mut Exposition, state: &AppState) {
         }
     }
     let help = "Recordings of metrics that found no room.";
-    out.counter("metrics_dropped", help, state.metrics_dropped);
+    out.counter("metrics_dropped", help, Some(state.metrics_dropped));
 }
 
 #[cfg(test)]

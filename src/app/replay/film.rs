@@ -13,8 +13,8 @@ use std::time::Duration;
 
 use engine::clock::{Time, WallTime, nanos};
 use engine::config::scenario::Service;
-use engine::config::{self, Scenario};
-use engine::ids::{RunId, ServiceId};
+use engine::config::{self, Effective, Scenario, Source};
+use engine::ids::{Lsn, RunId, ServiceId};
 use engine::net::message::{LatencyScope, ServiceLatencies};
 use engine::perf::Histogram;
 use engine::roles::replay::Replay;
@@ -24,8 +24,13 @@ use engine::timeline::Timeline;
 
 use super::reel::{Mark, Reel};
 use super::{Choice, ReplayError};
-use crate::app::results::{Latencies, Results};
+use crate::app::conf::{Conf, ConfRow};
+use crate::app::diary::Story;
+use crate::app::events::Happening;
+use crate::app::looks::Files;
+use crate::app::results::{Latencies, Origin, Results};
 use crate::app::runfile::RunFile;
+use crate::app::slo::Watch;
 use crate::app::state::Reading;
 use crate::app::tally::Tally;
 
@@ -95,9 +100,20 @@ pub(super) struct Film {
     pub(super) runs: Vec<RunSeen>,
     /// Starts of the issuer.
     pub(super) starts: Vec<StartSeen>,
-    /// What the director said of the run.
+    /// What the director said of the run, and wrote down while it went on.
     pub(super) file: Option<RunFile>,
+    pub(super) story: Story,
+    /// What happened, in order.
+    pub(super) happenings: Vec<Happening>,
     pub(super) scenario: Scenario,
+    /// Its goals.
+    pub(super) watch: Watch,
+    /// A row per key of it, if it is known.
+    pub(super) conf: Arc<Vec<ConfRow>>,
+    /// The first byte that the log still has.
+    first: Lsn,
+    /// The log has let go of the run's first records.
+    pub(super) is_beginning_lost: bool,
     /// The run's first moment, its last, and the one that the scene shows.
     pub(super) from: Time,
     pub(super) until: Time,
@@ -106,6 +122,8 @@ pub(super) struct Film {
     pub(super) torn_bytes: u64,
     pub(super) segments: u64,
     pub(super) log_bytes: u64,
+    /// The log's files.
+    pub(super) files: Files,
 }
 
 impl Film {
@@ -130,19 +148,30 @@ impl Film {
             runs: Vec::new(),
             starts: Vec::new(),
             file: None,
+            story: Story::default(),
+            happenings: Vec::new(),
             scenario,
+            watch: Watch::new(&[], &[]),
+            conf: Arc::default(),
+            first: Lsn(0),
+            is_beginning_lost: false,
             from: Time::ZERO,
             until: Time::ZERO,
             at: Time::ZERO,
             torn_bytes: 0,
             segments: 0,
             log_bytes: 0,
+            files: Files::of(&[], 0),
         };
+        let files = storage::segment_files(data_dir)?;
+        film.first = files.first().map_or(Lsn(0), |file| file.first);
         film.read_all(tell)?;
+        film.retell();
         let found = film.reel.judge()?;
         film.torn_bytes = found.torn.as_ref().map_or(0, |torn| torn.bytes);
         film.segments = found.segments.len() as u64;
         film.log_bytes = found.bytes();
+        film.files = Files::of(&files, film.log_bytes);
         match (choice, film.runs.len()) {
             (_, 0) => Err(ReplayError::Empty(data_dir.to_owned())),
             (Choice::Number(wanted), has) if wanted > has => {
@@ -208,16 +237,26 @@ impl Film {
 
     /// Nobody knows when a run without a file began; its first record is the best guess.
     fn note_first(&mut self, at: Time) {
-        let line = self.scene.core.timeline();
+        if self.from.is_set() {
+            return;
+        }
+        let mut line = self.scene.core.timeline().clone();
         if !line.opened_at.is_set() || line.opened_at == Time::NEVER {
-            let line = Timeline { opened_at: at, ..line.clone() };
-            self.scene.core.set_timeline(line);
+            line.opened_at = at;
         }
-        if !self.from.is_set() {
-            self.from = self.scene.core.timeline().opened_at.min(at);
-            (self.at, self.until) = (self.from, self.from);
-            self.keep();
+        self.from = if self.is_beginning_lost { at } else { line.opened_at.min(at) };
+        (self.at, self.until) = (self.from, self.from);
+        self.set_timeline(line);
+        self.scene.begin(self.from, &self.reel, &self.story);
+        self.keep();
+    }
+
+    /// Sets the run's timeline. Figures of a run whose beginning is lost are of what is left.
+    fn set_timeline(&mut self, mut line: Timeline) {
+        if self.is_beginning_lost {
+            line.warmup = line.warmup.max(line.office_time(self.from));
         }
+        self.scene.core.set_timeline(line);
     }
 
     /// Takes the next record, whatever its time.
@@ -235,8 +274,7 @@ impl Film {
                 }
             }
             if self.is_wanted() {
-                let requeued = self.scene.core.open() as u64;
-                self.starts.push(StartSeen { at: self.until, start, requeued });
+                self.note_start(start);
             }
         }
         let Some(entry) = self.reel.next()? else { return Ok(()) };
@@ -246,15 +284,28 @@ impl Film {
         Ok(())
     }
 
+    /// Takes note of a start of the issuer, unless it is the one that is known: each segment repeats
+    /// which one holds in it.
+    fn note_start(&mut self, start: Start) {
+        if self.starts.iter().all(|seen| seen.start.epoch != start.epoch) {
+            let requeued = self.scene.core.open() as u64;
+            self.starts.push(StartSeen { at: self.until, start, requeued });
+        }
+    }
+
     /// Begins the run that is shown; all before is forgotten.
     fn begin(&mut self, start: &Start) -> Result<(), ReplayError> {
+        self.is_beginning_lost = self.runs.len() == 1 && self.first > Lsn(0);
         self.file = RunFile::read(&self.data_dir, start.run);
-        let text = self.file.as_ref().map(|file| Arc::clone(&file.facts.scenario_text));
-        let known = text.and_then(|text| config::parse_effective(&text).ok());
+        self.story = Story::read(&self.data_dir, start.run);
+        let known = self.file.as_ref().and_then(effective);
+        self.conf = known.as_ref().map(|known| Conf::new(known).rows()).unwrap_or_default();
         self.scenario = match known {
-            Some(scenario) => scenario,
+            Some(known) => known.scenario,
             None => unnamed(services_of(&self.data_dir, start.run)?),
         };
+        let services = self.scenario.services.iter().map(|service| service.name.clone());
+        self.watch = Watch::new(&self.scenario.slos, &services.collect::<Vec<_>>());
         let line = self.file.as_ref().map(RunFile::timeline).unwrap_or_default();
         let mut core = std::mem::take(&mut self.scene.core);
         core.begin(start.run, self.scenario.services.len(), line);
@@ -298,7 +349,7 @@ impl Film {
                 return Ok(());
             }
             self.at = due;
-            self.scene.tick(due, self.wall(due), &self.reel);
+            self.scene.tick(due, self.wall(due), &self.reel, &self.story);
             if keeps && self.scene.ticks.is_multiple_of(self.keep_ticks) {
                 self.keep();
             }
@@ -316,11 +367,7 @@ impl Film {
                     self.scene.is_over = true;
                     return Ok(());
                 }
-                let is_known = self.starts.iter().any(|seen| seen.start.epoch == start.epoch);
-                if !is_known {
-                    let requeued = self.scene.core.open() as u64;
-                    self.starts.push(StartSeen { at: self.until, start, requeued });
-                }
+                self.note_start(start);
             }
             let Some(entry) = self.reel.next()? else { break };
             self.scene.take(&entry);
@@ -354,14 +401,25 @@ impl Film {
             && let Some(file) = RunFile::read(&self.data_dir, id)
             && self.file.as_ref() != Some(&file)
         {
-            self.scene.core.set_timeline(file.timeline());
+            self.set_timeline(file.timeline());
             if let Some((at, _)) = &file.ended {
                 self.until = self.until.max(*at);
             }
             self.file = Some(file);
+            self.retell();
+        }
+        if self.story.read_on() {
+            self.retell();
         }
         if !self.scene.is_over {
             self.until = self.until.max(self.reel.newest().unwrap_or(Time::ZERO));
+        }
+        if self.until > before {
+            let files = storage::segment_files(&self.data_dir)?;
+            self.segments = files.len() as u64;
+            let end = self.reel.position().0;
+            self.log_bytes = files.first().map_or(0, |file| end.saturating_sub(file.first.0));
+            self.files = Files::of(&files, self.log_bytes);
         }
         Ok(self.until > before)
     }
@@ -377,7 +435,7 @@ impl Film {
 
     /// Tells the figures of the moment that the scene shows.
     pub(super) fn sum_up(&mut self) {
-        self.scene.tell_totals(self.at, &self.reel);
+        self.scene.tell_totals(self.at, &self.reel, &self.story);
         self.scene.tell_latencies();
         let Scene { core, results, tally, .. } = &mut self.scene;
         tally.sum_up(core.timeline(), results);
@@ -406,20 +464,50 @@ impl Scene {
         let Some(record) = &entry.record else { return };
         self.core.take(record);
         let store = &mut self.results.issuer.store;
-        if let Record::Start(start) = record
-            && Some(start.run) == self.core.run()
-        {
+        if self.results.issuer_starts != self.core.starts() {
             self.results.issuer_starts = self.core.starts();
+            // What an issuer wrote is counted from its start.
+            (store.records, store.batches, store.bytes) = (0, 0, 0);
         }
         store.records += 1;
         store.batches += u64::from(entry.begins_batch);
         store.bytes += entry.bytes;
     }
 
-    fn tell_totals(&mut self, at: Time, reel: &Reel) {
+    /// Begins at a moment of which nothing is known before.
+    fn begin(&mut self, at: Time, reel: &Reel, story: &Story) {
+        let since = nanos(at.since(self.core.timeline().opened_at));
+        self.ticks = since / nanos(TICK);
+        self.tell_totals(at, reel, story);
+        self.tally.begin(&self.results);
+    }
+
+    fn tell_totals(&mut self, at: Time, reel: &Reel, story: &Story) {
         let store = std::mem::take(&mut self.results.issuer.store);
         self.results.issuer = self.core.totals(at, |id| reel.begun(id));
         self.results.issuer.store = store;
+        self.tell_present(at, story);
+    }
+
+    /// Adds what the office knew and no log holds.
+    fn tell_present(&mut self, at: Time, story: &Story) {
+        let Some(present) = story.present(at) else {
+            self.results.origin = Origin::Log;
+            return;
+        };
+        self.results.origin = Origin::Diary;
+        self.results.population.users = present.users.0;
+        let issuer = &mut self.results.issuer;
+        (issuer.staffed, issuer.bad_peers) = (present.staffed, present.bad_peers);
+        // Seats have been the same since.
+        let since = u128::from(self.core.measured_ns(present.at, at));
+        issuer.staffed_ns = u128::from(present.staffed_ns) + u128::from(present.staffed) * since;
+        for (service, &(all, measured)) in issuer.services.iter_mut().zip(&present.rejected) {
+            (service.totals.rejected, service.measured.rejected) = (all, measured);
+        }
+        for (service, &lost_ns) in issuer.services.iter_mut().zip(&present.lost_ns) {
+            service.lost_ns = lost_ns;
+        }
     }
 
     fn tell_latencies(&mut self) {
@@ -435,14 +523,14 @@ impl Scene {
         });
     }
 
-    fn tick(&mut self, at: Time, wall: WallTime, reel: &Reel) {
+    fn tick(&mut self, at: Time, wall: WallTime, reel: &Reel, story: &Story) {
         self.ticks += 1;
-        self.tell_totals(at, reel);
+        self.tell_totals(at, reel, story);
         self.tally.count(&self.results);
         if self.ticks.is_multiple_of(TICKS) {
             self.tell_latencies();
             let line = self.core.timeline().clone();
-            let workers = u32::try_from(self.core.served_by().len()).unwrap_or(u32::MAX);
+            let workers = story.present(at).map_or(0, |present| present.workers.0);
             self.tally.close_second(wall, &line, &mut self.results, workers);
         }
     }
@@ -473,6 +561,13 @@ fn latencies(bytes: &[Vec<u8>; 4]) -> Latencies {
         sojourn: histogram(sojourn),
         overhead: histogram(overhead),
     }
+}
+
+/// Returns the scenario that a run began with, if this version understands it.
+fn effective(file: &RunFile) -> Option<Effective> {
+    let (name, title) = ("the run's scenario".to_owned(), file.facts.scenario.clone());
+    let text = file.facts.scenario_text.to_string();
+    config::parse(&Source { name, title, text }, &[]).ok()
 }
 
 /// Returns a scenario of so many services whose names nobody knows.

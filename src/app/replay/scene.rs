@@ -6,19 +6,17 @@ use std::time::Duration;
 
 use engine::clock::{Time, WallTime};
 use engine::ids::{RunId, WorkerId};
-use engine::storage;
 
 use super::Wish;
 use super::film::{Film, StartSeen};
 use crate::app::action::ProcessId;
+use crate::app::diary::Present;
 use crate::app::events::{EVENTS_MAX, Happening, LABEL_CHARS_MAX, Source};
 use crate::app::exit::Exit;
-use crate::app::heat::Heat;
-use crate::app::history::History;
-use crate::app::staffing::Seating;
+use crate::app::format;
 use crate::app::state::{
-    AppState, Ending, IndexRow, Level, Phase, ProcessRow, ProcessState, Rates, Reading, Replay,
-    RunFacts, Seats, Settings, Severity, StoreRow, Totals, Trend, View,
+    AppState, Ending, Level, Phase, ProcessRow, ProcessState, Reading, Replay, RunFacts, Seats,
+    Severity, StoreRow, Trend, View,
 };
 use crate::app::tally::totals;
 
@@ -50,7 +48,7 @@ pub(super) fn failed(wish: &Wish, exit: Exit, reason: String) -> AppState {
 fn facts(dir: &Path, id: RunId) -> RunFacts {
     RunFacts {
         id,
-        seed: 0,
+        seed: None,
         scenario: "unknown".to_owned(),
         scenario_text: "".into(),
         started: WallTime::default(),
@@ -76,44 +74,7 @@ fn blank(run: RunFacts, phase: Phase) -> AppState {
         is_following: false,
         gaps: Vec::new(),
     });
-    AppState {
-        view,
-        number: 0,
-        at: Time::ZERO,
-        wall: WallTime::now(),
-        phase,
-        run,
-        opened_at: None,
-        pauses: Vec::new(),
-        elapsed: Duration::ZERO,
-        workers: Level::default(),
-        users: Level::default(),
-        seats: Seats::default(),
-        totals: Totals::default(),
-        rates: Rates::default(),
-        series: Arc::default(),
-        history: History::default(),
-        heat: Heat::default(),
-        figures: Arc::default(),
-        latencies: Vec::new(),
-        services: Vec::new(),
-        processes: Vec::new(),
-        store: StoreRow::default(),
-        metrics: Arc::default(),
-        metrics_dropped: 0,
-        net: Arc::default(),
-        slos: Vec::new(),
-        conf: Arc::default(),
-        conf_text: "".into(),
-        reload: None,
-        answers: Arc::default(),
-        failure: None,
-        notices: Vec::new(),
-        events: Arc::default(),
-        events_dropped: 0,
-        settings: Settings::default(),
-        sys: None,
-    }
+    AppState { view, ..AppState::blank(run, phase) }
 }
 
 impl Film {
@@ -128,13 +89,17 @@ impl Film {
         let (at, line) = (self.at, self.scene.core.timeline().clone());
         let facts = self.facts();
         let phase = self.phase(playing);
-        let events: Vec<Happening> =
-            self.events().into_iter().take_while(|event| event.at <= at).collect();
-        let dropped = events.len().saturating_sub(EVENTS_MAX);
+        let until = self.happenings.partition_point(|event| event.at <= at);
+        let dropped = until.saturating_sub(EVENTS_MAX);
         let results = &self.scene.results;
         let (_, in_service) = results.present();
-        let workers = u32::try_from(self.scene.core.served_by().len()).unwrap_or(u32::MAX);
+        let present = self.story.present(at);
+        let level = |of: fn(&Present) -> (u32, u32)| {
+            let (actual, target) = present.map(of).unzip();
+            Level { actual, target }
+        };
         let tally = &self.scene.tally;
+        let is_over = matches!(phase, Phase::Stopped(_));
         AppState {
             view: View::Replay(self.view(playing)),
             number,
@@ -143,12 +108,12 @@ impl Film {
             opened_at: Some(line.opened_at).filter(|&opened| opened <= at),
             pauses: line.pauses.iter().copied().filter(|&(from, _)| from <= at).collect(),
             elapsed: line.office_time(at),
-            workers: Level { actual: workers, target: u32::from(self.scenario.office.workers) },
-            users: Level {
-                actual: self.scene.core.users(),
-                target: self.scenario.loads.iter().map(|load| load.users).sum(),
+            workers: level(|present| present.workers),
+            users: level(|present| present.users),
+            seats: Seats {
+                busy: u32::try_from(in_service).unwrap_or(u32::MAX),
+                staffed: present.map(|now| u32::try_from(now.staffed).unwrap_or(u32::MAX)),
             },
-            seats: Seats { busy: u32::try_from(in_service).unwrap_or(u32::MAX), staffed: 0 },
             totals: totals(results),
             rates: tally.rates(),
             series: Arc::clone(&tally.series),
@@ -159,11 +124,14 @@ impl Film {
             services: tally.service_rows(results),
             processes: self.processes(&phase),
             store: self.store(),
+            slos: self.watch.rows(&tally.figures, is_over),
+            conf: Arc::clone(&self.conf),
+            conf_text: Arc::clone(&facts.scenario_text),
             failure: match &phase {
                 Phase::Stopped(Ending::Failed { reason, .. }) => Some(reason.clone()),
                 _ => None,
             },
-            events: Arc::new(events.into_iter().skip(dropped).collect()),
+            events: Arc::new(self.happenings[dropped..until].to_vec()),
             events_dropped: dropped as u64,
             ..blank(facts, phase)
         }
@@ -203,10 +171,33 @@ impl Film {
     /// Says what the log does not hold.
     fn gaps(&self, playing: &Playing) -> Vec<String> {
         let mut gaps = vec![
-            "the log holds tickets: what is told of users and workers is only which of them had \
-             tickets that ended; rejected requests, seats, syncs, CPU and memory are not in it"
+            "no log holds what users saw, syncs, CPU, memory and sockets; of processes it names who \
+             served tickets"
                 .to_owned(),
         ];
+        match self.story.full_at {
+            _ if self.story.present(self.at).is_some() => {}
+            Some(full) if full <= self.at => gaps.push(format!(
+                "the run's diary in runs/ was full at {}: how many workers, users and seats there \
+                 were since, and rejected requests, is not known",
+                self.wall(full)
+            )),
+            _ => gaps.push(
+                "the run's diary in runs/ says nothing of this moment: how many workers, users and \
+                 seats there were, and rejected requests, is not known"
+                    .to_owned(),
+            ),
+        }
+        if self.story.missed > 0 {
+            let missed = format::counted(self.story.missed, "event");
+            gaps.push(format!("{missed} came too fast for the run's diary"));
+        }
+        if self.is_beginning_lost {
+            gaps.push(
+                "the log has let go of the run's beginning: counts and figures are of what is left"
+                    .to_owned(),
+            );
+        }
         if self.file.is_none() {
             gaps.push(
                 "the run has no file in runs/: names, warm-up and pauses are not known, so all of \
@@ -242,10 +233,10 @@ impl Film {
                     0 => String::new(),
                     bytes => format!(" in {bytes} bytes of a torn record"),
                 };
+                let open = format::counted(open, "open ticket");
                 let reason = format!(
                     "the log ends here{torn}, without a word of the director: it was killed, or \
-                     the machine stopped; {open} tickets are open, the next start on this \
-                     directory queues them again"
+                     the machine stopped; the next start on this directory queues {open} again"
                 );
                 return Phase::Stopped(Ending::Failed { exit: Exit::Failed, reason });
             }
@@ -265,9 +256,9 @@ impl Film {
     fn processes(&self, phase: &Phase) -> Vec<ProcessRow> {
         let state = match phase {
             Phase::Stopped(_) => ProcessState::Stopped,
-            _ => ProcessState::Ready,
+            _ => ProcessState::Unknown,
         };
-        let row = |id, restarts, tickets, hosts| ProcessRow {
+        let row = |id, restarts, tickets| ProcessRow {
             id,
             pid: None,
             state,
@@ -275,18 +266,19 @@ impl Film {
             rss_bytes: None,
             restarts,
             tickets,
-            hosts,
+            hosts: None,
             trend: Trend::default(),
             note: "as the log names it".to_owned(),
             last_words: Vec::new(),
         };
-        let (core, seating) = (&self.scene.core, Seating::of(&self.scenario.office));
+        let core = &self.scene.core;
         let issued = self.scene.results.totals().issued;
-        let issuer = row(ProcessId::Issuer, core.starts().saturating_sub(1), issued, 0);
-        let workers = core.served_by().iter().map(|(&number, &served)| {
-            let hosts = if self.file.is_some() { seating.at(number) } else { 0 };
-            row(ProcessId::Worker(WorkerId(number)), 0, served, hosts)
-        });
+        // Starts before what is left of the log are in none.
+        let restarts = (!self.is_beginning_lost).then(|| core.starts().saturating_sub(1));
+        let issuer = row(ProcessId::Issuer, restarts, issued);
+        let workers = core.served_by().iter();
+        let workers = workers
+            .map(|(&number, &served)| row(ProcessId::Worker(WorkerId(number)), None, served));
         std::iter::once(issuer).chain(workers).collect()
     }
 
@@ -295,19 +287,21 @@ impl Film {
         StoreRow {
             segments: self.segments,
             log_bytes: self.log_bytes,
-            file_bytes: storage::file_bytes(self.data_dir()).ok(),
+            file_bytes: Some(self.files.bytes),
+            files: Arc::clone(&self.files.rows),
             issuer_starts: self.scene.core.starts(),
             records: store.records,
             bytes: store.bytes,
             batches: store.batches,
-            index: IndexRow::default(),
             ..StoreRow::default()
         }
     }
 
-    /// Returns what happened in the run as far as its log and its file tell, in order.
-    pub(super) fn events(&self) -> Vec<Happening> {
+    /// Puts together what happened in the run, as far as its log, its file and its diary tell. The
+    /// diary tells of its own when doors opened and the run stood still.
+    pub(super) fn retell(&mut self) {
         let line = self.scene.core.timeline();
+        let is_told = |at: Time| !self.story.events.is_empty() && self.story.covers(at);
         let mut found: Vec<(Time, Severity, Source, String, String)> = Vec::new();
         let told = |at, severity, who, label: &str, text: String| {
             (at, severity, who, label.to_owned(), text)
@@ -325,18 +319,18 @@ impl Film {
             };
             found.push(told((*at).max(self.from), severity, Source::Office, "issuer start", text));
         }
-        if self.file.is_some() {
+        if self.file.is_some() && !is_told(line.opened_at) {
             let text = "arrivals began".to_owned();
             found.push(told(line.opened_at, Severity::Info, Source::Office, "open", text));
         }
-        for &(from, to) in &line.pauses {
+        for &(from, to) in line.pauses.iter().filter(|&&(from, _)| !is_told(from)) {
             let (who, info) = (Source::Office, Severity::Info);
             found.push(told(from, info, who, "pause", "the run was paused".to_owned()));
             if to != Time::NEVER {
                 found.push(told(to, info, who, "resume", "the run went on".to_owned()));
             }
         }
-        if line.window_until() <= self.until {
+        if line.window_until() <= self.until && !is_told(line.window_until()) {
             let text = "arrivals ended".to_owned();
             found.push(told(line.window_until(), Severity::Info, Source::Office, "drain", text));
         }
@@ -353,22 +347,26 @@ impl Film {
             };
             found.push(told(*at, severity, Source::Office, "end", text));
         }
-        found.sort_by_key(|(at, ..)| *at);
-        let happening =
-            |(number, (at, severity, who, label, text)): (u64, (Time, _, _, String, _))| {
-                debug_assert!(label.len() <= LABEL_CHARS_MAX, "a label fits its mark");
-                Happening { number, at, wall: self.wall(at), severity, who, label, text }
-            };
-        (1..).zip(found).map(happening).collect()
+        let happening = |(at, severity, who, label, text): (Time, _, _, String, _)| {
+            debug_assert!(label.len() <= LABEL_CHARS_MAX, "a label fits its mark");
+            Happening { number: 0, at, wall: self.wall(at), severity, who, label, text }
+        };
+        let mut all: Vec<Happening> = found.into_iter().map(happening).collect();
+        all.extend(self.story.events.iter().cloned());
+        all.sort_by_key(|event| event.at);
+        for (number, event) in (1..).zip(&mut all) {
+            event.number = number;
+        }
+        self.happenings = all;
     }
 
     /// Returns the first event behind a moment.
     pub(super) fn event_after(&self, at: Time) -> Option<Time> {
-        self.events().iter().map(|event| event.at).find(|&moment| moment > at)
+        self.happenings.iter().map(|event| event.at).find(|&moment| moment > at)
     }
 
     /// Returns the last event before a moment.
     pub(super) fn event_before(&self, at: Time) -> Option<Time> {
-        self.events().iter().rev().map(|event| event.at).find(|&moment| moment < at)
+        self.happenings.iter().rev().map(|event| event.at).find(|&moment| moment < at)
     }
 }

@@ -9,9 +9,10 @@ use engine::storage::reader::log_dir;
 use engine::storage::{Hands, LogOptions, LogPlace, Opening};
 
 use super::*;
+use crate::app::diary::{Diary, Present};
 use crate::app::events::Happening;
 use crate::app::runfile::RunFile;
-use crate::app::state::{Ending, Phase, View};
+use crate::app::state::{Ending, Level, Phase, View};
 use crate::app::testing;
 
 const OPTIONS: LogOptions = LogOptions {
@@ -57,6 +58,13 @@ impl Writer {
         // Ids go on behind the last lease.
         self.next_id = self.leased;
         self.leased += 100_000;
+        self.put(&Record::Lease(TicketId(self.leased)));
+    }
+
+    /// What begins a segment: which start holds in it.
+    fn repeat(&mut self, run: u64, epoch: u32) {
+        let (run, epoch, wall) = (RunId(run), Epoch(epoch), WallTime(5_000_000_000));
+        self.put(&Record::Start(Start { epoch, run, wall, boot: [7; 16] }));
         self.put(&Record::Lease(TicketId(self.leased)));
     }
 
@@ -181,7 +189,7 @@ fn a_run_is_seen_at_any_moment() {
     assert_eq!(middle.elapsed, Duration::from_millis(5_010));
     assert_eq!(middle.wall, WallTime(9_000_000_000 + 5_010_000_000));
     assert_eq!(middle.history.iter().count(), 5);
-    assert!((middle.rates.served - 10.0).abs() < 1e-6, "{:?}", middle.rates);
+    assert!((middle.rates.served.unwrap() - 10.0).abs() < 1e-6, "{:?}", middle.rates);
     film.seek(at(5_030)).unwrap();
     let served = state(&mut film).totals;
     assert_eq!((served.waiting, served.in_service), (0, 1), "what comes later tells it");
@@ -248,7 +256,7 @@ fn a_run_of_which_only_the_log_is_left_says_what_is_not_known() {
     let Phase::Stopped(Ending::Failed { reason, .. }) = &end.phase else {
         panic!("{:?}", end.phase)
     };
-    assert!(reason.contains("1 tickets are open"), "{reason}");
+    assert!(reason.contains("queues 1 open ticket again"), "{reason}");
     let View::Replay(view) = &end.view else { panic!("{:?}", end.view) };
     assert!(view.gaps.iter().any(|gap| gap.contains("warm-up and pauses are not known")));
     assert_eq!(end.services[1].name, "service 1");
@@ -281,6 +289,163 @@ fn a_restart_of_the_issuer_is_an_event() {
     assert_eq!(film.event_before(at(3_000)), Some(restart));
     film.seek(at(1_000)).unwrap();
     assert_eq!(state(&mut film).events.len(), 2, "the future is not told");
+}
+
+#[test]
+fn a_segment_that_repeats_which_start_holds_is_no_restart() {
+    let mut writer = Writer::new();
+    writer.run(7, 1, 0, 3);
+    let left = writer.issue(3_000, 0, 0);
+    writer.repeat(7, 1);
+    writer.end(left, 3_050, 3_100);
+    writer.note(7, Some(4_000));
+    let mut film = open(&writer.write(), Choice::Last);
+    let end = state(&mut film);
+    assert_eq!((end.store.issuer_starts, end.processes[0].restarts), (1, Some(0)));
+    assert_eq!(end.totals.recovered, 0);
+    let texts: Vec<&str> = end.events.iter().map(|event| &*event.text).collect();
+    assert_eq!(texts.iter().filter(|text| text.contains("was started")).count(), 1, "{texts:?}");
+    let most = end.history.iter().map(|second| second.records).max();
+    assert!(most <= Some(24), "no second has all that was written before: {most:?}");
+}
+
+#[test]
+fn what_an_issuer_wrote_is_counted_from_its_start() {
+    let mut writer = Writer::new();
+    writer.run(7, 1, 0, 5);
+    writer.start(7, 2);
+    let id = writer.issue(5_500, 0, 0);
+    writer.end(id, 5_510, 5_600);
+    writer.note(7, Some(7_000));
+    let mut film = open(&writer.write(), Choice::Last);
+    let end = state(&mut film);
+    assert_eq!(
+        (end.store.issuer_starts, end.store.records),
+        (2, 4),
+        "a start, a lease and a ticket"
+    );
+    let most = end.history.iter().map(|second| second.records).max();
+    assert!(most <= Some(24), "{most:?}");
+}
+
+#[test]
+fn what_no_log_holds_is_not_known() {
+    let mut writer = Writer::new();
+    writer.run(7, 1, 0, 5);
+    writer.note(7, Some(5_500));
+    let mut film = open(&writer.write(), Choice::Last);
+    let end = state(&mut film);
+    assert_eq!((end.workers, end.users, end.seats.staffed), Default::default());
+    let totals = end.totals;
+    let unknown = [totals.offered, totals.rejected, totals.dropped, totals.bad_peers];
+    assert_eq!((unknown, totals.served), ([None; 4], 50));
+    assert_eq!((end.rates.offered, end.rates.rejected), (None, None));
+    assert_eq!((end.store.syncs, end.store.unsynced_bytes, end.store.index), Default::default());
+    assert!(end.services.iter().all(|row| row.rejected.is_none()));
+    assert!(end.processes.iter().all(|row| row.hosts.is_none()));
+    let figures = &end.figures;
+    assert_eq!((figures.all.rejected_share, figures.users.intended), (None, None));
+    assert_eq!((figures.all.offered_rate, figures.all.lost_work), (None, None));
+    assert!(end.history.iter().all(|second| second.rejected.is_none() && second.users.is_none()));
+    let View::Replay(view) = &end.view else { panic!("{:?}", end.view) };
+    assert!(view.gaps.iter().any(|gap| gap.contains("diary in runs/ says nothing")));
+    assert!(end.conf.iter().any(|row| row.section == "service.parcels"), "names are known");
+}
+
+#[test]
+fn a_rate_is_known_when_a_whole_second_was_seen() {
+    let mut writer = Writer::new();
+    writer.run(7, 1, 0, 5);
+    writer.note(7, Some(5_000));
+    let mut film = open(&writer.write(), Choice::Last);
+    film.seek(film.from).unwrap();
+    assert_eq!(state(&mut film).rates.served, None);
+    film.seek(at(900)).unwrap();
+    assert_eq!(state(&mut film).services[0].served_rate, None);
+    film.seek(at(4_000)).unwrap();
+    assert_eq!(state(&mut film).rates.served.map(f64::round), Some(10.0));
+}
+
+#[test]
+fn a_diary_tells_who_was_there_and_what_people_did() {
+    let mut writer = Writer::new();
+    writer.run(7, 1, 0, 5);
+    writer.note(7, Some(5_500));
+    let dir = writer.write();
+    let mut diary = Diary::new(&dir, RunId(7));
+    let present = |ms, users, rejected| Present {
+        at: at(ms),
+        workers: (3, 4),
+        users: (users, 50),
+        staffed: 2,
+        // From the end of the warm-up on.
+        staffed_ns: 2 * 1_000_000 * ms.max(1_000) - 2_000_000_000,
+        rejected: vec![(rejected, rejected)],
+        lost_ns: vec![7],
+        bad_peers: 1,
+    };
+    diary.note_present(present(500, 40, 0));
+    diary.note_present(present(3_000, 50, 30));
+    diary.tell(Happening {
+        number: 9,
+        at: at(3_500),
+        wall: WallTime(3),
+        severity: crate::app::state::Severity::Info,
+        who: crate::app::events::Source::Key,
+        label: "strike".to_owned(),
+        text: "workers called to strike".to_owned(),
+    });
+    drop(diary);
+    let mut film = open(&dir, Choice::Last);
+    let end = state(&mut film);
+    assert_eq!((end.workers, end.users), (Level::of(3, 4), Level::of(50, 50)));
+    assert_eq!((end.seats.staffed, end.totals.rejected), (Some(2), Some(30)));
+    assert_eq!((end.totals.offered, end.totals.dropped), (Some(80), None));
+    assert_eq!(end.figures.all.lost_work, Some(Duration::from_nanos(7)));
+    // Forty tickets of 50 ms each, on two seats, in four and a half measured seconds.
+    let busy = end.figures.all.utilization.unwrap();
+    assert!((busy - 2.0 / 9.0).abs() < 1e-6, "{busy}");
+    assert!(end.events.iter().any(|event| event.label == "strike"));
+    let strike = end.events.iter().find(|event| event.label == "strike").unwrap().at;
+    assert_eq!(film.event_before(at(4_000)), Some(strike));
+    film.seek(at(2_000)).unwrap();
+    let before = state(&mut film);
+    assert_eq!((before.users, before.totals.rejected), (Level::of(40, 50), Some(0)));
+    film.seek(at(250)).unwrap();
+    assert_eq!(state(&mut film).users, Level::default(), "nobody had told yet");
+}
+
+#[test]
+fn of_a_run_whose_beginning_is_gone_what_is_left_is_shown() {
+    let mut writer = Writer::new();
+    writer.start(7, 1);
+    for second in 0..90 {
+        for tenth in 0..10 {
+            let arrived = second * 1_000 + tenth * 100;
+            let id = writer.issue(arrived, 0, 0);
+            writer.end(id, arrived + 20, arrived + 70);
+        }
+        writer.repeat(7, 1);
+    }
+    writer.note(7, Some(90_000));
+    let dir = writer.write();
+    let mut segments: Vec<_> =
+        log_dir(&dir).read_dir().unwrap().map(|entry| entry.unwrap().path()).collect();
+    segments.retain(|path| path.extension().is_some_and(|ending| ending == "seg"));
+    segments.sort();
+    assert!(segments.len() > 2, "{segments:?}");
+    std::fs::remove_file(&segments[0]).unwrap();
+    let mut film = open(&dir, Choice::Last);
+    assert!(film.from > at(1_000), "{:?}", film.from);
+    let end = state(&mut film);
+    let span = film.until.since(film.from).as_secs_f64();
+    let served = f64::from(u32::try_from(end.totals.served).unwrap());
+    assert!((served / span - 10.0).abs() < 1.0, "{served} in {span} s");
+    let first = end.history.iter().next().unwrap();
+    assert!(first.span <= Duration::from_secs(1) && first.end > film.from);
+    assert_eq!(end.processes[0].restarts, None);
+    let View::Replay(view) = &end.view else { panic!("{:?}", end.view) };
+    assert!(view.gaps.iter().any(|gap| gap.contains("let go of the run's beginning")));
 }
 
 #[test]

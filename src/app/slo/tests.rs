@@ -22,12 +22,12 @@ fn ms(values: &[u64]) -> Histogram {
     histogram
 }
 
-fn counts(issued: u64, rejected: u64, served: u64, failed: u64) -> TicketCounts {
-    TicketCounts { issued, rejected, served, failed }
+fn counts(issued: u64, rejected: u64, served: u64, failed: u64) -> Counts {
+    Counts { issued, rejected: Some(rejected), served, failed }
 }
 
 /// Figures with these waits of all services.
-fn figures(waits: &[u64], counts: TicketCounts) -> Figures {
+fn figures(waits: &[u64], counts: Counts) -> Figures {
     let mut figures = Figures::blank(services().into_iter());
     let histogram = Arc::new(ms(waits));
     figures.histograms = vec![NamedHistogram { name: "wait", service: None, histogram }];
@@ -74,7 +74,7 @@ fn what_is_open_counts_only_when_it_will_never_end() {
 fn figures_are_compared_with_their_limits() {
     let mut all = figures(&[2, 4], counts(90, 10, 85, 5));
     (all.all.utilization, all.all.throughput) = (Some(0.75), Some(12.5));
-    (all.users.intended, all.users.dropped) = (200, 2);
+    (all.users.intended, all.users.dropped) = (Some(200), Some(2));
     check("mean(wait) < 4ms", &all, true, (Some("3.00ms"), None, Verdict::Met));
     check("max(wait) < 4ms", &all, true, (Some("4.00ms"), None, Verdict::Missed));
     check("reject < 10%", &all, true, (Some("10.0 %"), None, Verdict::Missed));

@@ -12,7 +12,9 @@ use engine::perf::{Histogram, Interval, Spread};
 
 use super::figures::{Figures, Peak, ServiceFigures};
 use super::format;
-use super::state::{AppState, LatencyFigures, MetricRow, MetricValue, RECENT_SPANS, StoreRow};
+use super::state::{
+    AppState, IndexRow, LatencyFigures, MetricRow, MetricValue, RECENT_SPANS, StoreRow,
+};
 
 mod goals;
 mod net;
@@ -165,13 +167,13 @@ pub(crate) fn all(state: &AppState) -> Vec<Table> {
 
 fn run(state: &AppState) -> Table {
     let (facts_of, figures, totals) = (&state.run, &state.figures, &state.totals);
-    let level = |level: super::state::Level| Cell::Count(u64::from(level.actual));
+    let level = |level: super::state::Level| Cell::or(level.actual.map(u64::from), Cell::Count);
     facts(
         "run",
         "The run",
         [
             ("scenario", Cell::words(&facts_of.scenario)),
-            ("seed", Cell::words(facts_of.seed.to_string())),
+            ("seed", Cell::or(facts_of.seed, |seed| Cell::words(seed.to_string()))),
             ("run", Cell::words(facts_of.id_text())),
             ("snapshot", Cell::Count(state.number)),
             ("taken", Cell::words(format::iso(state.wall))),
@@ -184,19 +186,19 @@ fn run(state: &AppState) -> Table {
             ("window_ns", Cell::Span(figures.window)),
             ("workers", level(state.workers)),
             ("users", level(state.users)),
-            ("seats", Cell::Count(u64::from(state.seats.staffed))),
-            ("total_offered", Cell::Count(totals.offered)),
+            ("seats", Cell::or(state.seats.staffed.map(u64::from), Cell::Count)),
+            ("total_offered", Cell::or(totals.offered, Cell::Count)),
             ("total_issued", Cell::Count(totals.issued)),
-            ("total_rejected", Cell::Count(totals.rejected)),
+            ("total_rejected", Cell::or(totals.rejected, Cell::Count)),
             ("total_served", Cell::Count(totals.served)),
             ("total_failed", Cell::Count(totals.failed)),
             ("waiting", Cell::Count(totals.waiting)),
             ("in_service", Cell::Count(totals.in_service)),
             ("recovered", Cell::Count(totals.recovered)),
             ("redelivered", Cell::Count(totals.redelivered)),
-            ("bad_peers", Cell::Count(totals.bad_peers)),
-            ("users_intended", Cell::Count(figures.users.intended)),
-            ("users_dropped", Cell::Count(figures.users.dropped)),
+            ("bad_peers", Cell::or(totals.bad_peers, Cell::Count)),
+            ("users_intended", Cell::or(figures.users.intended, Cell::Count)),
+            ("users_dropped", Cell::or(figures.users.dropped, Cell::Count)),
             (
                 "workload_digest",
                 Cell::or(figures.users.digest, |digest| Cell::words(format!("{digest:016x}"))),
@@ -244,9 +246,9 @@ fn services(figures: &Figures) -> Table {
         let [in_system_max, in_system_max_at] = peak(row.in_system_max);
         vec![
             Cell::words(&row.name),
-            Cell::Count(row.offered()),
+            Cell::or(row.offered(), Cell::Count),
             Cell::Count(row.counts.issued),
-            Cell::Count(row.counts.rejected),
+            Cell::or(row.counts.rejected, Cell::Count),
             Cell::or(row.rejected_share, Cell::Share),
             Cell::Count(row.counts.served),
             Cell::Count(row.counts.failed),
@@ -262,7 +264,7 @@ fn services(figures: &Figures) -> Table {
             in_system_max_at,
             Cell::or(row.delayed_share, Cell::Share),
             Cell::or(row.wait_accepted_mean, Cell::Span),
-            Cell::Span(row.lost_work),
+            Cell::or(row.lost_work, Cell::Span),
         ]
     };
     Table {
@@ -428,9 +430,9 @@ fn processes(state: &AppState) -> Table {
             Cell::words(row.state.name()),
             Cell::or(row.cpu, Cell::Share),
             Cell::or(row.rss_bytes, Cell::Bytes),
-            Cell::Count(u64::from(row.restarts)),
+            Cell::or(row.restarts.map(u64::from), Cell::Count),
             Cell::Count(row.tickets),
-            Cell::Count(u64::from(row.hosts)),
+            Cell::or(row.hosts.map(u64::from), Cell::Count),
             Cell::words(&row.note),
         ]
     });
@@ -438,7 +440,10 @@ fn processes(state: &AppState) -> Table {
 }
 
 fn store(store: &StoreRow) -> Table {
-    let (index, words) = (&store.index, |text: &Option<String>| Cell::or(text.clone(), Cell::Text));
+    let words = |text: &Option<String>| Cell::or(text.clone(), Cell::Text);
+    let index = |cell: fn(u64) -> Cell, of: fn(&IndexRow) -> u64| {
+        Cell::or(store.index.as_ref().map(of), cell)
+    };
     let [sync_mean, sync_p50, sync_p90, sync_p99, sync_p999, sync_max] = spread_cells(store.sync);
     facts(
         "store",
@@ -447,26 +452,26 @@ fn store(store: &StoreRow) -> Table {
             ("segments", Cell::Count(store.segments)),
             ("log_bytes", Cell::Bytes(store.log_bytes)),
             ("file_bytes", Cell::or(store.file_bytes, Cell::Bytes)),
-            ("retired_segments", Cell::Count(store.retired)),
+            ("retired_segments", Cell::or(store.retired, Cell::Count)),
             ("issuer_starts", Cell::Count(u64::from(store.issuer_starts))),
             ("records", Cell::Count(store.records)),
             ("bytes", Cell::Bytes(store.bytes)),
             ("batches", Cell::Count(store.batches)),
             ("batch_records_mean", Cell::or(store.batch_records(), Cell::Real)),
-            ("syncs", Cell::Count(store.syncs)),
-            ("unsynced_bytes", Cell::Bytes(store.unsynced_bytes)),
+            ("syncs", Cell::or(store.syncs, Cell::Count)),
+            ("unsynced_bytes", Cell::or(store.unsynced_bytes, Cell::Bytes)),
             ("sync_mean_ns", sync_mean),
             ("sync_p50_ns", sync_p50),
             ("sync_p90_ns", sync_p90),
             ("sync_p99_ns", sync_p99),
             ("sync_p999_ns", sync_p999),
             ("sync_max_ns", sync_max),
-            ("index_memory_keys", Cell::Count(index.keys)),
-            ("index_memory_bytes", Cell::Bytes(index.bytes)),
-            ("index_lmdb_rows", Cell::Count(index.rows)),
-            ("index_lmdb_bytes", Cell::Bytes(index.file_bytes)),
-            ("index_behind_bytes", Cell::Bytes(index.behind_bytes)),
-            ("index_checkpoints", Cell::Count(index.checkpoints)),
+            ("index_memory_keys", index(Cell::Count, |index| index.keys)),
+            ("index_memory_bytes", index(Cell::Bytes, |index| index.bytes)),
+            ("index_lmdb_rows", index(Cell::Count, |index| index.rows)),
+            ("index_lmdb_bytes", index(Cell::Bytes, |index| index.file_bytes)),
+            ("index_behind_bytes", index(Cell::Bytes, |index| index.behind_bytes)),
+            ("index_checkpoints", index(Cell::Count, |index| index.checkpoints)),
             ("is_blocked", Cell::Is(store.is_blocked)),
             ("trouble", words(&store.trouble)),
             ("index_trouble", words(&store.index_trouble)),

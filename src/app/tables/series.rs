@@ -57,20 +57,20 @@ pub(crate) fn second(second: &Second) -> Vec<Cell> {
         Cell::Real(second.span.as_secs_f64()),
         Cell::Real(second.running.as_secs_f64()),
         Cell::Real(second.measured.as_secs_f64()),
-        rate(second.issued + second.rejected),
+        Cell::or(second.offered(), rate),
         rate(second.issued),
-        rate(second.rejected),
+        Cell::or(second.rejected, rate),
         rate(second.served),
         Cell::Count(second.issued),
-        Cell::Count(second.rejected),
+        Cell::or(second.rejected, Cell::Count),
         Cell::Count(second.served),
         Cell::Count(second.failed),
         Cell::Count(second.waiting),
         Cell::Count(second.in_service),
-        Cell::Count(second.staffed),
+        Cell::or(second.staffed, Cell::Count),
         Cell::or(second.utilization, Cell::Share),
-        Cell::Count(u64::from(second.workers)),
-        Cell::Count(u64::from(second.users)),
+        Cell::or(second.workers.map(u64::from), Cell::Count),
+        Cell::or(second.users.map(u64::from), Cell::Count),
     ];
     cells.extend(three(second.wait));
     cells.extend(three(second.sojourn));
@@ -78,7 +78,7 @@ pub(crate) fn second(second: &Second) -> Vec<Cell> {
     cells.extend([
         Cell::Count(second.records),
         Cell::Bytes(second.log_bytes),
-        Cell::Count(second.syncs),
+        Cell::or(second.syncs, Cell::Count),
     ]);
     cells.extend(three(second.sync));
     cells

@@ -11,7 +11,7 @@ use std::collections::BTreeMap;
 
 use super::issuer;
 use crate::clock::Time;
-use crate::ids::{RunId, ServiceId, TicketId, UserId};
+use crate::ids::{Epoch, RunId, ServiceId, TicketId, UserId};
 use crate::net::message::{IssuerTotals, Peak};
 use crate::scheduler::record::{Completed, Outcome, Record, Start};
 use crate::scheduler::stats::{Ended, Latencies, Stats};
@@ -27,7 +27,9 @@ pub struct Replay {
     next_id: TicketId,
     open: BTreeMap<TicketId, Open>,
     stats: Stats,
-    /// Starts of the issuer in the run.
+    /// The last start of the issuer, and how many there were in the run. Every segment repeats which
+    /// start holds in it, so only another epoch is another start.
+    epoch: Option<Epoch>,
     starts: u32,
     waiting_max: Peak,
     in_system_max: Peak,
@@ -57,6 +59,7 @@ impl Replay {
             next_id: TicketId(1),
             open: BTreeMap::new(),
             stats: Stats::new(1),
+            epoch: None,
             starts: 0,
             waiting_max: Peak::default(),
             in_system_max: Peak::default(),
@@ -71,7 +74,8 @@ impl Replay {
         // Nothing was counted yet that a late word of a pause could concern.
         stats.set_timeline(line, Time::ZERO);
         (self.services, self.stats) = (services, stats);
-        (self.run, self.first, self.starts) = (Some(run), Some(self.next_id), 0);
+        (self.run, self.first) = (Some(run), Some(self.next_id));
+        (self.epoch, self.starts) = (None, 0);
         (self.waiting_max, self.in_system_max) = Default::default();
         self.in_system = vec![Default::default(); services];
         self.served_by.clear();
@@ -108,10 +112,9 @@ impl Replay {
         &self.served_by
     }
 
-    /// Returns how many users had measured tickets that ended.
-    pub fn users(&self) -> u32 {
-        let users = self.stats.office().user_waits.parts().iter().flatten();
-        u32::try_from(users.filter(|(_, count)| *count > 0).count()).unwrap_or(u32::MAX)
+    /// Returns how much measured time lies between two moments, in nanoseconds.
+    pub fn measured_ns(&self, from: Time, to: Time) -> u64 {
+        self.stats.position(to).saturating_sub(self.stats.position(from))
     }
 
     /// Returns how many tickets are open.
@@ -149,7 +152,7 @@ impl Replay {
     }
 
     fn take_start(&mut self, start: &Start) {
-        if Some(start.run) == self.run {
+        if Some(start.run) == self.run && self.epoch.replace(start.epoch) != Some(start.epoch) {
             self.starts += 1;
             self.stats.recovered += self.open.len() as u64;
         }

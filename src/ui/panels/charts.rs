@@ -15,6 +15,7 @@ use crate::app::trend::{Extent, Measure, Timed};
 use crate::ui::model::FINE_WINDOW;
 use crate::ui::panels::goals;
 use crate::ui::theme::Tone;
+use crate::ui::time;
 use crate::ui::view::Scene;
 use crate::ui::widgets::columns::{nice_top, nice_top_bytes};
 use crate::ui::widgets::plot::{self, Curve, Scale, TimeAxis};
@@ -107,10 +108,13 @@ impl Chart {
     }
 }
 
-/// Returns the latency that is charted: the one that a goal is about, or the sojourn time.
+/// Returns the latency that is charted: the one that a goal is about, or the sojourn time. No log
+/// holds what users saw.
 pub(crate) fn timed(app: &AppState) -> Timed {
     let goals = app.slos.iter().filter_map(|row| goals::parts(&row.metric));
-    goals.filter_map(|(_, name)| Timed::named(name)).next().unwrap_or(Timed::Sojourn)
+    let is_known = |timed: &Timed| *timed != Timed::Response || time::replay(app).is_none();
+    let mut timed = goals.filter_map(|(_, name)| Timed::named(name)).filter(is_known);
+    timed.next().unwrap_or(Timed::Sojourn)
 }
 
 /// Returns a figure of the moment that is looked at, as text.
@@ -118,8 +122,8 @@ pub(crate) fn now(scene: Scene<'_>, measure: Measure) -> String {
     let app = scene.app;
     if scene.cursor().is_none() {
         match measure {
-            Measure::Served => return format::rate(app.rates.served),
-            Measure::Offered => return format::rate(app.rates.offered),
+            Measure::Served => return format::known(app.rates.served, format::rate),
+            Measure::Offered => return format::known(app.rates.offered, format::rate),
             Measure::Waiting => return format::count(app.totals.waiting),
             _ => {}
         }
@@ -176,11 +180,11 @@ fn values(scene: Scene<'_>, measure: Measure, from: Time) -> Vec<(Time, Extent)>
     let known = app.series[since..].iter().filter(|sample| !stood_still(sample.at));
     let value = |sample: &Sample| match measure {
         Measure::Offered => sample.offered,
-        Measure::Served => sample.served,
+        Measure::Served => Some(sample.served),
         #[expect(clippy::cast_precision_loss, reason = "a chart for people")]
-        _ => sample.waiting as f64,
+        _ => Some(sample.waiting as f64),
     };
-    known.map(|sample| (sample.at, Extent::of(value(sample)))).collect()
+    known.filter_map(|sample| Some((sample.at, Extent::of(value(sample)?)))).collect()
 }
 
 /// Returns the greatest value of a figure in each of so many columns, for a line of text.
@@ -239,7 +243,7 @@ pub(crate) fn draw(chart: Chart, scene: Scene<'_>, area: Rect, buf: &mut Buffer)
         })
         .collect();
     if columns.iter().flatten().all(Option::is_none) {
-        let why = scene.reason("nothing was measured in this time");
+        let why = scene.reason_in_time("nothing was measured in this time");
         return draw_reason(why, theme, area, buf);
     }
     let limit = (chart == Chart::Latency).then(|| limit(scene.app)).flatten();

@@ -188,7 +188,7 @@ fn state_pieces(scene: Scene<'_>) -> Vec<(String, Tone)> {
         ("  scenario ".to_owned(), Tone::Quiet),
         (app.run.scenario.clone(), Tone::Plain),
         ("  seed ".to_owned(), Tone::Quiet),
-        (app.run.seed.to_string(), Tone::Plain),
+        (app.run.seed_text(), Tone::Plain),
         ("  run ".to_owned(), Tone::Quiet),
         (app.run.id.short(), Tone::Plain),
         ("  fsync ".to_owned(), Tone::Quiet),
@@ -197,22 +197,20 @@ fn state_pieces(scene: Scene<'_>) -> Vec<(String, Tone)> {
     pieces
 }
 
-/// Returns busy and staffed seats; a log does not tell how many were staffed.
+/// Returns busy and staffed seats.
 fn seats(app: &AppState) -> String {
-    let staffed = match time::replay(app) {
-        Some(_) => format::ABSENT.to_owned(),
-        None => app.seats.staffed.to_string(),
-    };
+    let staffed = format::known(app.seats.staffed, |staffed| staffed.to_string());
     format!("{}/{staffed}", app.seats.busy)
 }
 
 /// Returns an actual number, and the wanted one where it differs.
 pub(crate) fn level(level: Level, theme: Theme) -> String {
-    let actual = format::count(u64::from(level.actual));
-    if level.actual == level.target {
+    let count = |number: Option<u32>| format::known(number, |number| format::count(number.into()));
+    let actual = count(level.actual);
+    if level.is_reached() {
         return actual;
     }
-    let target = format::count(u64::from(level.target));
+    let target = count(level.target);
     format!("{actual}{}{target}", theme.pick("→", ">"))
 }
 
@@ -240,7 +238,7 @@ fn short_pieces(scene: Scene<'_>) -> Vec<(String, Tone)> {
 }
 
 fn level_tone(level: Level) -> Tone {
-    if level.actual == level.target { Tone::Strong } else { Tone::Warning }
+    if level.is_reached() { Tone::Strong } else { Tone::Warning }
 }
 
 /// Returns what must be read before anything else, if there is something.
@@ -288,12 +286,14 @@ fn loss_pieces(app: &AppState) -> Vec<(String, Tone)> {
     let totals = &app.totals;
     let counts = [
         ("  rejected ", totals.rejected),
-        ("  redelivered ", totals.redelivered),
-        ("  failed ", totals.failed),
+        ("  redelivered ", Some(totals.redelivered)),
+        ("  failed ", Some(totals.failed)),
         ("  dropped ", totals.dropped),
         ("  bad peers ", totals.bad_peers),
     ];
-    let lost = counts.into_iter().filter(|(_, count)| *count > 0);
+    let lost = counts
+        .into_iter()
+        .filter_map(|(name, count)| Some((name, count.filter(|&count| count > 0)?)));
     lost.flat_map(|(name, count)| {
         [(name.to_owned(), Tone::Quiet), (format::count(count), Tone::Warning)]
     })

@@ -4,10 +4,11 @@ use engine::clock::WallTime;
 use log::{Level, LevelFilter};
 
 use crate::app::format;
-use crate::app::state::View;
+use crate::app::state::{Happening, Severity, View};
 use crate::ui::layout::Panel;
 use crate::ui::logbook::LogLine;
 use crate::ui::theme::Tone;
+use crate::ui::time;
 use crate::ui::view::Scene;
 use crate::ui::widgets::table::{Cell, Column, Row, Table};
 
@@ -60,15 +61,41 @@ fn listed<'a>(mut names: impl ExactSizeIterator<Item = &'a String>) -> String {
 
 /// Returns the lines; a row's key is the line's number.
 pub(crate) fn table(scene: Scene<'_>) -> Table {
-    let lines = scene.ui.logbook.lines(&scene.ui.log_view, scene.until());
-    let row = |line: &&LogLine| Row { key: line.number.to_string(), cells: cells(line) };
+    let row = |line: &LogLine| Row { key: line.number.to_string(), cells: cells(line) };
+    let rows: Vec<Row> = match time::replay(scene.app) {
+        Some(_) => told(scene).map(|line| row(&line)).collect(),
+        None => {
+            let lines = scene.ui.logbook.lines(&scene.ui.log_view, scene.until());
+            lines.into_iter().map(row).collect()
+        }
+    };
     let empty = match scene.app.view {
         View::Live | View::Attached(_) => {
             format!("no line of {} was logged", level_text(scene.ui.log_view.level))
         }
-        View::Replay(_) => "the log of a run holds tickets, no lines".to_owned(),
+        View::Replay(_) => {
+            "nothing is told of this run; its log holds tickets, no lines".to_owned()
+        }
     };
-    Table { columns: &COLUMNS, rows: lines.iter().map(row).collect(), empty: empty.into() }
+    Table { columns: &COLUMNS, rows, empty: empty.into() }
+}
+
+/// Returns what is told of a run that is replayed as lines: those of its processes are gone.
+fn told(scene: Scene<'_>) -> impl Iterator<Item = LogLine> {
+    let view = &scene.ui.log_view;
+    let fits = |line: &LogLine| line.level <= view.level && !view.hidden.contains(&line.source);
+    scene.app.events.iter().map(line_of).filter(fits)
+}
+
+fn line_of(event: &Happening) -> LogLine {
+    let level = match event.severity {
+        Severity::Info => Level::Info,
+        Severity::Warning => Level::Warn,
+        Severity::Error => Level::Error,
+    };
+    let Happening { number, wall, who, text, .. } = event;
+    let (source, text) = (who.name().to_owned(), text.clone());
+    LogLine { number: *number, wall: *wall, level, source, text }
 }
 
 fn cells(line: &LogLine) -> Vec<Cell> {
@@ -101,7 +128,12 @@ fn clock(wall: WallTime) -> String {
 
 /// Returns all of a line.
 pub(crate) fn detail(scene: Scene<'_>, key: &str) -> Option<Vec<(String, String)>> {
-    let line = scene.ui.logbook.line(key.parse().ok()?)?;
+    let number = key.parse().ok()?;
+    let told = || scene.app.events.iter().find(|event| event.number == number).map(line_of);
+    let line = match time::replay(scene.app) {
+        Some(_) => told()?,
+        None => scene.ui.logbook.line(number)?.clone(),
+    };
     let fields = [
         ("time", format!("{} UTC", clock(line.wall))),
         ("level", line.level.to_string()),

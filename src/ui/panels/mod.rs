@@ -24,12 +24,15 @@ pub(crate) mod services;
 pub(crate) mod store;
 pub(crate) mod store_rates;
 
+use std::time::Duration;
+
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 
 use super::layout::Panel;
 use super::past::Sharpness;
 use super::theme::{Theme, Tone};
+use super::time;
 use super::view::Scene;
 use super::widgets::table::{Table, clear, visible};
 use crate::app::format;
@@ -214,6 +217,20 @@ pub(crate) fn reason(app: &AppState, otherwise: &'static str) -> &'static str {
         _ => otherwise,
     }
 }
+
+/// Says why a panel has nothing to show of what a log holds too.
+pub(crate) fn reason_in_time(app: &AppState, otherwise: &'static str) -> &'static str {
+    match time::replay(app) {
+        Some(replay) if replay.at.since(replay.from) < FIRST_MOMENTS => {
+            "what is replayed begins here: there is nothing before"
+        }
+        Some(_) => otherwise,
+        None => reason(app, otherwise),
+    }
+}
+
+/// How long nothing can have been measured yet.
+const FIRST_MOMENTS: Duration = Duration::from_secs(1);
 
 /// Returns lines as plain text.
 pub(crate) fn plain(lines: &[Pieces]) -> String {

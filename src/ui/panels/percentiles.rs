@@ -85,7 +85,7 @@ pub(crate) fn table(scene: Scene<'_>) -> Table {
         Row { key: row.name.to_owned(), cells }
     });
     let columns: &[Column] = if scene.ui.pinned.is_some() { &COMPARED } else { &PLAIN };
-    let empty = scene.reason("no ticket was served in this time").into();
+    let empty = scene.reason_in_time("no ticket was served in this time").into();
     Table { columns, rows: rows.collect(), empty }
 }
 

@@ -129,7 +129,7 @@ pub(crate) fn draw_histogram(scene: Scene<'_>, area: Rect, buf: &mut Buffer) {
         ..area
     };
     let Some(range) = range(&counts).filter(|_| !plot.is_empty()) else {
-        let why = scene.reason("no value came in this time");
+        let why = scene.reason_in_time("no value came in this time");
         return draw_reason(why, theme, area, buf);
     };
     let bars = bars(&counts, &range, plot.width);
@@ -271,7 +271,7 @@ pub(crate) fn draw_heat(scene: Scene<'_>, area: Rect, buf: &mut Buffer) {
     let axis = TimeAxis::new(scene.edge(), window, width, scene.ui.is_sweeping);
     let (all, cells) = gather(scene, name, axis, width);
     let Some(range) = range(&all).filter(|_| !plot.is_empty()) else {
-        let why = scene.reason("no value came in this time");
+        let why = scene.reason_in_time("no value came in this time");
         return draw_reason(why, scene.theme(), area, buf);
     };
     let map = rows(&cells, &range, plot.height);

@@ -77,7 +77,7 @@ fn facts(app: &AppState, row: &ProcessRow, theme: Theme) -> Vec<(&'static str, S
         facts.push((tickets_name(row.id), tickets(row, theme)));
     }
     facts.extend(hosts(app, row).map(|hosts| ("hosts", hosts)));
-    facts.push(("restarts", format::count(u64::from(row.restarts))));
+    facts.push(("restarts", format::known(row.restarts, |number| format::count(number.into()))));
     if !row.note.is_empty() {
         facts.push(("note", row.note.clone()));
     }
@@ -114,7 +114,10 @@ fn tickets(row: &ProcessRow, theme: Theme) -> String {
 
 /// Says what a process holds.
 fn hosts(app: &AppState, row: &ProcessRow) -> Option<String> {
-    let users = u64::from(row.hosts);
+    let counted = |what| match row.hosts {
+        Some(number) => format::counted(number.into(), what),
+        None => format!("{ABSENT} {what}s"),
+    };
     Some(match row.id {
         ProcessId::Director => return None,
         ProcessId::Issuer => {
@@ -122,13 +125,13 @@ fn hosts(app: &AppState, row: &ProcessRow) -> Option<String> {
             let (waiting, busy) = (format::count(waiting), format::count(busy));
             format!("the queue: {waiting} waiting, {busy} in service; the log")
         }
-        ProcessId::Worker(_) => format::counted(users, "seat"),
+        ProcessId::Worker(_) => counted("seat"),
         ProcessId::UsersManager => {
             let is_user = |row: &&ProcessRow| matches!(row.id, ProcessId::User(_));
             let processes = app.processes.iter().filter(is_user).count();
-            format!("{} processes with {}", processes, format::counted(users, "user"))
+            format!("{} processes with {}", processes, counted("user"))
         }
-        ProcessId::User(_) => format::counted(users, "user"),
+        ProcessId::User(_) => counted("user"),
     })
 }
 

@@ -24,7 +24,7 @@ const COLUMNS: [Column; 11] = [
 /// Returns the head, with how many there are.
 pub(crate) fn title(app: &AppState) -> String {
     let alive = app.processes.iter().filter(|row| row.pid.is_some()).count();
-    let restarts: u32 = app.processes.iter().map(|row| row.restarts).sum();
+    let restarts: u32 = app.processes.iter().filter_map(|row| row.restarts).sum();
     if restarts > 0 {
         format!("Processes {alive}  restarts {restarts}")
     } else {
@@ -57,7 +57,11 @@ pub(crate) fn state(app: &AppState, row: &ProcessRow) -> (&'static str, Tone) {
 }
 
 fn cells(app: &AppState, row: &ProcessRow, theme: Theme) -> Vec<Cell> {
-    let restarts = if row.restarts > 0 { Tone::Warning } else { Tone::Quiet };
+    let count = |number: Option<u32>| {
+        number.map_or_else(Cell::absent, |number| Cell::count(u64::from(number)))
+    };
+    let restarts =
+        if row.restarts.is_some_and(|number| number > 0) { Tone::Warning } else { Tone::Quiet };
     let has_tickets = row.id != ProcessId::Director;
     let (state, tone) = state(app, row);
     let rate = row.trend.rates().next_back().filter(|_| has_tickets);
@@ -70,8 +74,8 @@ fn cells(app: &AppState, row: &ProcessRow, theme: Theme) -> Vec<Cell> {
         row.rss_bytes.map_or_else(Cell::absent, Cell::bytes),
         if has_tickets { Cell::count(row.tickets) } else { Cell::absent() },
         rate.map_or_else(Cell::absent, Cell::rate),
-        if has_tickets { Cell::count(u64::from(row.hosts)) } else { Cell::absent() },
-        Cell::count(u64::from(row.restarts)).tone(restarts),
+        count(row.hosts),
+        count(row.restarts).tone(restarts),
         Cell::new(trend, Tone::Quiet),
         Cell::new(row.note.clone(), Tone::Quiet),
     ]

@@ -22,8 +22,8 @@ pub(crate) fn title(app: &AppState) -> String {
     if listed > 0 && listed < store.segments {
         title.push_str(&format!("  the newest {} listed", format::count(listed)));
     }
-    if store.retired > 0 {
-        title.push_str(&format!("  {} let go of", format::count(store.retired)));
+    if let Some(retired @ 1..) = store.retired {
+        title.push_str(&format!("  {} let go of", format::count(retired)));
     }
     title
 }

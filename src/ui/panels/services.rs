@@ -36,14 +36,18 @@ pub(crate) fn table(app: &AppState) -> Table {
 fn cells(row: &ServiceRow) -> Vec<Cell> {
     let p99 =
         |spread: Option<Spread>| spread.map_or_else(Cell::absent, |spread| Cell::span(spread.p99));
-    let rejected = if row.rejected > 0 { Tone::Warning } else { Tone::Plain };
+    let rejected = match row.rejected {
+        None => Cell::absent(),
+        Some(0) => Cell::count(0),
+        Some(rejected) => Cell::count(rejected).tone(Tone::Warning),
+    };
     vec![
         Cell::plain(row.name.clone()),
-        Cell::rate(row.served_rate),
+        row.served_rate.map_or_else(Cell::absent, Cell::rate),
         Cell::count(row.waiting),
         Cell::count(row.in_service),
         Cell::count(row.served),
-        Cell::count(row.rejected).tone(rejected),
+        rejected,
         p99(row.wait),
         p99(row.sojourn),
     ]

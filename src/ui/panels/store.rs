@@ -1,10 +1,9 @@
 //! The log on the disk.
 
 use super::Pieces;
-use crate::app::state::{AppState, Phase, RunFacts, StoreRow};
+use crate::app::state::{AppState, IndexRow, Phase, RunFacts, StoreRow};
 use crate::app::{format, recovery};
 use crate::ui::theme::Tone;
-use crate::ui::time;
 use crate::ui::view::Scene;
 use crate::ui::widgets::table::visible;
 
@@ -121,52 +120,55 @@ fn troubles(scene: Scene<'_>, width: usize) -> Vec<Line> {
 /// Returns the lines that are always there, the most important first.
 fn figures(app: &AppState, width: usize) -> Vec<Line> {
     let (store, run) = (&app.store, &app.run);
-    // No log tells of syncs, of memory and of the index.
-    let is_replay = time::replay(app).is_some();
-    let unknown = || vec!["the log of a run does not hold this".to_owned()];
     let mut log = vec![format::counted(store.segments, "segment"), format::bytes(store.log_bytes)];
     log.extend(store.file_bytes.map(|bytes| format!("files {}", format::bytes(bytes))));
-    if store.retired > 0 {
-        log.push(format!("{} retired", format::count(store.retired)));
+    if let Some(retired @ 1..) = store.retired {
+        log.push(format!("{} retired", format::count(retired)));
     }
     let mut lines = vec![Line::new("log", log)];
     lines.extend(Line::wrapped("power loss", Tone::Plain, &power_loss(store, run, width), width));
     lines.extend([
-        Line::new("fsync", if is_replay { vec![run.fsync.clone()] } else { syncs(store, run) }),
+        Line::new("fsync", syncs(store, run)),
         Line::new("issuer", written(store)),
-        Line::new("LMDB", if is_replay { unknown() } else { lmdb(store) }),
+        Line::new("LMDB", index_line(store, lmdb)),
     ]);
     lines.extend(ticket(store).map(|facts| Line::new("a ticket", facts)));
     if let Some(found) = store.recovery.as_ref().filter(|found| !found.is_odd()) {
         lines.push(Line::new("start", found.facts()));
     }
-    let index = &store.index;
-    let memory = vec![format::counted(index.keys, "key"), format::bytes(index.bytes)];
-    lines.push(Line::new("memory", if is_replay { unknown() } else { memory }));
+    lines.push(Line::new(
+        "memory",
+        index_line(store, |index| {
+            vec![format::counted(index.keys, "key"), format::bytes(index.bytes)]
+        }),
+    ));
     lines.push(Line::text("where", Tone::Plain, run.data_dir.clone()));
     lines
 }
 
 /// Returns what a power loss takes, in as many words as fit.
 fn power_loss(store: &StoreRow, run: &RunFacts, width: usize) -> String {
-    let (loss, unsynced) = (run.power_loss_takes, format::bytes(store.unsynced_bytes));
-    let texts = [format!("takes {loss}; {unsynced} unsynced"), format!("takes {loss}")];
+    let loss = run.power_loss_takes;
+    let unsynced = store.unsynced_bytes.map(format::bytes);
+    let both = unsynced.map(|unsynced| format!("takes {loss}; {unsynced} unsynced"));
+    let mut texts = both.into_iter().chain([format!("takes {loss}")]);
     let fits = |text: &String| text.chars().count() <= width;
-    texts.into_iter().find(fits).unwrap_or_else(|| loss.to_owned())
+    texts.find(fits).unwrap_or_else(|| loss.to_owned())
 }
 
 /// Returns the policy and what it costs.
 fn syncs(store: &StoreRow, run: &RunFacts) -> Vec<String> {
     let mut facts = vec![run.fsync.clone()];
     facts.push(match store.syncs {
-        0 => "no sync yet".to_owned(),
-        syncs => format::counted(syncs, "sync"),
+        None => "how often and how long no log says".to_owned(),
+        Some(0) => "no sync yet".to_owned(),
+        Some(syncs) => format::counted(syncs, "sync"),
     });
     if let Some(spread) = &store.sync {
         for (name, span) in [("p50", spread.p50), ("p99", spread.p99), ("max", spread.max)] {
             facts.push(format!("{name} {}", format::duration(span)));
         }
-    } else if store.syncs > 0 {
+    } else if store.syncs.is_some_and(|syncs| syncs > 0) {
         facts.push("latency: metrics are compiled out".to_owned());
     }
     facts
@@ -183,16 +185,17 @@ fn written(store: &StoreRow) -> Vec<String> {
 }
 
 /// Returns by how much a ticket, which has a record of its issue and one of its end, makes the log
-/// grow, and why by more than these have; `None` before the first.
+/// grow, and why by more than these have; `None` before the first, and if nobody knows.
 fn ticket(store: &StoreRow) -> Option<Vec<String>> {
     let tickets = (store.records / 2).max(1);
-    let whole = store.bytes + store.padding_bytes;
+    let padding = store.padding_bytes?;
+    let whole = store.bytes + padding;
     (store.records > 0).then(|| {
         let mut facts = vec![
             format!("takes {} of log", format::bytes(whole / tickets)),
             format!("{} of it records", format::bytes(store.bytes / tickets)),
         ];
-        if store.padding_bytes * PADDING_SEEN > whole {
+        if padding * PADDING_SEEN > whole {
             facts.push("the rest ends blocks of 4 KiB".to_owned());
             facts.push("which are never written again once synced".to_owned());
         }
@@ -200,9 +203,14 @@ fn ticket(store: &StoreRow) -> Option<Vec<String>> {
     })
 }
 
+/// Returns what is known of the index; no log tells of it.
+fn index_line(store: &StoreRow, tell: impl Fn(&IndexRow) -> Vec<String>) -> Vec<String> {
+    let unknown = || vec!["the log of a run does not hold this".to_owned()];
+    store.index.as_ref().map_or_else(unknown, tell)
+}
+
 /// Returns how far LMDB is behind the log.
-fn lmdb(store: &StoreRow) -> Vec<String> {
-    let index = &store.index;
+fn lmdb(index: &IndexRow) -> Vec<String> {
     let behind = match index.behind_bytes {
         0 => "up to date".to_owned(),
         bytes => format!("{} behind", format::bytes(bytes)),
@@ -224,11 +232,12 @@ mod tests {
         let store = |bytes, padding_bytes| StoreRow {
             records: 200,
             bytes,
-            padding_bytes,
+            padding_bytes: Some(padding_bytes),
             ..StoreRow::default()
         };
         let told = |store: &StoreRow| ticket(store).map(|facts| facts.join(", "));
-        assert_eq!(told(&StoreRow::default()), None);
+        assert_eq!(told(&StoreRow { records: 0, ..store(0, 0) }), None);
+        assert_eq!(told(&StoreRow { padding_bytes: None, ..store(16_000, 0) }), None);
         let packed = told(&store(16_000, 0));
         assert_eq!(packed.as_deref(), Some("takes 160 B of log, 160 B of it records"));
         let padded = told(&store(16_000, 803_200)).unwrap();

@@ -24,7 +24,7 @@ const CHARTS: [(&str, Measure, Tone); 4] = [
 /// Draws the charts below each other, each as high as there is room for.
 pub(crate) fn draw(scene: Scene<'_>, area: Rect, buf: &mut Buffer) {
     if scene.app.history.total() == 0 {
-        let why = scene.reason("the first second is being measured");
+        let why = scene.reason_in_time("the first second is being measured");
         return draw_reason(why, scene.theme(), area, buf);
     }
     let shown = area.height.min(4);

@@ -237,12 +237,12 @@ fn tab_visits_every_panel_of_every_screen() {
 fn a_frozen_display_stays_and_commands_still_act_on_the_present() {
     let (mut ui, mut app) = (testing::ui(), testing::app());
     press(&mut ui, &app, "f");
-    app.users.target = 500;
+    app.users.target = Some(500);
     let live = Arc::new(app.clone());
-    assert_eq!(ui.shown(&live).users.target, 128);
+    assert_eq!(ui.shown(&live).users.target, Some(128));
     assert_eq!(press(&mut ui, &app, "u+"), [submit(Action::SetUsers(550))]);
     press(&mut ui, &app, "\u{1b}f");
-    assert_eq!(ui.shown(&live).users.target, 500);
+    assert_eq!(ui.shown(&live).users.target, Some(500));
 }
 
 /// Returns the changes that effects wish for.

@@ -229,6 +229,7 @@ fn what_an_old_log_does_not_hold_is_told() {
         gaps: Vec::new(),
     });
     (app.sys, app.net, app.conf) = (None, Arc::default(), Arc::default());
+    (app.seats.staffed, app.workers, app.users) = Default::default();
     for page in [Screen::Procs, Screen::Net, Screen::Sys, Screen::Conf] {
         ui.screen = page;
         let screen = screen(&ui, &app, 80, 24);
@@ -240,6 +241,7 @@ fn what_an_old_log_does_not_hold_is_told() {
     let store = screen(&ui, &app, 120, 40);
     assert!(store.contains("LMDB       the log of a run does not hold this"), "{store}");
     assert!(!store.contains("sync yet") && store.contains("seats 0/–"), "{store}");
+    assert!(store.contains("workers –  users –"), "{store}");
 }
 
 #[test]
