@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use engine::clock::Time;
 use engine::perf::Histogram;
+use engine::perf::histogram::Recorded;
 use serde::{Deserialize, Serialize};
 
 /// Buckets in an octave.
@@ -38,12 +39,9 @@ impl Band {
     /// Returns the buckets of a histogram of latencies.
     pub(crate) fn of(histogram: &Histogram) -> Self {
         let mut all = [0_u32; BUCKETS];
-        if histogram.count() > 0 {
-            for value in histogram.counts().iter_recorded() {
-                let count = u32::try_from(value.count_at_value()).unwrap_or(u32::MAX);
-                let place = &mut all[bucket(value.value_iterated_to())];
-                *place = place.saturating_add(count);
-            }
+        for Recorded { value, count } in histogram.recorded() {
+            let place = &mut all[bucket(value)];
+            *place = place.saturating_add(u32::try_from(count).unwrap_or(u32::MAX));
         }
         let Some(first) = all.iter().position(|&count| count > 0) else { return Self::default() };
         let last = all.iter().rposition(|&count| count > 0).unwrap_or(first);

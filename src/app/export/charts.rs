@@ -204,7 +204,7 @@ fn percentiles(state: &AppState) -> Chart {
         let histogram = state.figures.histogram(name);
         let mut points = Points::new();
         if let Some(histogram) = histogram.filter(|histogram| histogram.count() > 0) {
-            for step in histogram.counts().iter_quantiles(TICKS_PER_HALF_DISTANCE) {
+            for step in histogram.to_hdr().iter_quantiles(TICKS_PER_HALF_DISTANCE) {
                 // The maximum stands where the last value does.
                 #[expect(clippy::cast_precision_loss, reason = "a point of a chart")]
                 let last = histogram.count() as f64;

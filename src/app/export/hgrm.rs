@@ -21,7 +21,7 @@ const BESIDE_STEPS: [f64; 2] = [0.99, 0.999];
 /// # Errors
 /// What `out` says.
 pub(super) fn write(out: &mut dyn Write, histogram: &Histogram) -> io::Result<()> {
-    let counts = histogram.counts();
+    let counts = histogram.to_hdr();
     writeln!(
         out,
         "{:>12} {:>14} {:>10} {:>14}\n",

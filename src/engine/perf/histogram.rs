@@ -1,14 +1,20 @@
 //! HDR histograms with three significant digits, of latencies up to an hour and of plain numbers.
 //!
 //! Values are exact to the nanosecond up to 2 µs and to one part in two thousand above. Percentiles
-//! come from merged histograms only and are never averaged. The counts (260 KB) are
-//! allocated with the first value, so a histogram that may never be used costs nothing.
+//! come from merged histograms only and are never averaged. Buckets and bytes are those of
+//! HdrHistogram; counters are kept in [chunks](counts) that are allocated with their first value,
+//! as a run keeps a hundred histograms of 33 thousand counters of which a few hundred are used.
 
 use std::borrow::Cow;
 use std::time::Duration;
 
-use hdrhistogram::serialization::{Deserializer, Serializer, V2Serializer};
 use serde::{Deserialize, Serialize};
+
+use counts::Counts;
+pub use counts::Recorded;
+
+mod counts;
+mod v2;
 
 /// The smallest value that is told from zero.
 const LOWEST: u64 = 1;
@@ -16,13 +22,10 @@ const LOWEST: u64 = 1;
 const HIGHEST: u64 = 3_600_000_000_000;
 const SIGNIFICANT_DIGITS: u8 = 3;
 
-type Counts = hdrhistogram::Histogram<u64>;
-
 /// Counts of values: how often each came.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct Histogram {
-    /// `None` before the first value.
-    counts: Option<Box<Counts>>,
+    counts: Counts,
     /// The exact sum, so that the mean does not suffer from the buckets.
     sum: u128,
 }
@@ -91,18 +94,6 @@ impl<'de> Deserialize<'de> for Histogram {
     }
 }
 
-impl PartialEq for Histogram {
-    /// Two histograms are equal if they counted the same, allocated or not.
-    fn eq(&self, other: &Self) -> bool {
-        let counted = |histogram: &'_ Self| histogram.count() > 0;
-        self.sum == other.sum
-            && match (&self.counts, &other.counts) {
-                (Some(own), Some(theirs)) => own == theirs,
-                _ => !counted(self) && !counted(other),
-            }
-    }
-}
-
 impl Histogram {
     /// Counts one latency; one above an hour counts as an hour.
     #[inline]
@@ -114,28 +105,19 @@ impl Histogram {
     #[inline]
     pub fn record_value(&mut self, value: u64) {
         let value = value.min(HIGHEST);
-        self.counts_mut().saturating_record(value);
+        self.counts.add(counts::index(value), 1);
         self.sum += u128::from(value);
-    }
-
-    fn counts_mut(&mut self) -> &mut Counts {
-        self.counts.get_or_insert_with(|| Box::new(empty()))
     }
 
     /// Returns how many values were counted.
     pub fn count(&self) -> u64 {
-        self.counts.as_ref().map_or(0, |counts| counts.len())
+        self.counts.total()
     }
 
     /// Adds all that `other` counted.
     pub fn merge(&mut self, other: &Self) {
-        if let Some(counts) = &other.counts
-            && !counts.is_empty()
-        {
-            let fits = self.counts_mut().add(&**counts);
-            fits.expect("all histograms have the same largest value");
-            self.sum += other.sum;
-        }
+        self.counts.merge(&other.counts);
+        self.sum = self.sum.saturating_add(other.sum);
     }
 
     /// Takes away what `other` counted, all of which must have been merged before.
@@ -143,47 +125,40 @@ impl Histogram {
     /// # Panics
     /// If more is taken away than there is.
     pub fn subtract(&mut self, other: &Self) {
-        if let Some(counts) = &other.counts
-            && !counts.is_empty()
-        {
-            let fits = self.counts_mut().subtract(&**counts);
-            fits.expect("only what was merged is taken away");
-            self.sum = self.sum.saturating_sub(other.sum);
-        }
+        self.counts.subtract(&other.counts);
+        self.sum = self.sum.saturating_sub(other.sum);
     }
 
     /// Forgets all values and keeps the memory.
     pub fn clear(&mut self) {
-        if let Some(counts) = &mut self.counts
-            && !counts.is_empty()
-        {
-            counts.reset();
-        }
+        self.counts.clear();
         self.sum = 0;
     }
 
     /// Returns the value that this share of all values does not exceed, in the unit that was
     /// recorded: nanoseconds for a latency. Zero if nothing was counted.
     pub fn quantile(&self, share: f64) -> u64 {
-        self.counts.as_ref().map_or(0, |counts| counts.value_at_quantile(share))
+        #[expect(clippy::cast_precision_loss, reason = "the rank is exact below 2^53 values")]
+        let rank = share.min(1.0) * self.count() as f64;
+        #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a rank")]
+        let rank = (rank.ceil() as u64).max(1);
+        self.counts.at_rank(rank).map_or(0, counts::highest)
     }
 
     /// Returns how many values are not larger than this one; those that can't be told from it, as
     /// three digits are kept, are the same.
     pub fn count_up_to(&self, value: u64) -> u64 {
-        self.counts.as_ref().map_or(0, |counts| counts.count_between(0, value))
+        self.counts.before(counts::index(value.min(HIGHEST)) + 1)
     }
 
     /// Returns how many values are smaller than this one and can be told from it.
     pub fn count_below(&self, value: u64) -> u64 {
-        let below = |counts: &Counts| counts.lowest_equivalent(value).checked_sub(1);
-        let last = self.counts.as_deref().and_then(below);
-        last.map_or(0, |last| self.count_up_to(last))
+        self.counts.before(counts::index(value.min(HIGHEST)))
     }
 
     /// Returns the largest value; zero if nothing was counted.
     pub fn max(&self) -> u64 {
-        self.counts.as_ref().map_or(0, |counts| counts.max())
+        self.counts.last().map_or(0, counts::highest)
     }
 
     /// Returns the exact sum of all values.
@@ -197,25 +172,35 @@ impl Histogram {
         u64::try_from(mean).unwrap_or(u64::MAX)
     }
 
-    /// Returns the counts, for what HdrHistogram's own tools do with them.
-    pub fn counts(&self) -> Cow<'_, hdrhistogram::Histogram<u64>> {
-        match &self.counts {
-            Some(counts) => Cow::Borrowed(&**counts),
-            None => Cow::Owned(empty()),
+    /// Returns the values that came and how often, smallest first. Values that can't be told apart
+    /// are one, the largest of them.
+    pub fn recorded(&self) -> impl Iterator<Item = Recorded> + '_ {
+        self.counts.recorded()
+    }
+
+    /// Returns the same as HdrHistogram's own type, for what only its tools do.
+    ///
+    /// # Panics
+    /// Never: the bounds are constants that it accepts, and all values are within them.
+    pub fn to_hdr(&self) -> hdrhistogram::Histogram<u64> {
+        let mut hdr = hdrhistogram::Histogram::new_with_bounds(LOWEST, HIGHEST, SIGNIFICANT_DIGITS)
+            .expect("the bounds are constants that it accepts");
+        for Recorded { value, count } in self.recorded() {
+            hdr.record_n(value.min(HIGHEST), count).expect("the value is within the bounds");
         }
+        hdr
     }
 
     /// Returns the summary of latencies; `None` if nothing was counted.
     pub fn spread(&self) -> Option<Spread> {
-        let counts = self.counts.as_ref().filter(|counts| !counts.is_empty())?;
-        let quantile = |q| Duration::from_nanos(counts.value_at_quantile(q));
-        Some(Spread {
+        let quantile = |share| Duration::from_nanos(self.quantile(share));
+        (self.count() > 0).then(|| Spread {
             mean: Duration::from_nanos(self.mean()),
             p50: quantile(0.5),
             p90: quantile(0.9),
             p99: quantile(0.99),
             p999: quantile(0.999),
-            max: Duration::from_nanos(counts.max()),
+            max: Duration::from_nanos(self.max()),
         })
     }
 
@@ -229,12 +214,7 @@ impl Histogram {
     /// Appends what [`Self::to_bytes`] returns.
     pub fn put_bytes(&self, bytes: &mut Vec<u8>) {
         bytes.extend_from_slice(&self.sum.to_be_bytes());
-        let mut serializer = V2Serializer::new();
-        let written = match &self.counts {
-            Some(counts) => serializer.serialize(&**counts, bytes),
-            None => serializer.serialize(&empty(), bytes),
-        };
-        written.expect("a histogram with constant bounds always fits a vector");
+        v2::put(&self.counts, bytes);
     }
 
     /// Reads what [`Self::to_bytes`] wrote.
@@ -242,33 +222,17 @@ impl Histogram {
     /// # Errors
     /// [`InvalidHistogram`] if the bytes are not such a histogram or have other bounds.
     pub fn from_bytes(bytes: &[u8]) -> Result<Self, InvalidHistogram> {
-        let (sum, mut rest) = bytes.split_first_chunk().ok_or(InvalidHistogram)?;
-        // The deserializer makes room for what is announced before it looks for it.
-        let (_, announced) = rest.split_first_chunk::<4>().ok_or(InvalidHistogram)?;
-        let announced = announced.first_chunk().copied().ok_or(InvalidHistogram)?;
-        if u32::from_be_bytes(announced) as usize > rest.len() {
-            return Err(InvalidHistogram);
-        }
-        let counts: Counts =
-            Deserializer::new().deserialize(&mut rest).map_err(|_| InvalidHistogram)?;
-        let same_bounds = counts.low() == LOWEST
-            && counts.high() == HIGHEST
-            && counts.sigfig() == SIGNIFICANT_DIGITS;
-        if !same_bounds || !rest.is_empty() {
-            return Err(InvalidHistogram);
-        }
-        let counts = (!counts.is_empty()).then(|| Box::new(counts));
+        let (sum, rest) = bytes.split_first_chunk().ok_or(InvalidHistogram)?;
+        let counts = v2::take(rest).ok_or(InvalidHistogram)?;
         Ok(Self { counts, sum: u128::from_be_bytes(*sum) })
     }
 }
 
-fn empty() -> Counts {
-    Counts::new_with_bounds(LOWEST, HIGHEST, SIGNIFICANT_DIGITS)
-        .expect("the bounds are constants that hdrhistogram accepts")
-}
-
 #[cfg(test)]
 mod tests {
+    use hdrhistogram::serialization::{Serializer, V2Serializer};
+    use proptest::prelude::*;
+
     use super::*;
 
     fn of(values_us: impl IntoIterator<Item = u64>) -> Histogram {
@@ -347,5 +311,73 @@ mod tests {
         bytes.push(0);
         assert_eq!(Histogram::from_bytes(&bytes), Err(InvalidHistogram));
         assert_eq!(Histogram::from_bytes(&[]), Err(InvalidHistogram));
+    }
+
+    proptest! {
+        #[test]
+        fn figures_and_bytes_are_those_of_hdrhistogram(
+            values in prop::collection::vec((0..64_u32, any::<u64>()), 0..200),
+            more in prop::collection::vec(0..HIGHEST, 0..50),
+            shares in prop::collection::vec(0.0..=1.0_f64, 3),
+        ) {
+            let values: Vec<u64> =
+                values.into_iter().map(|(shift, value)| (value >> shift).min(HIGHEST)).collect();
+            let of = |values: &[u64]| {
+                let mut histogram = Histogram::default();
+                values.iter().for_each(|value| histogram.record_value(*value));
+                histogram
+            };
+            let mut hdr = Histogram::default().to_hdr();
+            values.iter().chain(&more).for_each(|value| hdr.record(*value).unwrap());
+            let mut ours = of(&values);
+            ours.merge(&of(&more));
+            prop_assert_eq!(&ours.to_hdr(), &hdr);
+            prop_assert_eq!((ours.count(), ours.max()), (hdr.len(), hdr.max()));
+            for share in shares.into_iter().chain([0.5, 0.999, 1.0]).filter(|share| *share > 0.0) {
+                prop_assert_eq!(ours.quantile(share), hdr.value_at_quantile(share));
+            }
+            for value in values.iter().copied().take(3).chain([0, HIGHEST]) {
+                prop_assert_eq!(ours.count_up_to(value), hdr.count_between(0, value));
+                let below = hdr.lowest_equivalent(value).checked_sub(1);
+                let below = below.map_or(0, |below| hdr.count_between(0, below));
+                prop_assert_eq!(ours.count_below(value), below);
+            }
+            let theirs = hdr.iter_recorded().map(|step| Recorded {
+                value: step.value_iterated_to(),
+                count: step.count_at_value(),
+            });
+            prop_assert!(ours.recorded().eq(theirs));
+
+            let bytes = ours.to_bytes();
+            let mut theirs = Vec::new();
+            V2Serializer::new().serialize(&hdr, &mut theirs).unwrap();
+            prop_assert_eq!(&bytes[16..], &theirs[..]);
+            prop_assert_eq!(Histogram::from_bytes(&bytes), Ok(ours.clone()));
+            ours.subtract(&of(&more));
+            prop_assert_eq!(ours, of(&values));
+        }
+
+        #[test]
+        fn any_bytes_are_a_histogram_or_refused(
+            values in prop::collection::vec(0..HIGHEST, 0..20),
+            place in any::<prop::sample::Index>(),
+            byte in any::<u8>(),
+            cut in any::<prop::sample::Index>(),
+        ) {
+            let mut histogram = Histogram::default();
+            values.iter().for_each(|value| histogram.record_value(*value));
+            let mut bytes = histogram.to_bytes();
+            let place = place.index(bytes.len());
+            bytes[place] = byte;
+            if let Ok(read) = Histogram::from_bytes(&bytes) {
+                // Whatever was read can be used and sent on.
+                let _ = read.spread();
+                let mut twice = read.clone();
+                twice.merge(&read);
+                prop_assert!(Histogram::from_bytes(&twice.to_bytes()).is_ok());
+            }
+            let len = cut.index(bytes.len());
+            prop_assert_eq!(Histogram::from_bytes(&bytes[..len]), Err(InvalidHistogram));
+        }
     }
 }

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use engine::perf::Histogram;
+use engine::perf::histogram::Recorded;
 
 use super::reason;
 use crate::app::format;
@@ -106,9 +107,9 @@ pub(crate) fn detail(scene: Scene<'_>, key: &str) -> Option<Vec<(String, String)
 /// Returns how many values lie up to each power of two, smallest first.
 fn bars(values: &Histogram, unit: &str, theme: Theme) -> Vec<(String, String)> {
     let mut bins = [0_u64; 64];
-    for step in values.counts().iter_recorded() {
-        let bin = (64 - step.value_iterated_to().leading_zeros()).min(63) as usize;
-        bins[bin] += step.count_since_last_iteration();
+    for Recorded { value, count } in values.recorded() {
+        let bin = (64 - value.leading_zeros()).min(63) as usize;
+        bins[bin] += count;
     }
     let first = bins.iter().position(|count| *count > 0).unwrap_or(0);
     let last = bins.iter().rposition(|count| *count > 0).unwrap_or(0);
