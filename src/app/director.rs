@@ -207,9 +207,9 @@ impl Director {
                     self.end_second(now, links);
                 }
                 let (waiting, _) = self.results.present();
-                let (at, open) = (self.results.at(), self.results.issuer.open);
+                let IssuerTotals { at, open, untold, .. } = self.results.issuer;
                 let was_ending = self.run.is_ending();
-                self.run.handle(Event::Counted { at, waiting, open }, now);
+                self.run.handle(Event::Counted { at, waiting, open, untold }, now);
                 if let (false, Some(Ending::Overloaded { waiting })) =
                     (was_ending, self.run.ending())
                 {

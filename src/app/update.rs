@@ -40,6 +40,8 @@ pub(crate) enum Event {
         waiting: u64,
         /// Tickets that are not finished.
         open: u64,
+        /// Words about tickets that users have not been told yet.
+        untold: u64,
     },
     /// Arrivals and dispatch should stand still.
     Pause,
@@ -225,7 +227,10 @@ impl Run {
                 self.open_doors(now);
             }
             Event::StaffReady | Event::UsersReady => {}
-            Event::Counted { at, waiting, open } => self.counted(at, waiting, open, now),
+            Event::Counted { at, waiting, open, untold } => {
+                self.open = open;
+                self.counted(at, waiting, open + untold, now);
+            }
             Event::Pause => self.pause(now),
             Event::Resume => self.resume(now),
             Event::Step(span) => self.step(span, now),
@@ -246,8 +251,8 @@ impl Run {
         self.effects.push(Effect::SendTimeline);
     }
 
-    fn counted(&mut self, at: Time, waiting: u64, open: u64, now: Time) {
-        self.open = open;
+    /// Takes how many tickets wait, and how much is left to do or to tell.
+    fn counted(&mut self, at: Time, waiting: u64, left: u64, now: Time) {
         match self.stage {
             Stage::Open
                 if self.rules.explode_waiting.is_some_and(|most| waiting > u64::from(most)) =>
@@ -256,7 +261,7 @@ impl Run {
             }
             // What was under way when arrivals ended has been counted by then.
             Stage::Draining { .. }
-                if open == 0 && at >= self.line.window_until() + limits::UNDER_WAY =>
+                if left == 0 && at >= self.line.window_until() + limits::UNDER_WAY =>
             {
                 self.stop_users(now);
             }
@@ -429,7 +434,7 @@ mod tests {
     }
 
     fn counted(ms: u64, waiting: u64, open: u64) -> Event {
-        Event::Counted { at: at(ms), waiting, open }
+        Event::Counted { at: at(ms), waiting, open, untold: 0 }
     }
 
     #[test]
@@ -442,6 +447,8 @@ mod tests {
         assert_eq!(run.phase(), Phase::Draining { open: 5 });
         run.handle(counted(1160, 0, 0), at(1160));
         assert_eq!(run.take_effects(), [], "a request may still be under way");
+        run.handle(Event::Counted { at: at(1300), waiting: 0, open: 0, untold: 2 }, at(1300));
+        assert_eq!(run.take_effects(), [], "users wait for the disk to be told");
         run.handle(counted(1400, 0, 0), at(1400));
         assert_eq!(run.take_effects(), [Effect::StopUsers]);
         run.handle(Event::UsersGone, at(1450));

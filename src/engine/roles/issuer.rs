@@ -308,7 +308,8 @@ impl Role for IssuerRole {
             if let Some(ready) = serving.take_ready() {
                 self.control.send(&IssuerToDirector::Ready(ready), links);
             }
-            telemetry::send(serving, due, &self.control, now, links);
+            let totals = serving.has_come_to_the_end(now) || due.totals;
+            telemetry::send(serving, Due { totals, ..due }, &self.control, now, links);
             if due.totals && !serving.is_open() {
                 // The first lease waits for a slow or full disk, which is no reason to be replaced.
                 let recovering = self.progress.get();

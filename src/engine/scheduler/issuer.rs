@@ -269,6 +269,11 @@ impl Issuer {
         out
     }
 
+    /// Returns how many words users wait for until the log has made them durable.
+    pub fn untold(&self) -> usize {
+        self.untold.len()
+    }
+
     /// Returns how many tickets wait for a seat.
     pub fn waiting(&self) -> u32 {
         self.queues.waiting()

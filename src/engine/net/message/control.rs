@@ -223,6 +223,8 @@ wire_struct! {
         pub services: Vec<ServiceTotals>,
         /// Tickets that are not finished.
         pub open: u64,
+        /// Words about tickets that users are told once they are durable.
+        pub untold: u64,
         /// Seats of workers that are there.
         pub staffed: u64,
         /// Their integral over the measured time, in seat nanoseconds.

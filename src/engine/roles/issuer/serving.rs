@@ -17,6 +17,7 @@ use crate::scheduler::curbs;
 use crate::scheduler::record::Start;
 use crate::scheduler::stats::CarriedOver;
 use crate::storage::{IndexOutcome, LogError, LogStats, Recovered};
+use crate::timeline::Timeline;
 
 /// An issuer with an open log.
 pub(super) struct Serving {
@@ -31,6 +32,34 @@ pub(super) struct Serving {
     pub(super) has_told: bool,
     /// Requests are read: ids are left to give out, and the log has room.
     pub(super) reads_users: bool,
+    end: EndOfRun,
+}
+
+/// Whether all is done that the run's arrivals have left. The director waits for that, so it is told
+/// at once and not when telemetry is next due.
+#[derive(Debug, Default)]
+struct EndOfRun {
+    is_over: bool,
+    is_told: bool,
+}
+
+impl EndOfRun {
+    /// Looks at the end of arrivals; returns once whether nothing is left any more.
+    fn turn(&mut self, line: &Timeline, is_idle: bool, now: Time) -> bool {
+        self.is_over = over_at(line) <= now;
+        let was_told = std::mem::replace(&mut self.is_told, self.is_over && is_idle);
+        self.is_told && !was_told
+    }
+
+    /// When [`Self::turn`] has something to do though nothing comes.
+    fn deadline(&self, line: &Timeline) -> Time {
+        if self.is_over { Time::NEVER } else { over_at(line) }
+    }
+}
+
+/// Returns when no request of the run is under way any more.
+fn over_at(line: &Timeline) -> Time {
+    line.window_until() + limits::UNDER_WAY
 }
 
 /// Whether requests are taken.
@@ -89,6 +118,7 @@ impl Serving {
             socket: PathBuf::from(config.socket),
             intake: Intake::Closed(ready),
             reads_users: true,
+            end: EndOfRun::default(),
         }
     }
 
@@ -120,10 +150,19 @@ impl Serving {
         }
     }
 
+    /// Returns once whether the run's arrivals are over and all that they left is done and told.
+    pub(super) fn has_come_to_the_end(&mut self, now: Time) -> bool {
+        let core = &self.ledger.core;
+        let is_idle = core.open() == 0 && core.untold() == 0;
+        self.end.turn(core.stats().timeline(), is_idle, now)
+    }
+
     /// When [`Self::turn`] has something to do though nothing came.
     pub(super) fn deadline(&self) -> Time {
-        let dispatch = self.ledger.core.dispatch_deadline();
-        self.ledger.log.deadline().min(self.peers.first_hello_deadline()).min(dispatch)
+        let core = &self.ledger.core;
+        let end = self.end.deadline(core.stats().timeline());
+        let own = core.dispatch_deadline().min(end);
+        self.ledger.log.deadline().min(self.peers.first_hello_deadline()).min(own)
     }
 
     /// Finishes the log and returns its last figures.
@@ -178,5 +217,34 @@ fn rebuilt(report: Recovered) -> Option<IndexRebuilt> {
     match report.index {
         IndexOutcome::Rebuilt { reason, lost_keys } => Some(IndexRebuilt { reason, lost_keys }),
         IndexOutcome::Absent | IndexOutcome::Whole => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+
+    fn at(ms: u64) -> Time {
+        Time(ms * 1_000_000)
+    }
+
+    #[test]
+    fn the_director_hears_once_and_at_once_that_nothing_is_left() {
+        let arrivals = Some(Duration::from_millis(500));
+        let mut line = Timeline { opened_at: at(100), arrivals, ..Timeline::default() };
+        let mut end = EndOfRun::default();
+        let over = at(600) + limits::UNDER_WAY;
+        assert_eq!((end.turn(&line, true, at(600)), end.deadline(&line)), (false, over));
+        assert!(!end.turn(&line, false, over), "tickets are open, or users wait for a word");
+        assert_eq!(end.deadline(&line), Time::NEVER, "their ends are turns of their own");
+        assert!(end.turn(&line, true, over + limits::UNDER_WAY));
+        assert!(!end.turn(&line, true, over + limits::UNDER_WAY), "it is told once");
+        // A resent request, or an end that was put off.
+        assert!(!end.turn(&line, false, at(2000)) && end.turn(&line, true, at(2000)));
+        line.arrivals = None;
+        assert!(!end.turn(&line, true, at(3000)));
+        assert_eq!(end.deadline(&line), Time::NEVER);
     }
 }

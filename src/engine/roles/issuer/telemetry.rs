@@ -54,6 +54,7 @@ pub(super) fn totals(serving: &Serving, now: Time) -> IssuerTotals {
     take_log_stats(&mut store, &log.stats());
     IssuerTotals {
         open: u64::from(serving.ledger.core.open()),
+        untold: serving.ledger.core.untold() as u64,
         bad_peers: serving.peers.refused,
         store,
         ..of_stats(stats, now)
