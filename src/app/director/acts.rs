@@ -187,7 +187,8 @@ impl Director {
             staff.thaw_all();
         }
         // What a user that stands still has not sent would come when nobody expects it any more.
-        for user in self.results.population.processes.iter().filter(|user| user.is_frozen) {
+        // Not only a person at the dashboard can have stopped it.
+        for user in &self.results.population.processes {
             self.manager.send(ONLY, &DirectorToManager::Continue(user.number), links);
         }
         if self.change_curbs(links, |curbs| *curbs = Curbs::default()) {

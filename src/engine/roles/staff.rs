@@ -136,11 +136,11 @@ impl Staff {
         true
     }
 
-    /// Lets all processes go on that stand still.
+    /// Lets all processes go on that stand still, whoever has stopped them.
     pub fn thaw_all(&mut self) {
-        let slots: Vec<u16> = self.frozen.slots().collect();
-        for slot in slots {
-            self.thaw(slot);
+        self.frozen = Freezes::default();
+        for &pid in self.fleet.pids().keys() {
+            self.signal(pid, OsSignal::SIGCONT);
         }
     }
 
@@ -331,10 +331,8 @@ impl Staff {
             match effect {
                 Effect::Spawn { .. } => self.spawn(slot, spawner, now, links),
                 Effect::Stop => {
-                    // Who stands still can't hear that it should end.
-                    if self.frozen.contains(slot) {
-                        self.thaw(slot);
-                    }
+                    // Who stands still, whoever has stopped it, can't hear that it should end.
+                    self.thaw(slot);
                     self.events.push_back(Event::Stop(slot));
                 }
                 Effect::Signal { pid, signal } => self.signal(pid, signal),
