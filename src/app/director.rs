@@ -603,6 +603,10 @@ impl Role for Director {
             self.issuer.fleet().set_wanted(1, limits::ISSUER_LEAVE_WITHIN, now);
         }
         self.results.make_room();
+        for staff in [&mut self.issuer, &mut self.workers, &mut self.manager] {
+            // What nobody here takes need not be sent.
+            staff.set_log_level(log::max_level(), links);
+        }
         self.take_signals(now);
         self.take_actions(now, links);
         self.turn_changes(now, links);

@@ -5,7 +5,7 @@ use std::collections::VecDeque;
 use std::fs::{File, OpenOptions};
 use std::io::Write;
 use std::path::Path;
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
 
 use color_eyre::eyre::{Context, Result};
@@ -120,6 +120,13 @@ struct Sinks {
     file: Option<Mutex<File>>,
 }
 
+/// The least important level that a file gets...
+const FILE_LEVEL: LevelFilter = LevelFilter::Debug;
+/// ...and whoever attaches, even if less is shown here.
+const RING_LEVEL: LevelFilter = LevelFilter::Info;
+
+/// Whether there is a file.
+static HAS_FILE: AtomicBool = AtomicBool::new(false);
 /// The least important level that the screen gets, as a number.
 static LEVEL: AtomicUsize = AtomicUsize::new(LevelFilter::Info as usize);
 /// What the panel was given: lines, warnings, errors.
@@ -152,12 +159,13 @@ fn count(level: Level) {
     lines.fetch_add(1, Ordering::Release);
 }
 
-/// Gives the screen all lines of this process up to a level from now on. Processes that run
-/// already keep the level that they were started with.
+/// Gives the screen all lines down to a level from now on. The director has its processes send them
+/// too: what they send is what this process takes ([`log::max_level`]).
 pub(crate) fn set_level(level: LevelFilter) {
     LEVEL.store(level as usize, Ordering::Relaxed);
     tui_logger::set_default_level(level);
-    log::set_max_level(log::max_level().max(level));
+    let others = if HAS_FILE.load(Ordering::Relaxed) { FILE_LEVEL } else { RING_LEVEL };
+    log::set_max_level(level.max(others));
 }
 
 /// Sends log lines of this process, and those that its children send, to the screen and, if
@@ -167,15 +175,13 @@ pub(crate) fn set_level(level: LevelFilter) {
 /// If the file can't be opened.
 pub(crate) fn start(screen: Screen, level: LevelFilter, file: Option<&Path>) -> Result<()> {
     let file = file.map(open).transpose()?;
-    let most = if file.is_some() { LevelFilter::Debug } else { LevelFilter::Info };
-    LEVEL.store(level as usize, Ordering::Relaxed);
+    HAS_FILE.store(file.is_some(), Ordering::Relaxed);
     if screen == Screen::Panel {
-        tui_logger::set_default_level(level);
         tui_logger::set_buffer_depth(PANEL_LINES);
     }
     let sinks = Sinks { screen, panel: tui_logger::Drain::new(), file };
     log::set_boxed_logger(Box::new(sinks)).context("a log is running already")?;
-    log::set_max_level(level.max(most));
+    set_level(level);
     Ok(())
 }
 
@@ -199,8 +205,7 @@ impl Log for Sinks {
         let level = LEVEL.load(Ordering::Relaxed);
         let repeated = WRITTEN_AT.get();
         let wall = repeated.unwrap_or_else(WallTime::now);
-        // Whoever attaches sees what happens, even if nothing is shown here.
-        if record.level() as usize <= level.max(LevelFilter::Info as usize) {
+        if record.level() as usize <= level.max(RING_LEVEL as usize) {
             let line = Line {
                 wall,
                 level: record.level(),

@@ -245,6 +245,99 @@ fn a_process_that_stands_still_can_be_continued_and_ends_in_order() {
 }
 
 #[test]
+fn processes_that_were_stopped_from_outside_delay_no_end() {
+    let mut office = Office::new();
+    start_with(&mut office, LONG, &[]);
+    until(&office, "busy seats", |sample| number(sample, "/seats/busy") == 4);
+    let stopped: Vec<Pid> = [("worker", 2), ("user", 2), ("users-manager", 1), ("issuer", 1)]
+        .map(|(role, count)| office.wait_for_processes(role, count)[0].0)
+        .to_vec();
+    for &pid in &stopped {
+        kill(pid, Signal::SIGSTOP).unwrap();
+    }
+    stopped.iter().for_each(|&pid| stands_still(pid));
+    office.signal(Signal::SIGTERM);
+    let (code, summary) = office.finish();
+    assert_eq!(code, 128 + 15);
+    let marks = marks(&summary);
+    assert!(!marks.iter().any(|mark| mark.ends_with("hung")), "nobody had to be killed: {marks:?}");
+    assert_eq!(summary["redelivered"], 0, "{marks:?}");
+    let verdict = office.verify();
+    assert_eq!((&verdict["ok"], &verdict["open"]), (&json!(true), &json!(0)), "{verdict}");
+}
+
+#[test]
+fn what_people_have_changed_outlives_all_processes() {
+    let mut office = Office::new();
+    start_with(&mut office, STREET, &["--set", "storage.fsync=none", "--set", "run.drain=60s"]);
+    for wish in [
+        &["block", "parcels"][..],
+        &["slow", "300ms"],
+        &["speed", "2"],
+        &["rate", "100/s"],
+        &["set", "storage.fsync=each_batch"],
+    ] {
+        check(&office, &[&["ctl"], wish].concat());
+    }
+    let deviations = sample(&office)["deviations"].clone();
+    assert_eq!(deviations.as_array().unwrap().len(), 4, "{deviations}");
+    for (process, role) in [
+        ("issuer", "issuer"),
+        ("worker 0", "worker"),
+        ("worker 1", "worker"),
+        ("users-manager", "users-manager"),
+    ] {
+        let before = office.processes(role);
+        check(&office, &["ctl", "kill", process]);
+        wait_for("another process", || {
+            let now = office.processes(role);
+            (now.len() == before.len() && now != before).then_some(())
+        });
+    }
+    let all_serve = |sample: &Value| {
+        let processes = sample["processes"].as_array().unwrap();
+        processes.len() == 1 + 1 + 2 + 1 + 3 && processes.iter().all(|row| row["state"] == "ready")
+    };
+    until(&office, "all processes", all_serve);
+    let before = later(&office, 1500);
+    let after = later(&office, 3000);
+    assert_eq!((&after["deviations"], &after["fsync"]), (&deviations, &json!("each_batch")));
+    let of = |sample: &Value, name: &str| {
+        let services = sample["services"].as_array().unwrap().iter();
+        number(services.clone().find(|row| row["name"] == name).unwrap(), "/served")
+    };
+    assert_eq!(of(&after, "parcels"), of(&before, "parcels"), "parcels are blocked");
+    let rounds = served(&after) - served(&before);
+    let span = number(&after, "/elapsed_ns") - number(&before, "/elapsed_ns");
+    assert!((1..=4 * (span / 300_000_000 + 2)).contains(&rounds), "the issuer is slow: {rounds}");
+    let issued = |sample: &Value| number(sample, "/totals/issued");
+    // At least 200 requests a second are intended of the street alone.
+    let least = (span / 1_000_000) * 150 / 1000;
+    assert!(issued(&after) - issued(&before) > least, "users live fast");
+    end_well(&mut office);
+}
+
+#[test]
+fn a_log_level_reaches_processes_that_run_and_those_that_follow() {
+    let mut terminal = Terminal::open(160, 45, &["-u", "4"]);
+    terminal.wait_for("▶ RUN");
+    let data_dir = terminal.data_dir().display().to_string();
+    let tell = |args: &[&str]| {
+        let output = run(&[args, &["--data-dir", &data_dir]].concat());
+        assert_eq!(output.status.code(), Some(0), "{args:?}: {}", stderr(&output));
+    };
+    // Only its manager tells what becomes of a user process, and only those who want details.
+    terminal.press("7od");
+    terminal.wait_for("lines of DEBUG and above");
+    tell(&["ctl", "restart", "user 1"]);
+    terminal.wait_for("user 1: ");
+    tell(&["ctl", "restart", "users-manager"]);
+    terminal.wait_for("user 3: ");
+    terminal.press("Qy");
+    assert_eq!(terminal.exit_code(), 0);
+}
+
+#[test]
 fn restarts_in_order_lose_nothing_and_are_told_in_the_log() {
     let mut office = Office::new();
     let log = office.path("log.txt");

@@ -53,6 +53,7 @@ mod tests {
     fn check_all(kind: u8, payload: &[u8]) -> usize {
         let accepted = [
             check::<ChildToSupervisor<'_>>(kind, payload),
+            check::<SupervisorToChild>(kind, payload),
             check::<DirectorToIssuer>(kind, payload),
             check::<IssuerToDirector<'_>>(kind, payload),
             check::<DirectorToWorker>(kind, payload),
@@ -71,7 +72,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn any_payload_is_refused_or_means_one_thing(kind in 0u8..24, payload: Vec<u8>) {
+        fn any_payload_is_refused_or_means_one_thing(kind in 0u8..40, payload: Vec<u8>) {
             check_all(kind, &payload);
         }
 

@@ -11,10 +11,15 @@ use std::collections::VecDeque;
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
+use super::event_loop::Refusal;
 use super::links::{LinkId, Links};
 use crate::clock::{Time, nanos};
 use crate::limits;
-use crate::net::message::{ChildToSupervisor, Failure, Heartbeat, Hello, LogLine, MetricsDelta};
+use crate::net::frame::Frame;
+use crate::net::message::{
+    ChildToSupervisor, FIRST_COMMON_KIND, Failure, Heartbeat, Hello, LogLevel, LogLine,
+    MetricsDelta, SupervisorToChild,
+};
 use crate::net::wire::Message;
 use crate::perf::facade;
 use crate::perf::histogram::InvalidHistogram;
@@ -27,6 +32,7 @@ pub struct Control {
     heartbeat_at: Time,
     telemetry_at: Time,
     phase: Duration,
+    is_waiting: bool,
     /// Histograms are due and could not be sent.
     owes_latencies: bool,
     metrics: Metrics,
@@ -71,6 +77,7 @@ impl Control {
             heartbeat_at: Time::ZERO,
             telemetry_at: Time::ZERO,
             phase,
+            is_waiting: false,
             owes_latencies: false,
             metrics: Metrics::default(),
         }
@@ -79,6 +86,21 @@ impl Control {
     /// Returns the link to the supervisor.
     pub fn link(&self) -> LinkId {
         self.link
+    }
+
+    /// Takes what every supervisor says in the same way. Returns whether that was it; if not, the
+    /// frame is for the role.
+    ///
+    /// # Errors
+    /// [`Refusal`] if the frame is not what a supervisor says.
+    pub fn frame(&self, frame: &Frame<'_>) -> Result<bool, Refusal> {
+        if frame.kind < FIRST_COMMON_KIND {
+            return Ok(false);
+        }
+        let SupervisorToChild::LogLevel(LogLevel { level }) =
+            SupervisorToChild::decode(frame.kind, frame.payload)?;
+        log::set_max_level(level_of(level).to_level_filter());
+        Ok(true)
     }
 
     /// Sends a message to the supervisor.
@@ -92,7 +114,7 @@ impl Control {
         send_log_lines(self.link, links);
         if self.heartbeat_at <= now {
             self.heartbeat_at = now + limits::HEARTBEAT_INTERVAL;
-            let heartbeat = Heartbeat { at: now };
+            let heartbeat = Heartbeat { at: now, is_waiting: self.is_waiting };
             links.send(self.link, &ChildToSupervisor::Heartbeat(heartbeat));
         }
         if facade::is_filling() {
@@ -111,6 +133,11 @@ impl Control {
             self.send_metrics(links);
         }
         Due { totals: true, latencies }
+    }
+
+    /// Says whether the child waits for another process: then nobody blames it for not being ready.
+    pub fn set_waiting(&mut self, is_waiting: bool) {
+        self.is_waiting = is_waiting;
     }
 
     /// Adds what others recorded to what is sent next.
@@ -180,7 +207,12 @@ fn ends_second(due: Time, phase: Duration) -> bool {
     since.is_multiple_of(nanos(limits::LATENCIES_INTERVAL))
 }
 
+/// Sends the lines that wait, unless the supervisor does not read: then they wait on, and those
+/// that find no room are counted.
 fn send_log_lines(link: LinkId, links: &mut Links) {
+    if links.is_congested(link) {
+        return;
+    }
     for Line { level, target, text } in LINES.take() {
         let line = LogLine { level, target: &target, text: &text };
         links.send(link, &ChildToSupervisor::Log(line));
@@ -202,10 +234,13 @@ struct Lines {
 
 static LINES: Lines = Lines { waiting: Mutex::new((VecDeque::new(), 0)) };
 
+/// The level that a child logs down to before its supervisor has said another.
+pub(super) const FIRST_LOG_LEVEL: log::LevelFilter = log::LevelFilter::Info;
+
 /// Makes the `log` macros of this process speak to its supervisor.
-pub fn log_to_supervisor(level: log::LevelFilter) {
+pub fn log_to_supervisor() {
     if log::set_logger(&LINES).is_ok() {
-        log::set_max_level(level);
+        log::set_max_level(FIRST_LOG_LEVEL);
     }
 }
 
@@ -241,21 +276,25 @@ impl log::Log for Lines {
     }
 
     fn log(&self, record: &log::Record<'_>) {
-        let level = match record.level() {
-            log::Level::Error => 1,
-            log::Level::Warn => 2,
-            log::Level::Info => 3,
-            log::Level::Debug => 4,
-            log::Level::Trace => 5,
-        };
         self.push(Line {
-            level,
+            level: number_of(record.level()),
             target: record.target().to_owned(),
             text: record.args().to_string(),
         });
     }
 
     fn flush(&self) {}
+}
+
+/// Returns the number of a level in a [`LogLine`].
+pub(super) fn number_of(level: log::Level) -> u8 {
+    match level {
+        log::Level::Error => 1,
+        log::Level::Warn => 2,
+        log::Level::Info => 3,
+        log::Level::Debug => 4,
+        log::Level::Trace => 5,
+    }
 }
 
 /// Returns the level that a [`LogLine`] names; an unknown number is the least important.
@@ -271,7 +310,9 @@ pub fn level_of(number: u8) -> log::Level {
 
 #[cfg(test)]
 mod tests {
+    use super::super::links::CONTROL_LIMITS;
     use super::*;
+    use crate::net::connection::Inbox;
 
     #[test]
     fn telemetry_is_due_at_the_same_moments_in_all_processes_of_a_role() {
@@ -282,6 +323,29 @@ mod tests {
         }
         assert!(ends_second(ms(2030), phase) && !ends_second(ms(2280), phase));
         assert!(ends_second(Time::ZERO, phase), "the first word has histograms");
+    }
+
+    #[test]
+    fn whoever_waits_for_another_process_says_so_with_each_heartbeat() {
+        let mut links = Links::default();
+        let link = links.insert(CONTROL_LIMITS);
+        let mut control = Control::greet(link, 3, Duration::ZERO, &mut links);
+        let mut told = Vec::new();
+        for (beat, is_waiting) in (1..).zip([true, false]) {
+            control.set_waiting(is_waiting);
+            control.turn(Time::ZERO + limits::HEARTBEAT_INTERVAL * beat, &mut links);
+        }
+        let mut inbox = Inbox::default();
+        let sent = links.get(link).unwrap().connection.outbox.pending();
+        inbox.space()[..sent.len()].copy_from_slice(sent);
+        inbox.filled(sent.len());
+        while let Some(frame) = inbox.next_frame(u32::MAX).unwrap() {
+            let word = ChildToSupervisor::decode(frame.kind, frame.payload).unwrap();
+            if let ChildToSupervisor::Heartbeat(Heartbeat { is_waiting, .. }) = word {
+                told.push(is_waiting);
+            }
+        }
+        assert_eq!(told, [true, false]);
     }
 
     #[test]

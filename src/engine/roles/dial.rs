@@ -79,6 +79,11 @@ impl Dial {
         }
     }
 
+    /// Returns whether nobody listens, as far as is known.
+    pub fn is_down(&self) -> bool {
+        matches!(self.state, State::Down { .. })
+    }
+
     /// Returns the link, once the issuer has answered on it.
     pub fn up(&self) -> Option<LinkId> {
         match self.state {

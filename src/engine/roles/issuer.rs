@@ -112,6 +112,9 @@ impl IssuerRole {
         now: Time,
         links: &mut Links,
     ) -> Result<(), Refusal> {
+        if self.control.frame(frame)? {
+            return Ok(());
+        }
         match DirectorToIssuer::decode(frame.kind, frame.payload)? {
             DirectorToIssuer::Configure(config) => self.configure(config, now, links),
             DirectorToIssuer::Timeline(line) => {

@@ -78,7 +78,7 @@ pub fn run(role: RoleName, args: &[String]) -> u8 {
         return EXIT_USAGE;
     }
     poller::set_least_timer_slack();
-    control::log_to_supervisor(log::LevelFilter::Info);
+    control::log_to_supervisor();
     run_role(role, number).unwrap_or_else(|error| {
         eprintln!("{error}");
         EXIT_FAILED

@@ -10,13 +10,15 @@ use std::collections::VecDeque;
 use mio::net::UnixStream;
 use nix::sys::signal::Signal as OsSignal;
 
-use super::control::{level_of, merge_metrics};
+use super::control::{FIRST_LOG_LEVEL, level_of, merge_metrics, number_of};
 use super::event_loop::Refusal;
 use super::links::{CONTROL_LIMITS, LinkId, Links, PerLink};
 use crate::clock::Time;
 use crate::limits;
 use crate::net::frame::Frame;
-use crate::net::message::{ChildToSupervisor, FIRST_ROLE_KIND, LogLine, NetTotals};
+use crate::net::message::{
+    ChildToSupervisor, FIRST_ROLE_KIND, Heartbeat, LogLevel, LogLine, NetTotals, SupervisorToChild,
+};
 use crate::net::wire::Message;
 use crate::perf::Metrics;
 use crate::supervisor::Pid;
@@ -49,6 +51,8 @@ pub struct Staff {
     /// What each process has counted of its connections, and those that have ended.
     nets: PerLink<NetTotals>,
     net_past: NetTotals,
+    /// How important a line of their logs must be.
+    log_level: log::LevelFilter,
     ticked_at: Time,
 }
 
@@ -106,6 +110,7 @@ impl Staff {
             metrics: Metrics::default(),
             nets: PerLink::default(),
             net_past: NetTotals::default(),
+            log_level: FIRST_LOG_LEVEL,
             ticked_at: Time::ZERO,
         }
     }
@@ -191,6 +196,14 @@ impl Staff {
         }
     }
 
+    /// Has all processes, and those that will be started, send lines of their logs down to a level.
+    pub fn set_log_level(&mut self, level: log::LevelFilter, links: &mut Links) {
+        if level != self.log_level {
+            self.log_level = level;
+            self.send_all(&level_word(level), links);
+        }
+    }
+
     /// Takes what every child says in the same way. Returns whether that was all; if not, the
     /// frame is for the owner, who knows the role.
     ///
@@ -214,8 +227,9 @@ impl Staff {
                 self.fleet.handle(slot, Input::Hello, now);
                 self.events.push_back(Event::Greeted(slot));
             }
-            ChildToSupervisor::Heartbeat(_) if is_alive => {
-                self.fleet.handle(slot, Input::Heartbeat, now);
+            ChildToSupervisor::Heartbeat(Heartbeat { is_waiting, .. }) if is_alive => {
+                let input = if is_waiting { Input::Progress } else { Input::Heartbeat };
+                self.fleet.handle(slot, input, now);
             }
             ChildToSupervisor::Hello(_) | ChildToSupervisor::Heartbeat(_) => {}
             ChildToSupervisor::Log(line) => self.log(slot, &line),
@@ -281,7 +295,13 @@ impl Staff {
             self.ticked_at = now;
         }
         self.act(spawner, now, links);
-        self.events.pop_front()
+        let event = self.events.pop_front();
+        if let Some(Event::Greeted(slot)) = event
+            && self.log_level != FIRST_LOG_LEVEL
+        {
+            self.send(slot, &level_word(self.log_level), links);
+        }
+        event
     }
 
     /// When [`Self::turn`] has something to do though nothing came.
@@ -404,4 +424,9 @@ impl Staff {
     fn desk(&mut self, slot: u16) -> &mut Desk {
         self.desks.entry(slot).or_default()
     }
+}
+
+fn level_word(level: log::LevelFilter) -> SupervisorToChild {
+    let level = number_of(level.to_level().unwrap_or(log::Level::Error));
+    SupervisorToChild::LogLevel(LogLevel { level })
 }

@@ -126,6 +126,9 @@ impl UserRole {
     }
 
     fn on_control(&mut self, frame: &Frame<'_>, links: &mut Links) -> Result<(), Refusal> {
+        if self.control.frame(frame)? {
+            return Ok(());
+        }
         match ManagerToUser::decode(frame.kind, frame.payload)? {
             ManagerToUser::Configure(config) => self.configure(config, links),
             ManagerToUser::Timeline(line) => {
@@ -211,6 +214,7 @@ impl Role for UserRole {
 
     fn turn(&mut self, now: Time, links: &mut Links) -> Next {
         if let Some(crowd) = &mut self.crowd {
+            self.control.set_waiting(crowd.dial.is_down());
             crowd.turn(now, links);
         }
         let due = self.control.turn(now, links);

@@ -84,6 +84,10 @@ impl UsersManagerRole {
         now: Time,
         links: &mut Links,
     ) -> Result<(), Refusal> {
+        if self.control.frame(frame)? {
+            self.staff.set_log_level(log::max_level(), links);
+            return Ok(());
+        }
         match DirectorToManager::decode(frame.kind, frame.payload)? {
             DirectorToManager::Configure(config) => self.configure(config, now, links),
             DirectorToManager::Timeline(line) => {

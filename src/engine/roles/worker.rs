@@ -82,6 +82,9 @@ impl WorkerRole {
     }
 
     fn on_control(&mut self, frame: &Frame<'_>, links: &mut Links) -> Result<(), Refusal> {
+        if self.control.frame(frame)? {
+            return Ok(());
+        }
         match DirectorToWorker::decode(frame.kind, frame.payload)? {
             DirectorToWorker::Configure(config) => self.configure(config, links),
             DirectorToWorker::Drain(_) => match &mut self.at_work {
@@ -138,6 +141,7 @@ impl Role for WorkerRole {
     }
 
     fn turn(&mut self, now: Time, links: &mut Links) -> Next {
+        self.control.set_waiting(self.at_work.as_ref().is_some_and(|at| at.dial.is_down()));
         let due = self.control.turn(now, links);
         if let Some(at_work) = &mut self.at_work {
             at_work.turn(now, links);

@@ -28,6 +28,8 @@ wire_struct! {
     pub struct Heartbeat {
         /// When it was sent.
         pub at: Time,
+        /// It can't go on before another process does: the issuer, which may read a long log.
+        pub is_waiting: bool,
     }
 }
 
@@ -87,6 +89,27 @@ messages! {
         6 => Net(NetTotals),
     }
 }
+
+wire_struct! {
+    /// How important a line of a child's log must be to be sent.
+    #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+    pub struct LogLevel {
+        /// The least important that is: 1 error, 2 warn, 3 info, 4 debug, 5 trace.
+        pub level: u8,
+    }
+}
+
+messages! {
+    /// What every supervisor says to its children in the same way. The numbers from
+    /// [`FIRST_COMMON_KIND`] on are these words' own, whatever the role.
+    pub enum SupervisorToChild {
+        /// Send lines of the log down to this level.
+        32 => LogLevel(LogLevel),
+    }
+}
+
+/// The first number of the messages that any child may be sent.
+pub const FIRST_COMMON_KIND: u8 = 32;
 
 /// The first number of the messages that only one role sends to its supervisor.
 pub const FIRST_ROLE_KIND: u8 = 16;
