@@ -2,19 +2,20 @@
 //!
 //! Giving back is idempotent and needs no working output: first the line settings, which need
 //! none, then the escape sequences, for which a terminal that takes nothing is waited for a fifth of
-//! a second, once. So an end is delayed by that at most.
+//! a second, once. A frame that is on its way then is waited for until it has taken twice as long, so
+//! a terminal that has been stuck for a while delays no end.
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, IsTerminal, Write};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
 use std::os::unix::fs::OpenOptionsExt;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::mpsc::{SyncSender, TrySendError, sync_channel};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use base64::Engine as _;
-use engine::clock::{Clock, SystemClock};
+use engine::clock::{Clock, SystemClock, Time};
 use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::termios::{self, SetArg, Termios};
@@ -38,6 +39,8 @@ const MOUSE_ON: &[u8] = b"\x1b[?1002h\x1b[?1006h";
 const MOUSE_OFF: &[u8] = b"\x1b[?1006l\x1b[?1002l";
 /// How long a terminal that takes nothing is waited for at the end, in milliseconds.
 const LEAVE_TIMEOUT_MS: u16 = 200;
+/// A terminal that has not taken a frame for so long is stuck.
+const STUCK_AFTER: Duration = Duration::from_millis(400);
 
 /// Bytes that whoever says that it can be written takes without blocking.
 const ROOM_BYTES: usize = 256;
@@ -46,8 +49,9 @@ const ROOM_BYTES: usize = 256;
 static SAVED: Mutex<Option<Termios>> = Mutex::new(None);
 /// Whether frames may be written: what comes after the terminal was given back is thrown away...
 static IS_OURS: AtomicBool = AtomicBool::new(false);
-/// ...and one that is on its way is waited for, as long as a terminal may take for the rest.
-static IS_WRITING: AtomicBool = AtomicBool::new(false);
+/// ...and one that is on its way is waited for, as long as a terminal may take for it: since when
+/// it is, in nanoseconds of the monotonic clock; zero if none is.
+static WRITING_SINCE: AtomicU64 = AtomicU64::new(0);
 /// The terminal took nothing when it was given back, and is not waited for again.
 static IS_STUCK: AtomicBool = AtomicBool::new(false);
 
@@ -80,15 +84,27 @@ pub(super) fn leave() {
     // A terminal that is gone needs nothing back.
     let _ = termios::tcsetattr(fd, SetArg::TCSANOW, &saved);
     IS_OURS.store(false, Ordering::SeqCst);
-    let mut left_ms = LEAVE_TIMEOUT_MS;
-    while IS_WRITING.load(Ordering::SeqCst) && left_ms > 0 {
+    // Behind a frame that is stuck even the attempt would block.
+    let is_told = await_frame() && write_within(fd, LEAVE, LEAVE_TIMEOUT_MS);
+    IS_STUCK.store(!is_told, Ordering::SeqCst);
+}
+
+/// Waits until the frame that is on its way has left; returns whether it has.
+fn await_frame() -> bool {
+    loop {
+        let since = Time(WRITING_SINCE.load(Ordering::SeqCst));
+        if !since.is_set() || is_stuck(since, SystemClock.now()) {
+            return !since.is_set();
+        }
         // Nothing is waited for but a millisecond.
         let _ = poll(&mut [], PollTimeout::from(1_u8));
-        left_ms -= 1;
     }
-    // Behind a frame that is stuck even the attempt would block.
-    let is_told = left_ms > 0 && write_within(fd, LEAVE, left_ms);
-    IS_STUCK.store(!is_told, Ordering::SeqCst);
+}
+
+/// Returns whether a frame that is on its way since a moment will not leave. Who was stuck before the
+/// end began is not waited for.
+fn is_stuck(since: Time, now: Time) -> bool {
+    now.since(since) >= STUCK_AFTER
 }
 
 /// Writes, as long as the reader takes something within each span; a terminal that is stuck gets
@@ -293,13 +309,13 @@ pub(super) struct RawOut;
 
 impl Write for RawOut {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        IS_WRITING.store(true, Ordering::SeqCst);
+        WRITING_SINCE.store(SystemClock.now().0, Ordering::SeqCst);
         let written = if IS_OURS.load(Ordering::SeqCst) {
             nix::unistd::write(terminal_fd().as_fd(), bytes)
         } else {
             Ok(bytes.len())
         };
-        IS_WRITING.store(false, Ordering::SeqCst);
+        WRITING_SINCE.store(0, Ordering::SeqCst);
         Ok(written?)
     }
 
@@ -332,6 +348,13 @@ mod tests {
         drop(reader);
         assert_eq!(writer.write(b"gone".to_vec()), Written::Taken);
         assert!(!freed.recv().unwrap());
+    }
+
+    #[test]
+    fn a_terminal_that_was_stuck_before_the_end_is_not_waited_for() {
+        let at = |ms: u64| Time(ms * 1_000_000);
+        let found = [1000, 1100, 1399, 1400, 90_000].map(|now| is_stuck(at(1000), at(now)));
+        assert_eq!(found, [false, false, false, true, true]);
     }
 
     #[test]
