@@ -116,17 +116,16 @@ fn to_ascii(buf: &mut Buffer) {
 fn draw_panel(scene: Scene<'_>, panel: Panel, class: Class, area: Rect, buf: &mut Buffer) {
     let theme = scene.theme();
     let is_focused = scene.ui.focus() == panel;
-    let mut title = panels::title(panel, scene, area.width);
+    let zoomed = zoomed(scene);
+    let room = area.width.saturating_sub(u16::try_from(zoomed.chars().count()).unwrap_or(0));
+    let mut title = panels::title(panel, scene, room);
     let inner = inside(area, class);
     let content = panels::content(panel, scene, inner.width);
     let arrangement = scene.ui.arrangement(panel);
     if let Content::Table(_) = content {
         title.push_str(&arranged(&arrangement, panel, scene));
     }
-    if scene.ui.is_zoomed() {
-        let key = scene.ui.keymap.keys_text(Command::Zoom);
-        title.push_str(&format!("  ZOOMED, {key} back"));
-    }
+    title.push_str(&zoomed);
     frame(theme, is_focused, &title, class, area, buf);
     if inner.is_empty() {
         return;
@@ -140,6 +139,17 @@ fn draw_panel(scene: Scene<'_>, panel: Panel, class: Class, area: Rect, buf: &mu
             panels::draw_text(&lines, scroll, class > Class::Small, theme, inner, buf);
         }
         Content::Picture => panels::paint(panel, scene, inner, buf),
+    }
+}
+
+/// Says that the panel has the whole screen, and what takes that back.
+fn zoomed(scene: Scene<'_>) -> String {
+    if !scene.ui.is_zoomed() {
+        return String::new();
+    }
+    match scene.ui.keymap.keys(Command::Zoom).first() {
+        Some(key) => format!("  ZOOMED, {key} back"),
+        None => "  ZOOMED".to_owned(),
     }
 }
 
