@@ -254,41 +254,9 @@ impl Ask {
                 let halt = |id: &ProcessId| Effect::Submit(Action::Freeze(*id, span));
                 Ok(Answer::Do(processes.iter().map(halt).collect(), None))
             }
-            Self::SlowIssuer => {
-                let span = match text {
-                    "off" | "0" => Duration::ZERO,
-                    text => read_span(text, limits::ISSUER_DELAY_MAX)
-                        .map_err(|error| format!("{error}, or off"))?,
-                };
-                let submit = |span| Effect::Submit(Action::SlowIssuer(span));
-                let undo = Undo::of(submit(app.settings.issuer_delay));
-                Ok(Answer::Do(vec![submit(span)], Some(undo)))
-            }
-            Self::Speed => {
-                let speed: f64 = text
-                    .trim_start_matches('x')
-                    .parse()
-                    .map_err(|_| format!("expected a number such as 2.5, not {text:?}"))?;
-                if let Some(replay) = time::replay(app) {
-                    return replay_speed(speed, replay.speed_milli);
-                }
-                app.settings.tempo.with_speed(speed)?;
-                let undo = Undo::of(Effect::Submit(Action::SetSpeed(app.settings.tempo.speed)));
-                Ok(Answer::Do(vec![Effect::Submit(Action::SetSpeed(speed))], Some(undo)))
-            }
-            Self::Rate(at) => {
-                let rate = app.settings.tempo.rates.get(*at).ok_or("there is no such load")?;
-                let text = digits(text.trim_end_matches("/s"));
-                let wanted =
-                    text.parse().ok().filter(|wanted| *wanted > 0.0 && *wanted <= limits::RATE_MAX);
-                let per_second: f64 = wanted.ok_or_else(|| {
-                    format!("requests per second must be above 0 and at most {}", limits::RATE_MAX)
-                })?;
-                let submit =
-                    |per_second| Effect::Submit(Action::SetRate { load: rate.load, per_second });
-                let undo = Undo::of(submit(rate.wanted));
-                Ok(Answer::Do(vec![submit(per_second)], Some(undo)))
-            }
+            Self::SlowIssuer => read_delay(text, app),
+            Self::Speed => read_speed(text, app),
+            Self::Rate(at) => read_rate(*at, text, app),
             Self::Value(section, key) => self.value(section, key, text, app),
             Self::SaveTo => {
                 Ok(just(Effect::Save { path: PathBuf::from(text), overwrite: Overwrite::No }))
@@ -361,7 +329,7 @@ impl Ask {
             Self::Users => Action::SetUsers(number),
             _ => Action::SetWorkers(u16::try_from(number).unwrap_or(u16::MAX)),
         };
-        let undo = Undo::of(Effect::Submit(action(self.target(app))));
+        let undo = Undo::Do(Effect::Submit(action(self.target(app))));
         Answer::Do(vec![Effect::Submit(action(wanted))], Some(undo))
     }
 }
@@ -391,6 +359,44 @@ fn read_span(text: &str, most: Duration) -> Result<Duration, String> {
     if found.is_zero() || found > most { Err(expected()) } else { Ok(found) }
 }
 
+/// Reads how late each round of handing out comes.
+fn read_delay(text: &str, app: &AppState) -> Result<Answer, String> {
+    let span = match text {
+        "off" | "0" => Duration::ZERO,
+        text => {
+            read_span(text, limits::ISSUER_DELAY_MAX).map_err(|error| format!("{error}, or off"))?
+        }
+    };
+    let submit = |span| Effect::Submit(Action::SlowIssuer(span));
+    Ok(Answer::Do(vec![submit(span)], Some(Undo::Do(submit(app.settings.issuer_delay)))))
+}
+
+/// Reads how many times as fast users live, or a replay plays.
+fn read_speed(text: &str, app: &AppState) -> Result<Answer, String> {
+    let speed: f64 = text
+        .trim_start_matches('x')
+        .parse()
+        .map_err(|_| format!("expected a number such as 2.5, not {text:?}"))?;
+    if let Some(replay) = time::replay(app) {
+        return replay_speed(speed, replay.speed_milli);
+    }
+    app.settings.tempo.with_speed(speed)?;
+    let submit = |speed| Effect::Submit(Action::SetSpeed(speed));
+    Ok(Answer::Do(vec![submit(speed)], Some(Undo::Do(submit(app.settings.tempo.speed)))))
+}
+
+/// Reads how many requests per second a load sends.
+fn read_rate(at: usize, text: &str, app: &AppState) -> Result<Answer, String> {
+    let rate = app.settings.tempo.rates.get(at).ok_or("there is no such load")?;
+    let wanted = digits(text.trim_end_matches("/s")).parse().ok();
+    let wanted = wanted.filter(|wanted| *wanted > 0.0 && *wanted <= limits::RATE_MAX);
+    let per_second: f64 = wanted.ok_or_else(|| {
+        format!("requests per second must be above 0 and at most {}", limits::RATE_MAX)
+    })?;
+    let submit = |per_second| Effect::Submit(Action::SetRate { load: rate.load, per_second });
+    Ok(Answer::Do(vec![submit(per_second)], Some(Undo::Do(submit(rate.wanted)))))
+}
+
 /// Returns how a replay is made as fast as that, in times of the run's own pace.
 fn replay_speed(speed: f64, now_milli: u32) -> Result<Answer, String> {
     let most = f64::from(SPEED_MAX) / 1e3;
@@ -400,7 +406,7 @@ fn replay_speed(speed: f64, now_milli: u32) -> Result<Answer, String> {
     #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "in that range")]
     let milli = (speed * 1e3).round() as u32;
     let submit = |milli| Effect::Submit(Action::Travel(Travel::Speed(milli)));
-    Ok(Answer::Do(vec![submit(milli)], Some(Undo::of(submit(now_milli)))))
+    Ok(Answer::Do(vec![submit(milli)], Some(Undo::Do(submit(now_milli)))))
 }
 
 /// Leaves out the gaps between thousands, as figures on the screen have them.
@@ -424,7 +430,7 @@ mod tests {
     fn a_replay_has_a_speed_of_its_own() {
         let effect = |milli| Effect::Submit(Action::Travel(Travel::Speed(milli)));
         let Ok(Answer::Do(effects, Some(undo))) = replay_speed(2.5, 1_000) else { panic!() };
-        assert_eq!((effects, undo.effect), (vec![effect(2_500)], effect(1_000)));
+        assert_eq!((effects, undo), (vec![effect(2_500)], Undo::Do(effect(1_000))));
         let most = "a replay goes 0.001 to 1000 times as fast as the run";
         for speed in [0.0, -1.0, 1_001.0, f64::NAN] {
             assert_eq!(replay_speed(speed, 1_000).unwrap_err(), most, "{speed}");
@@ -460,6 +466,6 @@ mod tests {
         let Ok(Answer::Do(_, Some(undo))) = Ask::Users.read("7", &testing::app()) else {
             panic!("a setting has an undo")
         };
-        assert_eq!(undo.effect, Effect::Submit(Action::SetUsers(128)));
+        assert_eq!(undo, Undo::Do(Effect::Submit(Action::SetUsers(128))));
     }
 }

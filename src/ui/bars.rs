@@ -180,7 +180,7 @@ fn overlay_keys(overlay: &Overlay) -> &'static [(&'static str, &'static str)] {
             &[("j/k", "choose"), ("Enter", "do it"), ("/", "search"), ("Esc", "close")]
         }
         Overlay::Prompt(_) => &[("Enter", "set"), ("+/-", "step"), ("Esc", "close")],
-        Overlay::Confirm(_) => &[("y", "yes"), ("n", "no")],
+        Overlay::Confirm(_) => &[("y/Enter", "yes"), ("n/Esc", "no")],
         Overlay::Menu(_) => &[("a-z", "choose"), ("Enter", "do it"), ("Esc", "close")],
         Overlay::Plan(plan) if plan.yes.is_some() => {
             &[("y", "apply"), ("n", "drop it"), ("j/k", "scroll")]

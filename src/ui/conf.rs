@@ -34,7 +34,7 @@ impl UiState {
         let ask = action::Ask::next();
         self.await_answer(ask, change.to_string());
         let back = Assignment { value: old, ..change.clone() };
-        self.push_undo(Undo::of(ask::set(back, action::Ask::next())));
+        self.push_undo(Undo::Do(ask::set(back, action::Ask::next())));
         vec![ask::set(change, ask)]
     }
 

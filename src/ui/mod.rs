@@ -448,43 +448,43 @@ impl Dashboard<'_> {
                 }
                 return Ok(false);
             }
-            Msg::Terminal(Event::Key(key)) if key.kind != KeyEventKind::Release => {
-                self.is_dirty = true;
-                let state = self.office.snapshot();
-                for effect in self.ui.key(key, &state, now) {
-                    self.carry_out(effect, now)?;
-                }
-                // A key is answered at once.
-                self.drawn_at = Time::ZERO;
-            }
-            Msg::Terminal(Event::Mouse(mouse)) => {
-                self.is_dirty = true;
-                let state = self.office.snapshot();
-                for effect in self.ui.mouse(mouse, &state, now) {
-                    self.carry_out(effect, now)?;
-                }
-                self.drawn_at = Time::ZERO;
-            }
-            Msg::Terminal(Event::Resize(..)) => {
-                self.is_dirty = true;
-                // The terminal shows a torn picture until it gets a new one.
-                self.drawn_at = Time::ZERO;
-            }
-            Msg::Terminal(_) | Msg::Line(_) => {}
+            Msg::Terminal(event) => self.take_event(event, now)?,
+            Msg::Signal(signal) => return self.take_signal(signal),
+            Msg::Line(_) => {}
             Msg::Panicked => return Ok(false),
-            Msg::Signal(Signal::Child) => self.guard.look_after(),
-            Msg::Signal(Signal::Suspend) => self.suspend()?,
-            Msg::Signal(Signal::Continue) => {
-                self.enter_again()?;
-            }
-            Msg::Signal(Signal::Reload) => crash::failpoint("ui"),
-            Msg::Signal(Signal::Terminate { .. }) if !self.stage.ends_with_run => {
-                return Ok(false);
-            }
-            Msg::Signal(_) => self.is_dirty = true,
         }
-        self.eye.set_frozen(self.ui.frozen.is_some());
         Ok(!self.is_leaving)
+    }
+
+    /// Acts on a key, the mouse or another size; all three are answered at once.
+    fn take_event(&mut self, event: Event, now: Time) -> Result<()> {
+        let state = self.office.snapshot();
+        let effects = match event {
+            Event::Key(key) if key.kind != KeyEventKind::Release => self.ui.key(key, &state, now),
+            Event::Mouse(mouse) => self.ui.mouse(mouse, &state, now),
+            // The terminal shows a torn picture until it gets a new one.
+            Event::Resize(..) => Vec::new(),
+            _ => return Ok(()),
+        };
+        for effect in effects {
+            self.carry_out(effect, now)?;
+        }
+        (self.is_dirty, self.drawn_at) = (true, Time::ZERO);
+        self.eye.set_frozen(self.ui.frozen.is_some());
+        Ok(())
+    }
+
+    /// Acts on a signal; returns whether the dashboard goes on.
+    fn take_signal(&mut self, signal: Signal) -> Result<bool> {
+        match signal {
+            Signal::Child => self.guard.look_after(),
+            Signal::Suspend => self.suspend()?,
+            Signal::Continue => self.enter_again()?,
+            Signal::Reload => crash::failpoint("ui"),
+            Signal::Terminate { .. } if !self.stage.ends_with_run => return Ok(false),
+            Signal::Terminate { .. } => self.is_dirty = true,
+        }
+        Ok(true)
     }
 
     fn carry_out(&mut self, effect: Effect, now: Time) -> Result<()> {

@@ -113,14 +113,11 @@ pub(crate) struct UiState {
 
 /// How to take a setting back.
 #[derive(Clone, Debug, PartialEq)]
-pub(crate) struct Undo {
-    pub(crate) effect: Effect,
-}
-
-impl Undo {
-    pub(crate) fn of(effect: Effect) -> Self {
-        Self { effect }
-    }
+pub(crate) enum Undo {
+    /// Do this.
+    Do(Effect),
+    /// Sort a panel's rows as before: by a column, and whether from the greatest down.
+    Sort(Panel, Option<(usize, bool)>),
 }
 
 /// Something over the screen that takes keys.

@@ -146,7 +146,7 @@ impl UiState {
         let shown = arrangement.shown(&rows);
         if at.y == inner.y {
             if let Some(column) = table::column_at(rows.columns, inner, at.x) {
-                self.arrangement_mut(focus).sort_by(rows.columns, column);
+                self.sort_by(rows.columns, column);
             }
             return Vec::new();
         }

@@ -68,7 +68,14 @@ impl UiState {
 
     /// Takes the last setting back.
     fn undo(&mut self) -> Vec<Effect> {
-        let Some(Undo { effect }) = self.undos.pop() else { return Vec::new() };
+        let effect = match self.undos.pop() {
+            None => return Vec::new(),
+            Some(Undo::Sort(panel, before)) => {
+                self.arrangement_mut(panel).sort = before;
+                return Vec::new();
+            }
+            Some(Undo::Do(effect)) => effect,
+        };
         if let Effect::Submit(Action::Set { changes, ask }) = &effect {
             let keys: Vec<String> = changes.iter().map(Assignment::to_string).collect();
             self.await_answer(*ask, keys.join(", "));
@@ -84,7 +91,7 @@ impl UiState {
     /// Switches something on, or off if it is on.
     fn switch(&mut self, is_on: bool, on: Action, off: Action) -> Vec<Effect> {
         let (action, back) = if is_on { (off, on) } else { (on, off) };
-        self.push_undo(Undo::of(Effect::Submit(back)));
+        self.push_undo(Undo::Do(Effect::Submit(back)));
         vec![Effect::Submit(action)]
     }
 
@@ -124,33 +131,30 @@ impl UiState {
         Vec::new()
     }
 
-    /// Changes the key that is named, or asks for the value of the selected one.
+    /// Changes the key that is named, or asks for the value of that one or the selected one.
     fn set_key(&mut self, argument: Option<&str>, sight: Sight<'_>, now: Time) -> Vec<Effect> {
-        let key = match argument {
-            None => self.selected_key(sight.shown),
+        let found = match argument {
+            None => {
+                self.selected_key(sight.shown).ok_or("select a key on screen 8 first".to_owned())
+            }
             Some(text) if !text.contains('=') => {
-                text.rsplit_once('.').map(|(section, key)| (section.to_owned(), key.to_owned()))
+                let parts = text.rsplit_once('.');
+                parts.map(|(section, key)| (section.to_owned(), key.to_owned())).ok_or_else(|| {
+                    format!("expected a key such as office.room, or office.room=500, not {text:?}")
+                })
             }
             Some(text) => match Assignment::read(text) {
                 Ok(Assignment { section, key, value }) => {
                     let ask = Ask::Value(section, key);
                     return self.answer(value.as_deref().unwrap_or_default(), &ask, sight, now);
                 }
-                Err(error) => {
-                    self.say(Severity::Warning, error, now);
-                    return Vec::new();
-                }
+                Err(error) => Err(error),
             },
         };
-        match key {
-            Some((section, key)) => {
-                let ask = Ask::Value(section, key);
-                match ask.refusal(sight.live) {
-                    Some(reason) => self.say(Severity::Warning, reason, now),
-                    None => self.prompt(ask, sight),
-                }
-            }
-            None => self.say(Severity::Warning, "select a key on screen 8 first", now),
+        let asked = found.map(|(section, key)| Ask::Value(section, key));
+        match asked.and_then(|ask| ask.refusal(sight.live).map_or(Ok(ask), Err)) {
+            Ok(ask) => self.prompt(ask, sight),
+            Err(reason) => self.say(Severity::Warning, reason, now),
         }
         Vec::new()
     }
@@ -243,7 +247,7 @@ fn signals(processes: &[ProcessId], live: &AppState) -> Menu {
     };
     let is_still = processes.iter().any(|id| live.settings.frozen.contains(id));
     let mut choices = vec![
-        choice('k', "kill", "SIGKILL; its supervisor replaces it", Command::Kill),
+        choice('K', "kill", "SIGKILL; its supervisor replaces it", Command::Kill),
         choice('r', "restart", "ends in order, then starts again", Command::Restart),
         choice('s', "stand still", "SIGSTOP for a time", Command::Halt),
     ];
@@ -270,7 +274,7 @@ fn chaos(live: &AppState) -> Menu {
         blocked => format!("blocked now: {}", blocked.join(", ")),
     };
     let choices = vec![
-        choice('k', "kill", "the selected or marked processes", Command::Kill),
+        choice('K', "kill", "the selected or marked processes", Command::Kill),
         choice('s', "stand still", "the selected or marked processes, for a time", Command::Halt),
         choice('r', "restart", "the selected or marked processes", Command::Restart),
         strike,

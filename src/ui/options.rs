@@ -22,8 +22,6 @@ pub(crate) struct Options {
     pub(crate) window: usize,
     /// Whether the terminal tells us of the mouse.
     pub(crate) has_mouse: bool,
-    /// Whether whatever would change the office is refused.
-    pub(crate) is_read_only: bool,
     /// Whether little is sent: charts are drawn so that few of their cells change.
     pub(crate) is_low_bandwidth: bool,
 }
@@ -50,7 +48,6 @@ impl Options {
             },
             window: WINDOWS.iter().position(|span| Some(*span) == window).unwrap_or(0),
             has_mouse: !args.no_mouse && choices.has_mouse.unwrap_or(true),
-            is_read_only: args.read_only,
             is_low_bandwidth: args.low_bandwidth,
         }
     }

@@ -24,6 +24,39 @@ pub(crate) fn doc(entry: &Entry, view: &View) -> &'static str {
     }
 }
 
+/// Says why a command has no place in the state of a run.
+fn phase_reason(command: Command, phase: &Phase) -> Option<&'static str> {
+    let is_ending = matches!(phase, Phase::Draining { .. } | Phase::Stopped(_));
+    match command {
+        Command::PauseResume if !matches!(phase, Phase::Running | Phase::Paused) => {
+            Some("the doors are not open")
+        }
+        Command::Step if *phase != Phase::Paused => Some("only a paused office steps; p pauses"),
+        Command::Users
+        | Command::DrainUsers
+        | Command::Workers
+        | Command::Signals
+        | Command::Chaos
+        | Command::Kill
+        | Command::Restart
+        | Command::Halt
+        | Command::Continue
+        | Command::Strike
+        | Command::Block
+        | Command::SlowIssuer
+        | Command::Speed
+        | Command::Rate
+        | Command::Fsync
+        | Command::SetKey
+        | Command::Reload
+            if is_ending =>
+        {
+            Some("the run is ending")
+        }
+        _ => None,
+    }
+}
+
 impl UiState {
     /// Returns why a command can't be carried out now, if it can't.
     pub(crate) fn disabled_reason(
@@ -32,50 +65,41 @@ impl UiState {
         live: &AppState,
         shown: &AppState,
     ) -> Option<&'static str> {
+        let plays = [Command::PauseResume, Command::Step, Command::Speed, Command::Undo];
+        if self.access == Access::Replay && plays.contains(&command) {
+            return None;
+        }
+        self.access_reason(command, live)
+            .or_else(|| phase_reason(command, &live.phase))
+            .or_else(|| self.office_reason(command, live, shown))
+            .or_else(|| self.time_reason(command, live, shown))
+            .or_else(|| self.nothing_to_see(command, live))
+    }
+
+    /// Says why a command may not be asked for from here.
+    fn access_reason(&self, command: Command, live: &AppState) -> Option<&'static str> {
         let is_own = live.view == View::Live;
         // Who only looks on may still leave: the dashboard, or the office that is its own.
         let is_leaving = command == Command::Quit || command == Command::QuitNow && is_own;
-        let is_act = entry_of(command).risk != Risk::Look && !is_leaving;
-        let is_of_replay = matches!(
-            command,
-            Command::PauseResume | Command::Step | Command::Speed | Command::Undo
-        );
-        match self.access {
-            Access::ReadOnly if is_act => return Some("this dashboard only looks; see --control"),
-            Access::Watch if is_act => return Some("this dashboard was started with --read-only"),
-            Access::Replay if is_of_replay => return None,
-            Access::Replay if is_act => return Some("what is over can't be changed"),
-            _ => {}
+        if entry_of(command).risk == Risk::Look || is_leaving {
+            return None;
         }
-        let phase = &live.phase;
-        let is_ending = matches!(phase, Phase::Draining { .. } | Phase::Stopped(_));
-        let is_open = matches!(phase, Phase::Running | Phase::Paused);
+        match self.access {
+            Access::Full | Access::Control => None,
+            Access::ReadOnly => Some("this dashboard only looks; see --control"),
+            Access::Watch => Some("this dashboard was started with --read-only"),
+            Access::Replay => Some("what is over can't be changed"),
+        }
+    }
+
+    /// Says why there is nothing in the office that a command could act on.
+    fn office_reason(
+        &self,
+        command: Command,
+        live: &AppState,
+        shown: &AppState,
+    ) -> Option<&'static str> {
         match command {
-            Command::PauseResume if !is_open => Some("the doors are not open"),
-            Command::Step if *phase != Phase::Paused => {
-                Some("only a paused office steps; p pauses")
-            }
-            Command::Users
-            | Command::DrainUsers
-            | Command::Workers
-            | Command::Signals
-            | Command::Chaos
-            | Command::Kill
-            | Command::Restart
-            | Command::Halt
-            | Command::Continue
-            | Command::Strike
-            | Command::Block
-            | Command::SlowIssuer
-            | Command::Speed
-            | Command::Rate
-            | Command::Fsync
-            | Command::SetKey
-            | Command::Reload
-                if is_ending =>
-            {
-                Some("the run is ending")
-            }
             Command::Signals | Command::Kill | Command::Restart | Command::Halt => {
                 self.process_reason(command, live, shown)
             }
@@ -87,31 +111,42 @@ impl UiState {
             Command::Rate if live.settings.tempo.rates.is_empty() => {
                 Some("no load is open: users of closed loads come at their own pace")
             }
-            Command::NextRun | Command::PreviousRun => match time::replay(live) {
-                None => Some("only a replay has other runs"),
-                Some(replay) if command == Command::NextRun && replay.number >= replay.runs => {
-                    Some("this is the last run of the log")
-                }
-                Some(replay) if command == Command::PreviousRun && replay.number <= 1 => {
-                    Some("this is the first run of the log")
-                }
-                Some(_) => None,
-            },
             Command::Block if live.services.is_empty() => Some("no service is known yet"),
             Command::Fsync | Command::SetKey | Command::SaveConf if live.conf.is_empty() => {
                 Some("the configuration is not known yet")
             }
             Command::FindTicket if self.is_searching => Some("the log is being searched"),
-            Command::ScrubForward | Command::LeapForward | Command::EventForward
-                if time::replay(live).is_none()
-                    && self.frozen.as_ref().is_none_or(Frozen::is_newest) =>
+            Command::Undo if self.undos.is_empty() => Some("no setting was changed from here"),
+            _ => None,
+        }
+    }
+
+    /// Says why a command leads to no other moment.
+    fn time_reason(
+        &self,
+        command: Command,
+        live: &AppState,
+        shown: &AppState,
+    ) -> Option<&'static str> {
+        let replay = time::replay(live);
+        let is_newest = || self.frozen.as_ref().is_none_or(Frozen::is_newest);
+        match (command, replay) {
+            (Command::NextRun | Command::PreviousRun, None) => Some("only a replay has other runs"),
+            (Command::NextRun, Some(replay)) if replay.number >= replay.runs => {
+                Some("this is the last run of the log")
+            }
+            (Command::PreviousRun, Some(replay)) if replay.number <= 1 => {
+                Some("this is the first run of the log")
+            }
+            (Command::ScrubForward | Command::LeapForward | Command::EventForward, None)
+                if is_newest() =>
             {
                 Some("there is nothing newer; End follows the run")
             }
-            Command::Pin if shown.latencies.is_empty() => Some("no latency is known yet"),
-            Command::Unpin if self.pinned.is_none() => Some("nothing is pinned"),
-            Command::Undo if self.undos.is_empty() => Some("no setting was changed from here"),
-            _ => self.nothing_to_see(command, live),
+            (Command::Live, None) if self.frozen.is_none() => Some("this is the present"),
+            (Command::Pin, _) if shown.latencies.is_empty() => Some("no latency is known yet"),
+            (Command::Unpin, _) if self.pinned.is_none() => Some("nothing is pinned"),
+            _ => None,
         }
     }
 
@@ -124,7 +159,6 @@ impl UiState {
             Command::WindowLonger if self.window + 1 == WINDOWS.len() => {
                 Some("charts cover no more")
             }
-            Command::Live if !self.is_in_past(live) => Some("this is the present"),
             Command::Zoom if !self.is_zoomed() => {
                 let areas = self.areas(false);
                 let is_alone = areas.panels.len() <= 1 && areas.lines.is_empty();

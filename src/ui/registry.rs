@@ -384,15 +384,21 @@ pub(crate) const REGISTRY: &[Entry] = &[
     ),
     entry(Command::FindTicket, "ticket", &[char('T')], Run, "Show one ticket's whole history")
         .takes("ID"),
-    entry(Command::Quit, "quit", &[char('q')], Run, "Stop arrivals, serve what is open, end")
-        .short("quit", 2)
-        .destroys(),
+    entry(
+        Command::Quit,
+        "quit",
+        &[char('q')],
+        Run,
+        "End the run (asks): arrivals stop, what is open is served",
+    )
+    .short("quit", 2)
+    .destroys(),
     entry(
         Command::QuitNow,
         "quit-now",
         &[char('Q')],
         Run,
-        "End the run at once; open tickets stay in the log",
+        "End the run at once (asks); open tickets stay in the log",
     )
     .destroys(),
     entry(

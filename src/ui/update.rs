@@ -11,14 +11,14 @@ use super::ask::{Answer, Ask};
 use super::key::Key;
 use super::layout::Panel;
 use super::model::{
-    Detail, Effect, Find, Menu, Overlay, Prompt, Question, Sight, UiState, WINDOWS,
+    Detail, Effect, Find, Menu, Overlay, Prompt, Question, Sight, UiState, Undo, WINDOWS,
 };
 use super::panels::{self, Content};
 use super::registry::Command;
 use super::theme::Depth;
 use super::view::{self, Scene};
 use super::walk::{scrolled, walked};
-use super::widgets::table::{Cell, Table};
+use super::widgets::table::{Cell, Column, Table};
 use crate::app::action::Action;
 use crate::app::format;
 use crate::app::state::{AppState, Phase, RECENT_SPANS, Severity, View};
@@ -322,6 +322,7 @@ impl UiState {
         let height = usize::from(inside.height);
         match self.content(sight, inside.width) {
             // One row has the heads.
+            Content::Table(table) if is_sort(command) => self.sort_step(command, &table),
             Content::Table(table) => self.walk_table(command, &table, height.saturating_sub(1)),
             Content::Text(lines) => {
                 let first = self.scrolls.entry(self.focus()).or_default();
@@ -335,7 +336,6 @@ impl UiState {
         let arrangement = self.arrangement_mut(self.focus());
         let frozen = arrangement.clone();
         let shown = frozen.shown(table);
-        let sorted = arrangement.sort.map_or(0, |(column, _)| column);
         let last = shown.len().saturating_sub(1);
         match command {
             Command::Mark => {
@@ -346,16 +346,28 @@ impl UiState {
                     arrangement.select(&shown, |row| row + 1);
                 }
             }
-            Command::SortReverse => arrangement.sort_by(table.columns, sorted),
-            Command::SortRight => {
-                arrangement.sort_by(table.columns, (sorted + 1) % table.columns.len());
-            }
-            Command::SortLeft => {
-                let last = table.columns.len() - 1;
-                arrangement.sort_by(table.columns, sorted.checked_sub(1).unwrap_or(last));
-            }
             _ => arrangement.select(&shown, |row| walked(row, command, last, page).unwrap_or(row)),
         }
+    }
+
+    /// Sorts the other way round, or by the column before or behind.
+    fn sort_step(&mut self, command: Command, table: &Table) {
+        let sorted = self.arrangement(self.focus()).sort.map_or(0, |(column, _)| column);
+        let columns = table.columns.len();
+        let column = match command {
+            Command::SortRight => (sorted + 1) % columns,
+            Command::SortLeft => (sorted + columns - 1) % columns,
+            _ => sorted,
+        };
+        self.sort_by(table.columns, column);
+    }
+
+    /// Sorts the focused panel by a column, or the other way round.
+    pub(super) fn sort_by(&mut self, columns: &[Column], column: usize) {
+        let panel = self.focus();
+        let before = self.arrangement(panel).sort;
+        self.arrangement_mut(panel).sort_by(columns, column);
+        self.push_undo(Undo::Sort(panel, before));
     }
 
     /// Selects the next row that has what is searched for; where rows are hidden, all that are
@@ -447,9 +459,7 @@ impl UiState {
         };
         let column = table.columns.iter().position(|column| column.head.eq_ignore_ascii_case(text));
         match column {
-            Some(column) => {
-                self.arrangement_mut(self.focus()).sort_by(table.columns, column);
-            }
+            Some(column) => self.sort_by(table.columns, column),
             None => {
                 let heads: Vec<&str> = table.columns.iter().map(|column| column.head).collect();
                 let text = format!("no column is called {text:?}; there are {}", heads.join(", "));
@@ -498,6 +508,10 @@ impl Find {
     fn palette() -> Self {
         Self { input: Input::default(), is_typing: true, is_help: false, selected: 0 }
     }
+}
+
+fn is_sort(command: Command) -> bool {
+    matches!(command, Command::SortReverse | Command::SortLeft | Command::SortRight)
 }
 
 /// Says what is open, and what becomes of it.

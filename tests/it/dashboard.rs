@@ -24,7 +24,7 @@ fn keys_steer_the_office_and_q_ends_it() {
     terminal.wait_for("workers 4 ");
     terminal.press("?");
     terminal.wait_for("Freeze arrivals and dispatch");
-    terminal.press("?jjKk");
+    terminal.press("?jjKK");
     terminal.wait_for("Kill worker 0?");
     terminal.press("y");
     terminal.wait_for("restarts 1");

@@ -108,8 +108,8 @@ fn a_prompt_refuses_what_is_out_of_range_and_steps_live() {
 #[test]
 fn what_destroys_is_asked_first() {
     check("K", &[]);
-    check("jjKky", &[submit(Action::Kill(testing::app().processes[2].id))]);
-    check("Kkn", &[]);
+    check("jjKKy", &[submit(Action::Kill(testing::app().processes[2].id))]);
+    check("KKn", &[]);
     check("K\u{1b}", &[]);
     check("q", &[]);
     check("qy", &[submit(Action::Drain)]);
@@ -143,9 +143,9 @@ fn who_only_looks_leaves_the_office_alone() {
 #[test]
 fn marked_rows_are_acted_on_together() {
     let ids = testing::app().processes.iter().map(|row| row.id).collect::<Vec<_>>();
-    check("jj Kky", &[submit(Action::Kill(ids[2]))]);
-    check("jj  Kky", &[submit(Action::Kill(ids[2])), submit(Action::Kill(ids[3]))]);
-    check("jj  \u{1b}Kky", &[submit(Action::Kill(ids[4]))]);
+    check("jj KKy", &[submit(Action::Kill(ids[2]))]);
+    check("jj  KKy", &[submit(Action::Kill(ids[2])), submit(Action::Kill(ids[3]))]);
+    check("jj  \u{1b}KKy", &[submit(Action::Kill(ids[4]))]);
 }
 
 #[test]
@@ -192,6 +192,17 @@ fn columns_are_sorted_by_menu_and_by_keys() {
     assert_eq!(sort(&ui), Some((3, true)), "the fourth column of the menu");
     press(&mut ui, &app, ":sort memory\n");
     assert_eq!(sort(&ui), Some((4, true)));
+}
+
+#[test]
+fn an_order_of_rows_is_taken_back_too() {
+    let (mut ui, app) = (testing::ui(), testing::app());
+    let sort = |ui: &UiState| ui.arrangement(Panel::Processes).sort;
+    press(&mut ui, &app, "u5\n>S");
+    assert_eq!(sort(&ui), Some((1, false)));
+    press(&mut ui, &app, "\u{1f}\u{1f}");
+    assert_eq!(sort(&ui), None);
+    assert_eq!(press(&mut ui, &app, "\u{1f}"), [submit(Action::SetUsers(128))]);
 }
 
 #[test]

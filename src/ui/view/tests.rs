@@ -276,7 +276,7 @@ fn what_lies_over_the_dashboard() {
         screen(&ui, &app, 80, 24)
     };
     for (name, keys) in [
-        ("confirm", "jjKk"),
+        ("confirm", "jjKK"),
         ("signals_menu", "jjK"),
         ("chaos_menu", "x"),
         ("fsync_menu", "F"),
