@@ -24,6 +24,7 @@ use ratatui::layout::Rect;
 mod ask;
 mod bars;
 mod change;
+mod command;
 mod conf;
 pub(crate) mod doctor;
 mod encode;

@@ -68,7 +68,7 @@ fn a_dashboard_that_only_looks_changes_nothing() {
     terminal.wait_for("▶ RUN");
     terminal.press("p");
     terminal.wait_for("started with --read-only");
-    terminal.press("u5\r");
+    terminal.press("u");
     terminal.wait_for("started with --read-only");
     assert!(!terminal.text().contains("PAUSED"));
     end(&mut terminal);
