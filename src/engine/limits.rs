@@ -208,6 +208,9 @@ const _: () = assert!(LATENCIES_INTERVAL.as_nanos().is_multiple_of(TELEMETRY_INT
 
 /// Connections to the control socket at a time; more are refused.
 pub const CONTROL_CONNECTIONS_MAX: usize = 16;
+/// So many of them may be dashboards that watch, so that requests still find their way.
+pub const WATCHERS_MAX: usize = 10;
+const _: () = assert!(WATCHERS_MAX < CONTROL_CONNECTIONS_MAX, "requests need room too");
 /// The longest request.
 pub const CONTROL_REQUEST_BYTES_MAX: u64 = 64 * 1024;
 /// How long a connection may be silent between requests.

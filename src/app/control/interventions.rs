@@ -264,13 +264,13 @@ fn numbers(state: &AppState, is_of_kind: impl Fn(&ProcessId) -> bool) -> String 
 
 #[cfg(test)]
 mod tests {
+    use super::super::tests::parts;
     use super::*;
     use crate::app::testing;
 
     fn read(request: Value) -> Result<Wish, String> {
-        let Value::Object(mut keys) = request else { panic!("a request is an object") };
-        let verb = keys.remove("do").unwrap();
-        Wish::read(verb.as_str().unwrap(), &mut keys).unwrap()
+        let (verb, mut keys) = parts(request);
+        Wish::read(&verb, &mut keys).unwrap()
     }
 
     #[test]

@@ -148,7 +148,12 @@ impl<S: Stream> Serve<S> for Desk {
             let read = reader.by_ref().take(most).read_until(b'\n', &mut line);
             let is_whole = read.is_ok() && line.ends_with(b"\n");
             if let Ok(Request::Watch(interval)) = Request::read(&line) {
-                watch::serve(&self.office, interval, &self.facts.watchers, &mut writer);
+                if let Some(watching) = self.facts.watchers.enter() {
+                    return watch::serve(&self.office, interval, watching, &mut writer);
+                }
+                let text = "too many dashboards are attached; close one and try again";
+                let until = SystemClock.now() + limits::CONTROL_LINE_WITHIN;
+                let _ = write_line(&mut Timed::new(&mut writer, until), &refusal(text));
                 return;
             }
             let reply = if is_whole {

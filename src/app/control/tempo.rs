@@ -88,12 +88,12 @@ impl Desk {
 
 #[cfg(test)]
 mod tests {
+    use super::super::tests::parts;
     use super::*;
 
     fn read(request: Value) -> Result<Wish, String> {
-        let Value::Object(mut keys) = request else { panic!("a request is an object") };
-        let verb = keys.remove("do").unwrap();
-        Wish::read(verb.as_str().unwrap(), &mut keys).unwrap()
+        let (verb, mut keys) = parts(request);
+        Wish::read(&verb, &mut keys).unwrap()
     }
 
     #[test]

@@ -10,6 +10,13 @@ use crate::app::testing;
 
 const WITHIN: Duration = Duration::from_secs(60);
 
+/// Returns what a request asks for, and with what.
+pub(super) fn parts(request: Value) -> (String, Map<String, Value>) {
+    let Value::Object(mut keys) = request else { panic!("a request is an object") };
+    let verb = keys.remove("do").unwrap();
+    (verb.as_str().unwrap().to_owned(), keys)
+}
+
 /// Remembers where it should have written.
 struct Folders;
 

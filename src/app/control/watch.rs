@@ -68,12 +68,16 @@ impl Watcher {
 pub(crate) struct Watchers(Arc<(Mutex<usize>, Condvar)>);
 
 /// One who watches, as long as this lives.
-struct Watching<'a>(&'a Watchers);
+pub(super) struct Watching(Watchers);
 
 impl Watchers {
-    fn enter(&self) -> Watching<'_> {
-        *self.0.0.lock().unwrap_or_else(PoisonError::into_inner) += 1;
-        Watching(self)
+    /// Lets one more watch; `None` if too many do.
+    pub(super) fn enter(&self) -> Option<Watching> {
+        let mut number = self.0.0.lock().unwrap_or_else(PoisonError::into_inner);
+        (*number < limits::WATCHERS_MAX).then(|| {
+            *number += 1;
+            Watching(self.clone())
+        })
     }
 
     /// Waits until all have been told of the end, or a span is over.
@@ -84,7 +88,7 @@ impl Watchers {
     }
 }
 
-impl Drop for Watching<'_> {
+impl Drop for Watching {
     fn drop(&mut self) {
         let (number, gone) = &*self.0.0;
         *number.lock().unwrap_or_else(PoisonError::into_inner) -= 1;
@@ -96,10 +100,9 @@ impl Drop for Watching<'_> {
 pub(super) fn serve<S: Stream>(
     office: &Office,
     interval: Duration,
-    watchers: &Watchers,
+    _watching: Watching,
     stream: &mut S,
 ) {
-    let _watching = watchers.enter();
     let mut watcher = Watcher::default();
     let mut is_late = false;
     loop {
@@ -143,6 +146,15 @@ mod tests {
     }
 
     #[test]
+    fn requests_find_room_beside_all_who_watch() {
+        let watchers = Watchers::default();
+        let mut all: Vec<Watching> = std::iter::from_fn(|| watchers.enter()).collect();
+        assert_eq!(all.len(), limits::WATCHERS_MAX);
+        all.pop();
+        assert!(watchers.enter().is_some(), "one has gone");
+    }
+
+    #[test]
     fn only_what_a_slow_reader_misses_counts_as_skipped() {
         let mut watcher = Watcher::default();
         let mut skipped = |number, is_late| watcher.look(state(number), no_logs(), is_late).skipped;
@@ -181,7 +193,7 @@ mod tests {
         nix::sys::socket::setsockopt(&own, nix::sys::socket::sockopt::SndBuf, &1).unwrap();
         let interval = Duration::from_millis(1);
         let serving = std::thread::spawn(move || {
-            serve(&office, interval, &Watchers::default(), &mut own);
+            serve(&office, interval, Watchers::default().enter().unwrap(), &mut own);
             own.cut(std::net::Shutdown::Both).unwrap();
         });
         let first = testing::app().number;
@@ -215,8 +227,8 @@ mod tests {
         let (mut own, theirs) = UnixStream::pair().unwrap();
         let interval = Duration::from_millis(1);
         let watchers = Watchers::default();
-        let own_watchers = watchers.clone();
-        let serving = std::thread::spawn(move || serve(&office, interval, &own_watchers, &mut own));
+        let watching = watchers.enter().unwrap();
+        let serving = std::thread::spawn(move || serve(&office, interval, watching, &mut own));
         let mut lines = BufReader::new(theirs).lines();
         for _ in 0..2 {
             let look: Look = serde_json::from_str(&lines.next().unwrap().unwrap()).unwrap();
