@@ -46,17 +46,19 @@ struct Watch {
     socket: PathBuf,
     state: Option<AppState>,
     skipped: u64,
+    /// Lines of the office's log that were repeated here.
+    told: u64,
 }
 
 impl Watch {
-    /// Connects, and reads the first look.
-    fn open(instance: &Instance) -> Result<Self, AskError> {
+    /// Connects, and reads the first look; so many lines of the log are known already.
+    fn open(instance: &Instance, told: u64) -> Result<Self, AskError> {
         let client = Client::connect(&instance.socket)?;
         let interval_ms = u64::try_from(INTERVAL.as_millis()).unwrap_or(u64::MAX);
         let request = json!({ "do": "watch", "interval_ms": interval_ms });
         let reader = BufReader::new(client.watch(&request, SystemClock.now() + WITHIN)?);
         let socket = instance.socket.clone();
-        let mut watch = Self { reader, line: Vec::new(), socket, state: None, skipped: 0 };
+        let mut watch = Self { reader, line: Vec::new(), socket, state: None, skipped: 0, told };
         watch.next()?;
         Ok(watch)
     }
@@ -70,7 +72,9 @@ impl Watch {
         if look.form != FORM {
             return Err(AskError::Foreign);
         }
-        logging::repeat(&look.logs);
+        let logs = look.logs.behind(self.told);
+        logging::repeat(&logs);
+        self.told = logs.told;
         self.skipped = look.skipped;
         let state = look.update.apply(self.state.as_ref()).map_err(|_| AskError::Foreign)?;
         Ok(self.state.insert(state))
@@ -144,7 +148,7 @@ impl Mailbox {
 /// # Errors
 /// [`AskError`] if the office does not answer or speaks another version.
 pub(crate) fn attach(instance: &Instance, may_act: bool) -> Result<Viewer> {
-    let watch = Watch::open(instance)?;
+    let watch = Watch::open(instance, 0)?;
     let view = Attached { pid: instance.pid, may_act, skipped: 0, lost: None };
     let first = watch.state.clone().expect("opening reads the first look");
     let first = AppState { view: View::Attached(view.clone()), ..first };
@@ -285,7 +289,7 @@ fn read(mut watch: Watch, instance: &Instance, mailbox: &Mailbox) {
 fn again(watch: &Watch, instance: &Instance, error: &AskError) -> Result<Watch, String> {
     let mut error = error.to_string();
     for _ in 0..RETRIES {
-        match Watch::open(instance) {
+        match Watch::open(instance, watch.told) {
             Ok(next) => {
                 let run = |watch: &Watch| watch.state.as_ref().map(|state| state.run.id);
                 if run(&next) != run(watch) {

@@ -70,6 +70,18 @@ pub(crate) struct News {
     pub(crate) told: u64,
 }
 
+impl News {
+    /// Returns what of it is behind the first `known` lines, for one who was told before over
+    /// another connection.
+    pub(crate) fn behind(mut self, known: u64) -> Self {
+        let first = self.told.saturating_sub(self.lines.len() as u64);
+        let again = usize::try_from(known.saturating_sub(first)).unwrap_or(usize::MAX);
+        self.lines.drain(..again.min(self.lines.len()));
+        self.missed = first.saturating_sub(known);
+        self
+    }
+}
+
 /// Returns what was logged behind the first `known` lines.
 pub(crate) fn since(known: u64) -> News {
     RING.lock().unwrap_or_else(PoisonError::into_inner).since(known)
@@ -83,7 +95,7 @@ thread_local! {
 /// Logs what another process did, as of when it did it.
 pub(crate) fn repeat(news: &News) {
     if news.missed > 0 {
-        log::warn!("lines are missing here, they came too fast: count={}", news.missed);
+        log::warn!("lines are missing here, they are no longer kept: count={}", news.missed);
     }
     for Line { wall, level, target, text } in &news.lines {
         WRITTEN_AT.set(Some(*wall));
@@ -256,6 +268,26 @@ fn write_line(out: &mut impl Write, time: WallTime, record: &Record<'_>) -> std:
 mod tests {
     use super::*;
 
+    fn line(number: u64) -> Line {
+        let (level, target) = (log::Level::Info, "director".to_owned());
+        Line { wall: WallTime(number), level, target, text: String::new() }
+    }
+
+    #[test]
+    fn whoever_comes_back_is_not_told_again() {
+        let lines = || [5, 6, 7].map(|number| line(number)).into();
+        let news = || News { lines: lines(), missed: 4, told: 8 };
+        let behind = |known| {
+            let News { lines, missed, told } = news().behind(known);
+            (lines.iter().map(|line| line.wall.0).collect::<Vec<_>>(), missed, told)
+        };
+        assert_eq!(behind(0), (vec![5, 6, 7], 5, 8));
+        assert_eq!(behind(5), (vec![5, 6, 7], 0, 8));
+        assert_eq!(behind(7), (vec![7], 0, 8));
+        assert_eq!(behind(8), (vec![], 0, 8));
+        assert_eq!(behind(80), (vec![], 0, 8), "of another process");
+    }
+
     #[test]
     fn a_line_of_another_time_says_it_in_front() {
         let stamped = format!("{STAMP}7000{STAMP}two{STAMP}three");
@@ -268,12 +300,6 @@ mod tests {
     #[test]
     fn whoever_asks_too_late_is_told_how_much_is_missing() {
         let mut ring = Ring { lines: VecDeque::new(), told: 0 };
-        let line = |number: u64| Line {
-            wall: WallTime(number),
-            level: log::Level::Info,
-            target: "director".to_owned(),
-            text: String::new(),
-        };
         let all = RING_LINES as u64 + 7;
         (0..all).for_each(|number| ring.push(line(number)));
         let first = ring.since(2);
