@@ -5,7 +5,7 @@ use std::ops::ControlFlow;
 use std::path::Path;
 use std::time::Duration;
 
-use engine::clock::{Time, WallTime};
+use engine::clock::{Time, WallTime, on_other_clock};
 use engine::ids::TicketId;
 use engine::scheduler::record::{Completed, Issued, Outcome, Record, Start};
 use engine::storage::search::{self, Searched};
@@ -87,7 +87,9 @@ pub(crate) struct Names {
     run: u64,
     services: Vec<String>,
     loads: Vec<String>,
-    /// The same moment on both clocks, and the boot in which that holds.
+    /// A moment of that run on both clocks.
+    of_run: (Time, WallTime),
+    /// The present moment on both clocks, and the boot in which that holds.
     clocks: (Time, WallTime),
     boot: [u8; 16],
 }
@@ -104,7 +106,8 @@ impl Names {
             }
         }
         let services = app.services.iter().map(|service| service.name.clone()).collect();
-        Self { run: app.run.id.0, services, loads, clocks, boot }
+        let of_run = (app.at, app.wall);
+        Self { run: app.run.id.0, services, loads, of_run, clocks, boot }
     }
 }
 
@@ -116,8 +119,9 @@ pub(crate) fn story(wanted: TicketId, found: &Found, names: &Names) -> Result<St
     let Some(asked) = &found.issued else { return Err(missing(wanted, found)) };
     let own = found.start.is_some_and(|start| start.run.0 == names.run);
     let is_own_boot = found.start.is_some_and(|start| start.boot == names.boot);
+    let clocks = own.then_some(names.of_run).or(is_own_boot.then_some(names.clocks));
     let mut lines = head(asked, found.completed.as_ref(), names, own);
-    lines.extend(moments(asked, found.completed.as_ref(), names, is_own_boot));
+    lines.extend(moments(asked, found.completed.as_ref(), clocks));
     match &found.completed {
         Some(end) => lines.extend(spans(&asked.issued, end)),
         None => lines.push(line("now", "it waits or is in service: the log has no end of it yet")),
@@ -183,13 +187,11 @@ fn head(asked: &Asked, end: Option<&Completed>, names: &Names, own: bool) -> Sto
 }
 
 /// Returns what happened when: the first moment by the clock, the others since then.
-fn moments(asked: &Asked, end: Option<&Completed>, names: &Names, is_own_boot: bool) -> Story {
+fn moments(asked: &Asked, end: Option<&Completed>, clocks: Option<(Time, WallTime)>) -> Story {
     let issued = &asked.issued;
     let first = issued.scheduled;
-    let wall = |at: Time| {
-        let (now, wall) = names.clocks;
-        let ago = engine::clock::nanos(now.since(at));
-        let wall = WallTime(wall.0.saturating_sub(ago));
+    let wall = |(at, wall): (Time, WallTime)| {
+        let wall = WallTime(on_other_clock(first.0, (at.0, wall.0)));
         format!("{wall}.{:03}", wall.0 / 1_000_000 % 1_000)
     };
     let waiting = match issued.waiting_seen {
@@ -206,8 +208,7 @@ fn moments(asked: &Asked, end: Option<&Completed>, names: &Names, is_own_boot: b
     // Safe and taken may come in either order.
     moments.sort_by_key(|(at, _)| *at);
     let name = |at: Time| match at == first {
-        true if is_own_boot => wall(first),
-        true => "begin".to_owned(),
+        true => clocks.map_or_else(|| "begin".to_owned(), wall),
         false => format!("+{}", format::duration(at.since(first))),
     };
     moments.into_iter().map(|(at, text)| (name(at), text)).collect()
@@ -291,6 +292,7 @@ mod tests {
             run: 7,
             services: vec!["letters".to_owned(), "parcels".to_owned()],
             loads: vec!["regulars".to_owned(), "walk-ins".to_owned()],
+            of_run: (Time(4_000_000_000), WallTime(43_489_000_000_000)),
             clocks: (Time(6_000_000_000), WallTime(43_491_000_000_000)),
             boot: [9; 16],
         }

@@ -122,6 +122,12 @@ impl fmt::Display for WallTime {
     }
 }
 
+/// Returns what a time of one clock is on another, of which one moment is known on both.
+pub fn on_other_clock(at: u64, (known, other): (u64, u64)) -> u64 {
+    let moved = i128::from(at) - i128::from(known) + i128::from(other);
+    u64::try_from(moved).unwrap_or_default()
+}
+
 /// Returns the machine's boot id: moments of another boot can't be compared. Zeros where it can't
 /// be read.
 pub fn boot_id() -> [u8; 16] {

@@ -43,12 +43,16 @@ impl Head {
 }
 
 fn cpus(cpus: usize) -> String {
-    format::counted(cpus as u64, "CPU")
+    match cpus {
+        0 => format::ABSENT.to_owned(),
+        cpus => format::counted(cpus as u64, "CPU"),
+    }
 }
 
 /// Returns the command that runs the same again from the exported scenario.
 fn again(state: &AppState) -> String {
-    format!("postoffice-tui -s scenario.ini --seed {}", state.run.seed_text())
+    let seed = state.run.seed.map_or_else(String::new, |seed| format!(" --seed {seed}"));
+    format!("postoffice-tui -s scenario.ini{seed}")
 }
 
 const AGAIN: &str = "scenario.ini, beside this report, holds the values of the start; what was \

@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use engine::clock::{Time, WallTime, nanos};
+use engine::clock::{Time, WallTime, nanos, on_other_clock};
 use engine::config::scenario::Service;
 use engine::config::{self, Effective, Scenario, Source};
 use engine::ids::{Lsn, RunId, ServiceId};
@@ -426,11 +426,20 @@ impl Film {
 
     /// Returns the moment on the wall's clock.
     pub(super) fn wall(&self, at: Time) -> WallTime {
+        let (known, wall) = self.clock();
+        WallTime(on_other_clock(at.0, (known.0, wall.0)))
+    }
+
+    /// Returns the moment of a time of the wall's clock.
+    pub(super) fn moment_of(&self, at: WallTime) -> Time {
+        let (known, wall) = self.clock();
+        Time(on_other_clock(at.0, (wall.0, known.0)))
+    }
+
+    /// Returns one moment on both clocks.
+    fn clock(&self) -> (Time, WallTime) {
         let first = || self.starts.first().map(|seen| (self.from, seen.start.wall));
-        let clock = self.file.as_ref().map(|file| file.clock).or_else(first);
-        let (known, wall) = clock.unwrap_or_default();
-        let offset = i128::from(at.0) - i128::from(known.0) + i128::from(wall.0);
-        WallTime(u64::try_from(offset).unwrap_or_default())
+        self.file.as_ref().map(|file| file.clock).or_else(first).unwrap_or_default()
     }
 
     /// Tells the figures of the moment that the scene shows.

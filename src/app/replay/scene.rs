@@ -56,8 +56,8 @@ fn facts(dir: &Path, id: RunId) -> RunFacts {
         cpus: 0,
         duration: None,
         drain: Duration::ZERO,
-        fsync: String::new(),
-        power_loss_takes: engine::config::scenario::FsyncPolicy::None.power_loss_takes(),
+        fsync: format::ABSENT.to_owned(),
+        power_loss_takes: "a part that nobody knows",
         data_dir: dir.display().to_string(),
     }
 }
@@ -146,11 +146,7 @@ impl Film {
                 let data_dir = self.data_dir().display().to_string();
                 RunFacts { data_dir, ..file.facts.clone() }
             }
-            None => RunFacts {
-                started: started.unwrap_or_default(),
-                fsync: self.scenario.storage.fsync.to_string(),
-                ..facts(self.data_dir(), id)
-            },
+            None => RunFacts { started: started.unwrap_or_default(), ..facts(self.data_dir(), id) },
         }
     }
 
@@ -317,7 +313,9 @@ impl Film {
                     (Severity::Warning, text)
                 }
             };
-            found.push(told((*at).max(self.from), severity, Source::Office, "issuer start", text));
+            // It started behind what was written before, at the moment that it tells.
+            let at = self.moment_of(start.wall).max(*at).max(self.from).min(self.until);
+            found.push(told(at, severity, Source::Office, "issuer start", text));
         }
         if self.file.is_some() && !is_told(line.opened_at) {
             let text = "arrivals began".to_owned();

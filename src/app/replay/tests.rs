@@ -263,6 +263,7 @@ fn a_run_of_which_only_the_log_is_left_says_what_is_not_known() {
     assert_eq!(end.figures.all.counts.issued, 31, "all of it is measured");
     assert_eq!(end.figures.all.waiting_max.unwrap().count, 5);
     assert_eq!(end.figures.all.utilization, None, "nobody knows the seats");
+    assert_eq!((&*end.run.fsync, end.run.seed), ("–", None));
 }
 
 #[test]

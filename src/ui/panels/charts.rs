@@ -258,7 +258,9 @@ pub(crate) fn draw(chart: Chart, scene: Scene<'_>, area: Rect, buf: &mut Buffer)
         .collect();
     plot::draw(&curves, theme.is_utf8, plot_area, buf);
     draw_scale(chart, scene, scales[0], plot_area, area, buf);
-    if let (Chart::Log, Some(Scale::Linear(top))) = (chart, scales.get(1)) {
+    if let (Chart::Log, Some(Scale::Linear(top))) = (chart, scales.get(1))
+        && columns[1].iter().any(Option::is_some)
+    {
         draw_syncs_scale(scene, *top, lines[1].tone, plot_area, area, buf);
     }
     if let Some((limit, tone)) = limit {

@@ -70,7 +70,7 @@ pub(crate) fn table(scene: Scene<'_>) -> Table {
         Some(_) => "no ticket was served in this time",
     };
     let rows = shown.into_iter().map(row).collect();
-    Table { columns: &COLUMNS, rows, empty: scene.reason(empty).into() }
+    Table { columns: &COLUMNS, rows, empty: scene.reason_in_time(empty).into() }
 }
 
 /// Returns whether no more is known of the moment than what happened in its second.

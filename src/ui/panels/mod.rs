@@ -222,7 +222,7 @@ pub(crate) fn reason(app: &AppState, otherwise: &'static str) -> &'static str {
 pub(crate) fn reason_in_time(app: &AppState, otherwise: &'static str) -> &'static str {
     match time::replay(app) {
         Some(replay) if replay.at.since(replay.from) < FIRST_MOMENTS => {
-            "what is replayed begins here: there is nothing before"
+            "nothing is held before this moment"
         }
         Some(_) => otherwise,
         None => reason(app, otherwise),
