@@ -275,7 +275,7 @@ mod tests {
 
     #[test]
     fn whoever_comes_back_is_not_told_again() {
-        let lines = || [5, 6, 7].map(|number| line(number)).into();
+        let lines = || [5, 6, 7].map(line).into();
         let news = || News { lines: lines(), missed: 4, told: 8 };
         let behind = |known| {
             let News { lines, missed, told } = news().behind(known);
