@@ -233,7 +233,7 @@ fn plan(screen: Screen, class: Class, body: Rect) -> Plan {
         }
         Screen::Sys => Rows(vec![(Fill(2), One(Panel::Machine)), (Fill(1), One(Panel::Hints))]),
         Screen::Net if is_wide => Rows(vec![
-            (Length(9), One(Panel::Net)),
+            (Length(8), One(Panel::Net)),
             (
                 Length(11),
                 Columns(vec![(Fill(1), One(Panel::NetTotals)), (Length(66), One(Panel::Services))]),

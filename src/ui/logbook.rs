@@ -79,12 +79,24 @@ impl LogBook {
 
     /// Returns the lines that a person wants to see, oldest first.
     pub(crate) fn lines(&self, view: &LogView, until: Option<WallTime>) -> Vec<&LogLine> {
+        self.newest(view, until, usize::MAX)
+    }
+
+    /// Returns the newest of the lines that a person wants to see, oldest first, so many at most.
+    pub(crate) fn newest(
+        &self,
+        view: &LogView,
+        until: Option<WallTime>,
+        count: usize,
+    ) -> Vec<&LogLine> {
         let fits = |line: &&LogLine| {
             line.level <= view.level
                 && !view.hidden.contains(&line.source)
                 && until.is_none_or(|until| line.wall <= until)
         };
-        self.lines.iter().filter(fits).collect()
+        let mut newest: Vec<&LogLine> = self.lines.iter().rev().filter(fits).take(count).collect();
+        newest.reverse();
+        newest
     }
 
     /// Returns a line.

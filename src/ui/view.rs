@@ -120,7 +120,7 @@ fn draw_panel(scene: Scene<'_>, panel: Panel, class: Class, area: Rect, buf: &mu
     let room = area.width.saturating_sub(u16::try_from(zoomed.chars().count()).unwrap_or(0));
     let mut title = panels::title(panel, scene, room);
     let inner = inside(area, class);
-    let content = panels::content(panel, scene, inner.width);
+    let content = panels::drawn(panel, scene, inner);
     let arrangement = scene.ui.arrangement(panel);
     if let Content::Table(_) = content {
         title.push_str(&arranged(&arrangement, panel, scene));

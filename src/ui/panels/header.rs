@@ -181,8 +181,13 @@ fn state_pieces(scene: Scene<'_>) -> Vec<(String, Tone)> {
         (busy, Tone::Plain),
     ];
     // What is not as usual goes before what there may be no room for.
-    let notable = deviation_pieces(app).into_iter().chain(goals::pieces(app));
-    pieces.splice(2..2, notable.chain(growth_piece(scene)));
+    let mut notable = deviation_pieces(app);
+    notable.extend(goals::pieces(app));
+    notable.extend(growth_piece(scene));
+    if let Some((last, _)) = notable.last_mut() {
+        last.push(' ');
+    }
+    pieces.splice(2..2, notable);
     pieces.extend(loss_pieces(app));
     pieces.extend([
         ("  scenario ".to_owned(), Tone::Quiet),

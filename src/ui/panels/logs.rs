@@ -61,11 +61,19 @@ fn listed<'a>(mut names: impl ExactSizeIterator<Item = &'a String>) -> String {
 
 /// Returns the lines; a row's key is the line's number.
 pub(crate) fn table(scene: Scene<'_>) -> Table {
+    newest(scene, usize::MAX)
+}
+
+/// Returns the newest lines, so many at most.
+pub(crate) fn newest(scene: Scene<'_>, count: usize) -> Table {
     let row = |line: &LogLine| Row { key: line.number.to_string(), cells: cells(line) };
     let rows: Vec<Row> = match time::replay(scene.app) {
-        Some(_) => told(scene).map(|line| row(&line)).collect(),
+        Some(_) => {
+            let lines: Vec<LogLine> = told(scene).collect();
+            lines[lines.len().saturating_sub(count)..].iter().map(row).collect()
+        }
         None => {
-            let lines = scene.ui.logbook.lines(&scene.ui.log_view, scene.until());
+            let lines = scene.ui.logbook.newest(&scene.ui.log_view, scene.until(), count);
             lines.into_iter().map(row).collect()
         }
     };
@@ -141,4 +149,35 @@ pub(crate) fn detail(scene: Scene<'_>, key: &str) -> Option<Vec<(String, String)
         ("message", line.text.clone()),
     ];
     Some(fields.map(|(name, value)| (name.to_owned(), value)).into())
+}
+
+#[cfg(test)]
+mod tests {
+    use ratatui::buffer::Buffer;
+    use ratatui::layout::Rect;
+
+    use super::*;
+    use crate::ui::panels::{self, Content};
+    use crate::ui::testing;
+    use crate::ui::widgets::table;
+
+    #[test]
+    fn a_log_that_is_followed_looks_as_if_all_of_its_lines_were_made() {
+        let (mut ui, app) = (testing::with_log(), testing::app());
+        let drawn = |ui: &crate::ui::model::UiState, table: &Table, area| {
+            let mut buf = Buffer::empty(area);
+            let arrangement = ui.arrangement(Panel::Logs);
+            table::draw(table, &arrangement, true, ui.theme, area, &mut buf);
+            buf
+        };
+        let mut rows = Vec::new();
+        for (height, selected) in (0..9).map(|height| (height, None)).chain([(3, Some("2"))]) {
+            ui.arrangement_mut(Panel::Logs).selected = selected.map(str::to_owned);
+            let (scene, area) = (testing::scene(&ui, &app), Rect::new(0, 0, 60, height));
+            let Content::Table(own) = panels::drawn(Panel::Logs, scene, area) else { panic!() };
+            assert_eq!(drawn(&ui, &own, area), drawn(&ui, &table(scene), area), "{height}");
+            rows.push(own.rows.len());
+        }
+        assert_eq!(rows, [0, 1, 2, 3, 4, 5, 5, 5, 5, 5], "no more are made than can be seen");
+    }
 }

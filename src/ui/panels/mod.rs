@@ -57,7 +57,7 @@ pub(crate) enum Content {
 pub(crate) fn title(panel: Panel, scene: Scene<'_>, width: u16) -> String {
     match panel {
         Panel::Processes => processes::title(scene.app),
-        Panel::Services => services::title(width),
+        Panel::Services => "Services  wait, sojourn: p99".to_owned(),
         Panel::Latency => latency::title(scene, width),
         Panel::Logs => logs::title(scene),
         Panel::Store => "Log on disk".to_owned(),
@@ -115,6 +115,19 @@ pub(crate) fn content(panel: Panel, scene: Scene<'_>, width: u16) -> Content {
         | Panel::Histogram
         | Panel::Heat => Content::Picture,
     }
+}
+
+/// Returns what is drawn of a panel with this much room: its content, but of a log that is followed
+/// no more lines than can be seen, as there may be thousands.
+pub(crate) fn drawn(panel: Panel, scene: Scene<'_>, inner: Rect) -> Content {
+    let arrangement = scene.ui.arrangement(panel);
+    let is_followed = arrangement.selected.is_none()
+        && arrangement.filter.is_empty()
+        && arrangement.sort.is_none();
+    if panel == Panel::Logs && is_followed {
+        return Content::Table(logs::newest(scene, usize::from(inner.height)));
+    }
+    content(panel, scene, inner.width)
 }
 
 /// Paints a panel that is a picture.

@@ -329,8 +329,7 @@ fn shade(theme: Theme, level: usize) -> (&'static str, Tone) {
 
 /// Returns from how many tickets on a cell looks how.
 fn legend(theme: Theme, most: u64) -> Pieces {
-    let mut pieces =
-        vec![(format!("{:>1$}tickets a cell", "", usize::from(AXIS_WIDTH)), Tone::Quiet)];
+    let mut pieces = vec![(" tickets:".to_owned(), Tone::Quiet)];
     let mut last = 0;
     for least in leasts(most) {
         // Where there are few tickets, some shades stand for none.
@@ -338,7 +337,7 @@ fn legend(theme: Theme, most: u64) -> Pieces {
             let (symbol, tone) = shade(theme, level);
             #[expect(clippy::cast_precision_loss, reason = "a label")]
             let count = format::short(least as f64);
-            pieces.extend([(format!("  {symbol}"), tone), (format!(" {count}+"), Tone::Quiet)]);
+            pieces.extend([(format!(" {symbol} "), tone), (format!("{count}+"), Tone::Quiet)]);
             last = least;
         }
     }
@@ -428,8 +427,8 @@ mod tests {
         }
         let theme = crate::ui::testing::ui().theme;
         let text = |most| super::super::plain(&[legend(theme, most)]).trim().to_owned();
-        assert_eq!(text(10_000), "tickets a cell  ░ 1+  ▒ 10+  ▓ 100+  █ 1k+");
-        assert_eq!(text(1), "tickets a cell  █ 1+", "what is not there is left out");
+        assert_eq!(text(10_000), "tickets: ░ 1+ ▒ 10+ ▓ 100+ █ 1k+");
+        assert_eq!(text(1), "tickets: █ 1+", "what is not there is left out");
     }
 
     #[test]

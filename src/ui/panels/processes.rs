@@ -63,6 +63,7 @@ fn cells(app: &AppState, row: &ProcessRow, theme: Theme) -> Vec<Cell> {
     let restarts =
         if row.restarts.is_some_and(|number| number > 0) { Tone::Warning } else { Tone::Quiet };
     let has_tickets = row.id != ProcessId::Director;
+    let is_host = has_tickets && row.id != ProcessId::Issuer;
     let (state, tone) = state(app, row);
     let rate = row.trend.rates().next_back().filter(|_| has_tickets);
     let trend = if has_tickets { spark(row.trend.rates(), theme) } else { String::new() };
@@ -74,7 +75,7 @@ fn cells(app: &AppState, row: &ProcessRow, theme: Theme) -> Vec<Cell> {
         row.rss_bytes.map_or_else(Cell::absent, Cell::bytes),
         if has_tickets { Cell::count(row.tickets) } else { Cell::absent() },
         rate.map_or_else(Cell::absent, Cell::rate),
-        count(row.hosts),
+        count(row.hosts.filter(|_| is_host)),
         count(row.restarts).tone(restarts),
         Cell::new(trend, Tone::Quiet),
         Cell::new(row.note.clone(), Tone::Quiet),

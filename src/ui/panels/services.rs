@@ -5,9 +5,6 @@ use crate::app::state::{AppState, ServiceRow, Spread};
 use crate::ui::theme::Tone;
 use crate::ui::widgets::table::{Cell, Column, Row, Table};
 
-/// A panel that is this wide has room for all of the head.
-const TITLE_WIDTH: u16 = 46;
-
 const COLUMNS: [Column; 8] = [
     Column::word("service", 10, 0),
     Column::number("served/s", 8, 0),
@@ -18,12 +15,6 @@ const COLUMNS: [Column; 8] = [
     Column::number("wait", 7, 1),
     Column::number("sojourn", 7, 2),
 ];
-
-/// Returns the head: which percentile the latencies are, as far as there is room.
-pub(crate) fn title(width: u16) -> String {
-    let full = width >= TITLE_WIDTH;
-    if full { "Services  wait and sojourn are p99" } else { "Services  p99" }.to_owned()
-}
 
 /// Returns the rows; a row's key is the service's name.
 pub(crate) fn table(app: &AppState) -> Table {

@@ -132,7 +132,9 @@ fn figures(app: &AppState, width: usize) -> Vec<Line> {
         Line::new("issuer", written(store)),
         Line::new("LMDB", index_line(store, lmdb)),
     ]);
-    lines.extend(ticket(store).map(|facts| Line::new("a ticket", facts)));
+    if let Some(text) = ticket(store) {
+        lines.extend(Line::wrapped("a ticket", Tone::Plain, &text, width));
+    }
     if let Some(found) = store.recovery.as_ref().filter(|found| !found.is_odd()) {
         lines.push(Line::new("start", found.facts()));
     }
@@ -186,20 +188,18 @@ fn written(store: &StoreRow) -> Vec<String> {
 
 /// Returns by how much a ticket, which has a record of its issue and one of its end, makes the log
 /// grow, and why by more than these have; `None` before the first, and if nobody knows.
-fn ticket(store: &StoreRow) -> Option<Vec<String>> {
+fn ticket(store: &StoreRow) -> Option<String> {
     let tickets = (store.records / 2).max(1);
     let padding = store.padding_bytes?;
     let whole = store.bytes + padding;
+    let log = format!("{} of log", format::bytes(whole / tickets));
+    let records = format!("{} of records", format::bytes(store.bytes / tickets));
     (store.records > 0).then(|| {
-        let mut facts = vec![
-            format!("takes {} of log", format::bytes(whole / tickets)),
-            format!("{} of it records", format::bytes(store.bytes / tickets)),
-        ];
         if padding * PADDING_SEEN > whole {
-            facts.push("the rest ends blocks of 4 KiB".to_owned());
-            facts.push("which are never written again once synced".to_owned());
+            format!("{log}, {records}; a block of 4 KiB that was synced is not written again")
+        } else {
+            format!("{log}, {records}")
         }
-        facts
     })
 }
 
@@ -235,13 +235,11 @@ mod tests {
             padding_bytes: Some(padding_bytes),
             ..StoreRow::default()
         };
-        let told = |store: &StoreRow| ticket(store).map(|facts| facts.join(", "));
-        assert_eq!(told(&StoreRow { records: 0, ..store(0, 0) }), None);
-        assert_eq!(told(&StoreRow { padding_bytes: None, ..store(16_000, 0) }), None);
-        let packed = told(&store(16_000, 0));
-        assert_eq!(packed.as_deref(), Some("takes 160 B of log, 160 B of it records"));
-        let padded = told(&store(16_000, 803_200)).unwrap();
-        assert!(padded.starts_with("takes 8.00 KiB of log, 160 B of it records, "), "{padded}");
-        assert!(padded.contains("the rest ends blocks of 4 KiB"), "{padded}");
+        assert_eq!(ticket(&StoreRow { records: 0, ..store(0, 0) }), None);
+        assert_eq!(ticket(&StoreRow { padding_bytes: None, ..store(16_000, 0) }), None);
+        let packed = ticket(&store(16_000, 0));
+        assert_eq!(packed.as_deref(), Some("160 B of log, 160 B of records"));
+        let padded = ticket(&store(16_000, 803_200)).unwrap();
+        assert!(padded.starts_with("8.00 KiB of log, 160 B of records; a block of 4"), "{padded}");
     }
 }
