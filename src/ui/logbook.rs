@@ -77,11 +77,6 @@ impl LogBook {
         }
     }
 
-    /// Returns the lines that a person wants to see, oldest first.
-    pub(crate) fn lines(&self, view: &LogView, until: Option<WallTime>) -> Vec<&LogLine> {
-        self.newest(view, until, usize::MAX)
-    }
-
     /// Returns the newest of the lines that a person wants to see, oldest first, so many at most.
     pub(crate) fn newest(
         &self,
@@ -172,7 +167,7 @@ mod tests {
     }
 
     fn numbers(book: &LogBook, view: &LogView, until: Option<WallTime>) -> Vec<u64> {
-        book.lines(view, until).iter().map(|line| line.number).collect()
+        book.newest(view, until, usize::MAX).iter().map(|line| line.number).collect()
     }
 
     #[test]

@@ -250,12 +250,12 @@ fn level_tone(level: Level) -> Tone {
 pub(crate) fn banner(scene: Scene<'_>) -> Option<(String, Tone)> {
     let app = scene.app;
     if let Some(failure) = &app.failure {
-        return Some((format!(" FAILED: {}", scene.shortened(failure)), Tone::Bad));
+        return Some((format!(" FAILED: {}", scene.shortened(failure)), Tone::Alert));
     }
     if let Some(trouble) = &app.store.trouble {
         let intake = if app.store.is_blocked { "intake paused" } else { "little room left" };
         let trouble = scene.shortened(trouble);
-        return Some((format!(" DISK, {intake}: {trouble}; goes on by itself"), Tone::Bad));
+        return Some((format!(" DISK, {intake}: {trouble}; goes on by itself"), Tone::Alert));
     }
     if let Some(trouble) = &app.store.index_trouble {
         let trouble = scene.shortened(trouble);

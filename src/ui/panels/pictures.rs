@@ -16,7 +16,7 @@ use super::{Pieces, charts, draw_pieces, draw_reason};
 use crate::app::format;
 use crate::app::heat::{self, BUCKETS, Band, HEAT_SECONDS_MAX};
 use crate::app::state::RECENT_SPANS;
-use crate::ui::theme::{Theme, Tone};
+use crate::ui::theme::{HEAT_MAX, Theme, Tone};
 use crate::ui::view::Scene;
 use crate::ui::widgets::columns;
 use crate::ui::widgets::plot::TimeAxis;
@@ -315,16 +315,15 @@ fn rows(cells: &[Counts], range: &Range<usize>, height: u16) -> Vec<Vec<u64>> {
 }
 
 /// Returns how dark a count is, from zero to three; `None` for none.
-fn level(count: u64, most: u64) -> Option<usize> {
+fn level(count: u64, most: u64) -> Option<u8> {
     #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "0 to 4")]
-    (count > 0).then(|| ((share(count, most) * 4.0) as usize).min(3))
+    (count > 0).then(|| ((share(count, most) * f64::from(HEAT_MAX + 1)) as u8).min(HEAT_MAX))
 }
 
 /// Returns how a cell of a heat map looks.
-fn shade(theme: Theme, level: usize) -> (&'static str, Tone) {
+fn shade(theme: Theme, level: u8) -> (&'static str, Tone) {
     let symbols = if theme.is_utf8 { ["░", "▒", "▓", "█"] } else { [".", ":", "*", "#"] };
-    let tones = [Tone::Quiet, Tone::Accent, Tone::Warning, Tone::Bad];
-    (symbols[level], tones[level])
+    (symbols[usize::from(level.min(HEAT_MAX))], Tone::Heat(level))
 }
 
 /// Returns from how many tickets on a cell looks how.
@@ -345,10 +344,10 @@ fn legend(theme: Theme, most: u64) -> Pieces {
 }
 
 /// Returns the least count of each shade.
-fn leasts(most: u64) -> [u64; 4] {
-    std::array::from_fn(|wanted| {
+fn leasts(most: u64) -> impl Iterator<Item = u64> {
+    (0..=HEAT_MAX).map(move |wanted| {
         #[expect(clippy::cast_precision_loss, reason = "a scale of four shades")]
-        let (ln, share) = ((most as f64).ln_1p(), wanted as f64 / 4.0);
+        let (ln, share) = ((most as f64).ln_1p(), f64::from(wanted) / f64::from(HEAT_MAX + 1));
         #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "from 0 up")]
         let about = (ln * share).exp_m1() as u64;
         // Rounding may put a border on either side of a whole number.
@@ -419,7 +418,7 @@ mod tests {
     #[test]
     fn the_legend_says_from_which_count_on_a_cell_looks_how() {
         for most in [1, 2, 3, 7, 100, 4_321, 1_000_000] {
-            for (wanted, least) in leasts(most).into_iter().enumerate().filter(|l| l.1 <= most) {
+            for (wanted, least) in (0..).zip(leasts(most)).filter(|l| l.1 <= most) {
                 let own = level(least, most).unwrap();
                 assert!(own >= wanted, "{least} of {most} is {own}");
                 assert!(level(least - 1, most) < Some(wanted), "{least} of {most}");

@@ -43,30 +43,21 @@ pub(crate) enum Tone {
     /// The selected row.
     Selected,
     /// What must be read before anything else.
-    #[allow(dead_code, reason = "banners follow")]
     Alert,
-    /// One of several lines of a chart; beyond the last they begin anew.
-    #[allow(dead_code, reason = "charts of several lines follow")]
-    Series(u8),
-    /// How much of something, from none to [`HEAT_MAX`].
-    #[allow(dead_code, reason = "heat maps follow")]
+    /// How much of something, from little to [`HEAT_MAX`].
     Heat(u8),
 }
 
-/// Lines of a chart that look different.
-const SERIES: u8 = 6;
 /// The hottest.
-pub(crate) const HEAT_MAX: u8 = 7;
+pub(crate) const HEAT_MAX: u8 = 3;
 /// Tones that have a line in a theme's file.
-const TONES: usize = 9 + SERIES as usize + HEAT_MAX as usize + 1;
+const TONES: usize = 9 + HEAT_MAX as usize + 1;
 
 /// How each tone looks, by [`Tone::index`].
 type Styles = [Style; TONES];
 
 impl Tone {
     fn index(self) -> usize {
-        let series = 9;
-        let heat = series + usize::from(SERIES);
         match self {
             Self::Plain => 0,
             Self::Quiet => 1,
@@ -77,17 +68,15 @@ impl Tone {
             Self::Accent => 6,
             Self::Selected => 7,
             Self::Alert => 8,
-            Self::Series(number) => series + usize::from(number % SERIES),
-            Self::Heat(level) => heat + usize::from(level.min(HEAT_MAX)),
+            Self::Heat(level) => 9 + usize::from(level.min(HEAT_MAX)),
         }
     }
 }
 
 /// The names of tones in a theme's file, by [`Tone::index`].
 const NAMES: [&str; TONES] = [
-    "plain", "quiet", "strong", "good", "warning", "bad", "accent", "selected", "alert",
-    "series-1", "series-2", "series-3", "series-4", "series-5", "series-6", "heat-0", "heat-1",
-    "heat-2", "heat-3", "heat-4", "heat-5", "heat-6", "heat-7",
+    "plain", "quiet", "strong", "good", "warning", "bad", "accent", "selected", "alert", "heat-0",
+    "heat-1", "heat-2", "heat-3",
 ];
 
 /// The order in which a person steps through themes.
@@ -244,16 +233,10 @@ mod tests {
     }
 
     #[test]
-    fn a_series_has_its_own_colour_and_heat_rises() {
+    fn heat_rises() {
         for name in [ThemeName::Dark, ThemeName::Light, ThemeName::HighContrast] {
             let theme = Theme::new(name, Depth::True, true);
             let of = |tone| theme.style(tone).fg.unwrap();
-            for number in 0..SERIES {
-                for other in number + 1..SERIES {
-                    assert_ne!(of(Tone::Series(number)), of(Tone::Series(other)), "{name:?}");
-                }
-            }
-            assert_eq!(of(Tone::Series(SERIES)), of(Tone::Series(0)));
             let ground = theme.style(Tone::Plain).bg.unwrap();
             let distance = |level| color::contrast(of(Tone::Heat(level)), ground).unwrap();
             for level in 0..HEAT_MAX {

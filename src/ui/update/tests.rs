@@ -574,11 +574,11 @@ fn logs_are_filtered_by_level_and_source() {
     let (mut ui, app) = (testing::with_log(), testing::app());
     press(&mut ui, &app, "7");
     assert_eq!(press(&mut ui, &app, "oe"), [Effect::LogLevel(log::LevelFilter::Error)]);
-    assert_eq!(ui.logbook.lines(&ui.log_view, None).len(), 1);
+    assert_eq!(ui.logbook.newest(&ui.log_view, None, usize::MAX).len(), 1);
     press(&mut ui, &app, ":log-level debug\n");
     press(&mut ui, &app, ":log-sources issuer\n");
-    assert_eq!(ui.logbook.lines(&ui.log_view, None).len(), 4);
+    assert_eq!(ui.logbook.newest(&ui.log_view, None, usize::MAX).len(), 4);
     press(&mut ui, &app, ":log-sources all\n");
-    assert_eq!(ui.logbook.lines(&ui.log_view, None).len(), 6);
+    assert_eq!(ui.logbook.newest(&ui.log_view, None, usize::MAX).len(), 6);
     assert_eq!(press(&mut ui, &app, ":log-level loud\n"), []);
 }
