@@ -68,8 +68,9 @@ fn a_dashboard_that_only_looks_changes_nothing() {
     terminal.wait_for("▶ RUN");
     terminal.press("p");
     terminal.wait_for("started with --read-only");
-    terminal.press("u");
-    terminal.wait_for("started with --read-only");
+    // Nothing asks for a number that 5 could be typed into, so it is a screen.
+    terminal.press("u5");
+    terminal.wait_for("[5 Net]");
     assert!(!terminal.text().contains("PAUSED"));
     end(&mut terminal);
 }
