@@ -55,6 +55,11 @@ impl Window {
         measured
     }
 
+    /// Returns when the window ends; [`Time::NEVER`] while it is not known.
+    pub fn until(&self) -> Time {
+        self.until
+    }
+
     /// Returns whether a moment lies in the window.
     #[inline]
     pub fn contains(&self, moment: Time) -> bool {

@@ -1,4 +1,5 @@
-//! Text to a [`Scenario`](super::Scenario): all mistakes at once, each with its place and the nearest valid name.
+//! Text to a [`Scenario`](super::Scenario): all mistakes at once, each with its place and the
+//! nearest valid name.
 //!
 //! The `ini` crate reads each line by itself, so that every key keeps its line.
 

@@ -264,6 +264,11 @@ impl Stats {
         &self.line
     }
 
+    /// Returns when arrivals and the measured window end; [`Time::NEVER`] while it is not known.
+    pub fn window_until(&self) -> Time {
+        self.window.until()
+    }
+
     /// Takes note of a change of the run's timeline. If it was heard of late, the window stood still
     /// already when more was counted: then every ticket that is still there must be given to
     /// [`Self::take_back`].

@@ -17,7 +17,6 @@ use crate::scheduler::curbs;
 use crate::scheduler::record::Start;
 use crate::scheduler::stats::CarriedOver;
 use crate::storage::{IndexOutcome, LogError, LogStats, Recovered};
-use crate::timeline::Timeline;
 
 /// An issuer with an open log.
 pub(super) struct Serving {
@@ -45,21 +44,17 @@ struct EndOfRun {
 
 impl EndOfRun {
     /// Looks at the end of arrivals; returns once whether nothing is left any more.
-    fn turn(&mut self, line: &Timeline, is_idle: bool, now: Time) -> bool {
-        self.is_over = over_at(line) <= now;
+    fn turn(&mut self, arrivals_until: Time, is_idle: bool, now: Time) -> bool {
+        self.is_over = arrivals_until + limits::UNDER_WAY <= now;
         let was_told = std::mem::replace(&mut self.is_told, self.is_over && is_idle);
         self.is_told && !was_told
     }
 
     /// When [`Self::turn`] has something to do though nothing comes.
-    fn deadline(&self, line: &Timeline) -> Time {
-        if self.is_over { Time::NEVER } else { over_at(line) }
+    fn deadline(&self, arrivals_until: Time) -> Time {
+        // By then no request of the run is under way any more.
+        if self.is_over { Time::NEVER } else { arrivals_until + limits::UNDER_WAY }
     }
-}
-
-/// Returns when no request of the run is under way any more.
-fn over_at(line: &Timeline) -> Time {
-    line.window_until() + limits::UNDER_WAY
 }
 
 /// Whether requests are taken.
@@ -154,13 +149,13 @@ impl Serving {
     pub(super) fn has_come_to_the_end(&mut self, now: Time) -> bool {
         let core = &self.ledger.core;
         let is_idle = core.open() == 0 && core.untold() == 0;
-        self.end.turn(core.stats().timeline(), is_idle, now)
+        self.end.turn(core.stats().window_until(), is_idle, now)
     }
 
     /// When [`Self::turn`] has something to do though nothing came.
     pub(super) fn deadline(&self) -> Time {
         let core = &self.ledger.core;
-        let end = self.end.deadline(core.stats().timeline());
+        let end = self.end.deadline(core.stats().window_until());
         let own = core.dispatch_deadline().min(end);
         self.ledger.log.deadline().min(self.peers.first_hello_deadline()).min(own)
     }
@@ -222,8 +217,6 @@ fn rebuilt(report: Recovered) -> Option<IndexRebuilt> {
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
-
     use super::*;
 
     fn at(ms: u64) -> Time {
@@ -232,19 +225,15 @@ mod tests {
 
     #[test]
     fn the_director_hears_once_and_at_once_that_nothing_is_left() {
-        let arrivals = Some(Duration::from_millis(500));
-        let mut line = Timeline { opened_at: at(100), arrivals, ..Timeline::default() };
         let mut end = EndOfRun::default();
-        let over = at(600) + limits::UNDER_WAY;
-        assert_eq!((end.turn(&line, true, at(600)), end.deadline(&line)), (false, over));
-        assert!(!end.turn(&line, false, over), "tickets are open, or users wait for a word");
-        assert_eq!(end.deadline(&line), Time::NEVER, "their ends are turns of their own");
-        assert!(end.turn(&line, true, over + limits::UNDER_WAY));
-        assert!(!end.turn(&line, true, over + limits::UNDER_WAY), "it is told once");
-        // A resent request, or an end that was put off.
-        assert!(!end.turn(&line, false, at(2000)) && end.turn(&line, true, at(2000)));
-        line.arrivals = None;
-        assert!(!end.turn(&line, true, at(3000)));
-        assert_eq!(end.deadline(&line), Time::NEVER);
+        let (last, over) = (at(600), at(600) + limits::UNDER_WAY);
+        assert_eq!((end.turn(last, true, at(600)), end.deadline(last)), (false, over));
+        assert!(!end.turn(last, false, over), "tickets are open, or users wait for a word");
+        assert_eq!(end.deadline(last), Time::NEVER, "their ends are turns of their own");
+        assert!(end.turn(last, true, at(1000)));
+        assert!(!end.turn(last, true, at(1100)), "it is told once");
+        assert!(!end.turn(last, false, at(2000)) && end.turn(last, true, at(2000)), "asked again");
+        assert!(!end.turn(Time::NEVER, true, at(3000)), "arrivals go on after all");
+        assert_eq!(end.deadline(Time::NEVER), Time::NEVER);
     }
 }
