@@ -12,7 +12,11 @@ use super::panels::{self, Content, header, lines, overlays};
 use super::registry::Command;
 use super::theme::{Theme, Tone, ascii_of};
 use super::widgets::table;
-use crate::app::state::AppState;
+use crate::app::state::{AppState, Phase};
+
+/// How much later than the last thing that happened charts of a paused office end: the rates of
+/// that second have come by then.
+const AFTERWARDS: Duration = Duration::from_secs(2);
 
 /// What every panel draws from.
 #[derive(Clone, Copy)]
@@ -48,11 +52,25 @@ impl Scene<'_> {
     /// Returns the moment at the right edge of charts: the newest that is known, or earlier if a
     /// frozen display looks further back than charts cover. Then they turn by half a page.
     pub(crate) fn edge(&self) -> Time {
-        let Some(frozen) = &self.ui.frozen else { return self.app.at };
+        let Some(frozen) = &self.ui.frozen else {
+            return self.app.at.min(self.stands_since().unwrap_or(Time::NEVER));
+        };
         let (newest, half) = (frozen.newest(), nanos(self.window()) / 2);
         let back = newest.since(frozen.at + self.window());
         let pages = nanos(back).div_ceil(half.max(1));
         Time(newest.0.saturating_sub(pages * half))
+    }
+
+    /// Returns where charts end while the office is paused: a moment after the last that happened,
+    /// so that they stand as still as the office; `None` while it runs.
+    pub(crate) fn stands_since(&self) -> Option<Time> {
+        let paused = self.app.pauses.last().filter(|(_, until)| *until == Time::NEVER);
+        let (since, _) = paused.filter(|_| self.app.phase == Phase::Paused)?;
+        // What was in service then is still being served.
+        let served = self.app.series.iter().rev().find(|sample| sample.in_service > 0);
+        let happened = self.app.events.last().map(|event| event.at);
+        let last = [served.map(|sample| sample.at), happened].into_iter().flatten().max();
+        Some(last.map_or(*since, |last| last.max(*since)) + AFTERWARDS)
     }
 
     /// Says why a panel has nothing to show.

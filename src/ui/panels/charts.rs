@@ -548,7 +548,9 @@ pub(crate) fn draw_times(
     let (left, middle, right) = if scene.ui.is_sweeping {
         (clock(axis.sweep_start()), String::new(), String::new())
     } else if is_live {
-        (ago(scene.window()), ago(scene.window() / 2), "now".to_owned())
+        let stands = scene.edge() < scene.app.at;
+        let newest = if stands { "paused" } else { "now" };
+        (ago(scene.window()), ago(scene.window() / 2), newest.to_owned())
     } else {
         (clock(axis.from()), String::new(), clock(scene.edge()))
     };
@@ -586,8 +588,11 @@ fn draw_range(scene: Scene<'_>, axis: TimeAxis, row: Rect, buf: &mut Buffer) {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
     use super::*;
-    use crate::app::state::{Severity, Source};
+
+    use crate::app::state::{Phase, Severity, Source};
     use crate::ui::testing;
 
     /// Returns what stands beside marks, and where: the cells of each and its words.
@@ -630,6 +635,31 @@ mod tests {
         );
         let narrow = shown(&[(0, "pause", Info), (7, "w3 died", Info)], 12);
         assert_eq!(narrow, [owned(1, "pause")], "nor left of it");
+    }
+
+    #[test]
+    fn charts_of_a_paused_office_end_where_the_last_thing_happened() {
+        let (ui, mut app) = (testing::ui(), testing::measured());
+        (app.events, app.series) = Default::default();
+        let second = Duration::from_secs(1);
+        let paused = app.at;
+        let edge = |app: &AppState| testing::scene(&ui, app).edge();
+        app.at = paused + second * 100;
+        assert_eq!(edge(&app), app.at, "it runs");
+        (app.phase, app.pauses) = (Phase::Paused, vec![(paused, Time::NEVER)]);
+        let still = edge(&app);
+        assert!(paused < still && still < paused + second * 5);
+        app.at = app.at + second * 100;
+        assert_eq!(edge(&app), still, "time does not pass for it");
+        let served = paused + second * 30;
+        let sample =
+            |in_service| Sample { at: served, offered: None, served: 0.0, waiting: 0, in_service };
+        app.series = Arc::new(vec![sample(0)]);
+        assert_eq!(edge(&app), still);
+        app.series = Arc::new(vec![sample(1)]);
+        assert!(edge(&app) > served, "what was in service is still being served");
+        app.phase = Phase::Running;
+        assert_eq!(edge(&app), app.at);
     }
 
     #[test]
