@@ -248,8 +248,8 @@ impl Menu {
             ('e', LevelFilter::Error, "a role gives up"),
             ('w', LevelFilter::Warn, "odd but handled"),
             ('i', LevelFilter::Info, "what begins and ends"),
-            ('d', LevelFilter::Debug, "decisions"),
-            ('t', LevelFilter::Trace, "every frame"),
+            ('d', LevelFilter::Debug, "what processes decide"),
+            ('t', LevelFilter::Trace, "each word to a supervisor"),
         ];
         let selected = levels.iter().position(|(_, own, _)| *own == level).unwrap_or(0);
         let choice = |(key, level, note): (char, LevelFilter, &str)| Choice {

@@ -324,9 +324,14 @@ fn a_log_level_reaches_processes_that_run_and_those_that_follow() {
         let output = run(&[args, &["--data-dir", &data_dir]].concat());
         assert_eq!(output.status.code(), Some(0), "{args:?}: {}", stderr(&output));
     };
-    // Only its manager tells what becomes of a user process, and only those who want details.
     terminal.press("7od");
     terminal.wait_for("lines of DEBUG and above");
+    tell(&["ctl", "strike"]);
+    terminal.wait_for("what is held back: ");
+    tell(&["ctl", "strike", "off"]);
+    tell(&["ctl", "restart", "worker 1"]);
+    terminal.wait_for("the issuer has let this process in");
+    // Only its manager tells what becomes of a user process, and only those who want details.
     tell(&["ctl", "restart", "user 1"]);
     terminal.wait_for("user 1: ");
     tell(&["ctl", "restart", "users-manager"]);

@@ -55,6 +55,7 @@ impl Dial {
         if let State::Joining(link) = self.state {
             self.state = State::Up(link);
             self.delay = limits::RECONNECT_DELAY_MIN;
+            log::debug!("the issuer has let this process in");
             if std::mem::replace(&mut self.was_up, true) {
                 links.reconnected();
             }
@@ -65,6 +66,9 @@ impl Dial {
     pub fn closed(&mut self, link: LinkId, now: Time) -> bool {
         if !self.is(link) {
             return false;
+        }
+        if matches!(self.state, State::Up(_)) {
+            log::debug!("the connection to the issuer is lost; it is tried again");
         }
         self.state = State::Down { retry_at: now + self.delay };
         self.delay = (self.delay * 2).min(limits::RECONNECT_DELAY_MAX);

@@ -127,6 +127,7 @@ impl IssuerRole {
             DirectorToIssuer::Stop(_) => self.stop(now, links),
             DirectorToIssuer::Scenario(change) => self.change(&change, now, links),
             DirectorToIssuer::Curb(curbs) => {
+                log::debug!("what is held back: {curbs:?}");
                 if let State::Opening(opening) = &mut self.state {
                     opening.config.curbs = curbs;
                 } else if let State::Serving(serving) = &mut self.state {
@@ -149,6 +150,7 @@ impl IssuerRole {
             State::Opening(opening) => opening.scenario.storage = storage,
             State::Serving(serving) => {
                 let Storage { fsync, retain_bytes, .. } = storage;
+                log::debug!("the log is kept otherwise: fsync={fsync} retain={retain_bytes:?}");
                 serving.ledger.log.set_policy(fsync, retain_bytes, now);
             }
         }

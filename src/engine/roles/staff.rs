@@ -217,12 +217,17 @@ impl Staff {
         now: Time,
     ) -> Result<bool, Refusal> {
         if frame.kind >= FIRST_ROLE_KIND {
+            self.trace(slot, frame);
             return Ok(false);
         }
         // The last words of a dead process are heard, but not taken for signs of life of the
         // next one.
         let is_alive = self.desk(slot).link == Some(link);
-        match ChildToSupervisor::decode(frame.kind, frame.payload)? {
+        let word = ChildToSupervisor::decode(frame.kind, frame.payload)?;
+        if !matches!(word, ChildToSupervisor::Log(_)) {
+            self.trace(slot, frame);
+        }
+        match word {
             ChildToSupervisor::Hello(_) if is_alive => {
                 self.fleet.handle(slot, Input::Hello, now);
                 self.events.push_back(Event::Greeted(slot));
@@ -410,6 +415,11 @@ impl Staff {
             self.desk(slot).note = transition.cause.to_string();
         }
         self.events.push_back(Event::Changed(slot, transition));
+    }
+
+    fn trace(&self, slot: u16, frame: &Frame<'_>) {
+        let (kind, bytes) = (frame.kind, frame.payload.len());
+        log::trace!(target: "supervisor", "{} says: kind={kind} bytes={bytes}", self.name(slot));
     }
 
     fn log(&self, slot: u16, line: &LogLine<'_>) {

@@ -2,8 +2,8 @@
 //!
 //! What users ask and when is a pure function of the seed (`population`); this file adds what
 //! the office answers. Timers are kept in demand time (`tempo`), so a pause stops them all at once,
-//! a change of tempo moves none, and neither makes a burst. A request that was not answered when the issuer went away is asked
-//! again with the same token.
+//! a change of tempo moves none, and neither makes a burst. A request that was not answered when
+//! the issuer went away is asked again with the same token.
 
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet, BinaryHeap, HashMap, VecDeque};

@@ -159,6 +159,8 @@ impl UsersManagerRole {
             return;
         }
         let changes = office.planner.plan(wanted);
+        let (told, retired) = (changes.host.len(), changes.retire.len());
+        log::debug!("users wanted: {wanted:?} processes_told={told} retired={retired}");
         for (UserProcessId(number), users) in changes.host {
             let host = ManagerToUser::Host(HostedUsers { users: users.clone() });
             self.staff.send(number, &host, links);
