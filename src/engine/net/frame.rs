@@ -11,7 +11,7 @@
 use super::wire::{DecodeError, Reader, Wire};
 
 /// The version of the protocol.
-pub const VERSION: u16 = 4;
+pub const VERSION: u16 = 5;
 /// The length of a header.
 pub const HEADER_BYTES: usize = 8;
 /// The type of the frame that tells a peer why it is dropped.

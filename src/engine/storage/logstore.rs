@@ -423,7 +423,6 @@ impl Logstore {
         })
     }
 
-    /// Takes note that batches were written and end at an offset of the segment.
     /// Takes note of what was written to a place of the segment; without batches it is a mark.
     fn note_written(&mut self, batches: u64, records: u64, place: Range<u64>, now: Time) {
         let end = place.end;
