@@ -44,6 +44,8 @@ const KEPT_MAX: usize = 32;
 const KEEP_TICKS: u64 = 10 * TICKS;
 /// Beyond this span the windows of recent latencies are made anew rather than kept up.
 const FAR: Duration = Duration::from_secs(30);
+/// How far behind its end a log is followed.
+const FOLLOW_LAG: Duration = Duration::from_secs(1);
 /// Records between two words about how far the log was read.
 const WORD_RECORDS: u64 = 100_000;
 
@@ -315,6 +317,17 @@ impl Film {
         self.keep_ticks = KEEP_TICKS;
         (self.from, self.until, self.at) = Default::default();
         Ok(())
+    }
+
+    /// Returns the moment that is followed while the log is written: a little behind its end, as
+    /// the records of tickets' ends say when they got their seats.
+    pub(super) fn edge(&self, is_written: bool) -> Time {
+        if is_written { (self.until - FOLLOW_LAG).max(self.from) } else { self.until }
+    }
+
+    /// Returns how many open tickets may have a seat or not.
+    pub(super) fn unsure(&self) -> usize {
+        self.scene.core.unsure(|id| self.reel.begun(id))
     }
 
     /// Goes to a moment, before or behind.

@@ -176,7 +176,7 @@ impl Projector<'_> {
         let mut playing = scene::Playing { speed_milli: SPEED, ..scene::Playing::default() };
         playing.is_written = is_written(&film);
         playing.is_following = playing.is_written && at.is_none();
-        let begin = at.map_or(film.until, |office| film.moment(office));
+        let begin = at.map_or(film.edge(playing.is_written), |office| film.moment(office));
         film.seek(begin)?;
         let mut last = SystemClock.now();
         let mut looked = last;
@@ -203,13 +203,15 @@ impl Projector<'_> {
                 playing.is_written = is_written(&film);
                 film.follow()?;
             }
+            let edge = film.edge(playing.is_written);
             if playing.is_following {
-                film.seek(film.until)?;
+                film.seek(edge)?;
+                playing.is_following = playing.is_written;
             } else if playing.is_playing {
                 let span = passed.mul_f64(f64::from(playing.speed_milli) / f64::from(SPEED));
-                film.seek(film.at + span)?;
-                playing.is_following = film.at >= film.until && playing.is_written;
-                playing.is_playing = film.at < film.until;
+                film.seek((film.at + span).min(edge))?;
+                playing.is_following = film.at >= edge && playing.is_written;
+                playing.is_playing = film.at < edge;
             }
         }
     }
@@ -247,13 +249,14 @@ fn obey(
         // Others are refused before they come here.
         _ => return Ok(None),
     };
+    let edge = film.edge(playing.is_written);
     let to = match travel {
         Travel::To(moment) => moment,
         Travel::Forward(span) => film.at + span,
         Travel::Back(span) => film.at - span,
-        Travel::NextEvent => film.event_after(film.at).unwrap_or(film.until),
+        Travel::NextEvent => film.event_after(film.at).unwrap_or(edge),
         Travel::PreviousEvent => film.event_before(film.at).unwrap_or(film.from),
-        Travel::Live => film.until,
+        Travel::Live => edge,
         Travel::Speed(milli) => {
             playing.speed_milli = milli.clamp(1, SPEED_MAX);
             return Ok(None);
@@ -265,8 +268,8 @@ fn obey(
     };
     let is_time_moving = matches!(travel, Travel::To(_)) && playing.is_playing;
     (playing.is_playing, playing.is_following) = (is_time_moving, false);
-    film.seek(to)?;
-    playing.is_following = playing.is_written && film.at >= film.until;
+    film.seek(to.min(edge))?;
+    playing.is_following = playing.is_written && film.at >= edge;
     Ok(None)
 }
 

@@ -160,12 +160,12 @@ impl Film {
             is_playing: playing.is_playing,
             speed_milli: playing.speed_milli,
             is_following: playing.is_following,
-            gaps: self.gaps(playing),
+            gaps: self.gaps(),
         }
     }
 
     /// Says what the log does not hold.
-    fn gaps(&self, playing: &Playing) -> Vec<String> {
+    fn gaps(&self) -> Vec<String> {
         let mut gaps = vec![
             "no log holds what users saw, syncs, CPU, memory and sockets; of processes it names who \
              served tickets"
@@ -212,8 +212,13 @@ impl Film {
             let bytes = self.torn_bytes;
             gaps.push(format!("the log ends in {bytes} bytes that were being written"));
         }
-        if playing.is_following {
-            gaps.push("which of the newest tickets have a seat is not in the log yet".to_owned());
+        let unsure = self.unsure() as u64;
+        if unsure > 0 {
+            let tickets = format::counted(unsure, "ticket");
+            gaps.push(format!(
+                "what has no end in the log yet ({tickets}) counts as waiting, though it may have a \
+                 seat"
+            ));
         }
         gaps
     }

@@ -489,6 +489,27 @@ fn time_is_steered() {
 }
 
 #[test]
+fn the_end_of_a_log_that_is_written_is_followed_a_little_behind() {
+    let mut writer = Writer::new();
+    writer.run(7, 1, 0, 10);
+    writer.issue(10_000, 0, 0);
+    let mut film = open(&writer.write(), Choice::Last);
+    let mut playing = scene::Playing { is_written: true, ..scene::Playing::default() };
+    let gaps = |film: &mut Film| match state(film).view {
+        View::Replay(view) => view.gaps.join("\n"),
+        view => panic!("{view:?}"),
+    };
+    assert!(gaps(&mut film).contains("no end in the log yet (1 ticket)"), "{}", gaps(&mut film));
+    for travel in [Travel::Live, Travel::To(film.until), Travel::NextEvent] {
+        obey(&Action::Travel(travel), &mut film, &mut playing).unwrap();
+        assert_eq!((film.at, playing.is_following), (at(9_000), true), "{travel:?}");
+        assert!(!gaps(&mut film).contains("no end"), "who has a seat is known");
+    }
+    obey(&Action::Travel(Travel::Back(Duration::from_secs(1))), &mut film, &mut playing).unwrap();
+    assert_eq!((film.at, playing.is_following), (at(8_000), false));
+}
+
+#[test]
 fn a_directory_without_a_log_is_a_mistake() {
     let dir = tempfile::tempdir().unwrap();
     let wish = Wish { dir: dir.path().to_owned(), run: None, at: None };

@@ -211,6 +211,11 @@ impl Replay {
         totals
     }
 
+    /// Returns how many open tickets may have a seat or not, as nobody knows when they got it.
+    pub fn unsure(&self, begun: impl Fn(TicketId) -> Option<Time>) -> usize {
+        self.open.keys().filter(|&&id| begun(id).is_none()).count()
+    }
+
     /// Gives away the latencies of tickets that ended since this was asked last, by service: of
     /// measured ones, and of others.
     pub fn tell(&mut self, mut tell: impl FnMut(usize, bool, &Latencies)) {
