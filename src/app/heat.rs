@@ -13,6 +13,8 @@ use engine::perf::Histogram;
 use engine::perf::histogram::Recorded;
 use serde::{Deserialize, Serialize};
 
+use super::figures::LATENCIES;
+
 /// Buckets in an octave.
 const PER_OCTAVE: usize = 4;
 /// The first bucket ends here; it holds everything below too.
@@ -23,10 +25,6 @@ const OCTAVES: usize = 26;
 pub(crate) const BUCKETS: usize = PER_OCTAVE * OCTAVES;
 /// Seconds that are kept: ten minutes, at most 1.5 MB.
 pub(crate) const HEAT_SECONDS_MAX: usize = 600;
-/// The latencies, in the order of a row.
-pub(crate) const LATENCIES: [&str; 6] =
-    ["wait", "service", "sojourn", "overhead", "response", "lag"];
-
 /// How often values of each bucket came; only the buckets between the first and the last that
 /// are not empty take room.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]

@@ -85,7 +85,9 @@ impl Scene<'_> {
 
     /// Returns a text with paths in the data directory as short as they may be.
     pub(crate) fn shortened(&self, text: &str) -> String {
-        text.replace(&format!("{}/", self.app.run.data_dir), "")
+        let place = &self.app.run.data_dir;
+        // Most texts name no path.
+        if text.contains(place) { text.replace(&format!("{place}/"), "") } else { text.to_owned() }
     }
 }
 

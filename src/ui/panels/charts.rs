@@ -175,7 +175,11 @@ fn values(scene: Scene<'_>, measure: Measure, from: Time) -> Vec<(Time, Extent)>
     if !is_sampled(scene, measure) {
         return app.history.fine(measure, from);
     }
-    let stood_still = |at: Time| app.pauses.iter().any(|&(since, to)| since < at && at <= to);
+    // Pauses follow each other: only the last that began before can have lasted so long.
+    let stood_still = |at: Time| {
+        let begun = app.pauses.partition_point(|(since, _)| *since < at);
+        app.pauses[..begun].last().is_some_and(|(_, to)| at <= *to)
+    };
     let since = app.series.partition_point(|sample| sample.at < from);
     let known = app.series[since..].iter().filter(|sample| !stood_still(sample.at));
     let value = |sample: &Sample| match measure {
@@ -660,6 +664,41 @@ mod tests {
         assert!(edge(&app) > served, "what was in service is still being served");
         app.phase = Phase::Running;
         assert_eq!(edge(&app), app.at);
+    }
+
+    #[test]
+    fn what_was_sampled_while_the_run_stood_still_leaves_a_gap() {
+        let (ui, mut app) = (testing::ui(), testing::app());
+        let newest = app.at;
+        let pause =
+            |from, to| (newest - Duration::from_secs(from), newest - Duration::from_secs(to));
+        app.pauses = vec![pause(50, 40), pause(20, 10), (newest, Time::NEVER)];
+        let known = values(testing::scene(&ui, &app), Measure::Waiting, Time::ZERO);
+        let is_known = |ago| known.iter().any(|(at, _)| *at == newest - Duration::from_secs(ago));
+        assert_eq!(
+            [50, 45, 40, 39, 20, 19, 10, 9, 1, 0].map(is_known),
+            [true, false, false, true, true, false, false, true, true, true]
+        );
+    }
+
+    #[test]
+    fn times_below_a_chart_are_those_that_stand_there() {
+        let (mut ui, app) = (testing::ui(), testing::app());
+        let labels =
+            ["-1m -30s now", "-5m -2m30s now", "-15m -7m30s now", "-1h -30m now", "-6h -3h now"];
+        for (window, wanted) in labels.into_iter().enumerate() {
+            ui.window = window;
+            let scene = testing::scene(&ui, &app);
+            let area = Rect::new(0, 0, 47, 2);
+            let (plot, mut buf) = (plot_area(Chart::Queue, area), Buffer::empty(area));
+            let axis = TimeAxis::new(scene.edge(), scene.window(), plot.width, false);
+            draw_times(scene, axis, plot, area, &mut buf);
+            let row: String = (0..area.width).map(|x| buf[(x, 1)].symbol().to_owned()).collect();
+            assert_eq!(row.split_whitespace().collect::<Vec<_>>().join(" "), wanted);
+            let middle = wanted.split(' ').nth(1).unwrap();
+            let at = row.find(middle).unwrap() + middle.len() / 2;
+            assert!(at.abs_diff(usize::from(plot.x + plot.width / 2)) <= 1, "{row}");
+        }
     }
 
     #[test]
