@@ -134,6 +134,9 @@ pub(crate) struct Areas {
 
 /// The least width of a chart.
 const CHART_WIDTH: u16 = 38;
+/// The least height of what is between tabs and keys for alerts beside the rest, where it is not
+/// wide.
+const ALERTS_HEIGHT: u16 = 26;
 /// The least width of a screen on which log lines have room beside other panels.
 const BESIDE_WIDTH: u16 = 150;
 
@@ -203,7 +206,7 @@ fn plan(screen: Screen, class: Class, body: Rect) -> Plan {
     let is_wide = class == Class::Wide;
     match screen {
         Screen::Dash if is_wide => dash_wide(body),
-        Screen::Dash => dash_normal(),
+        Screen::Dash => dash_normal(body),
         Screen::Procs if is_wide => Rows(vec![
             (Fill(1), One(Panel::Processes)),
             (
@@ -261,6 +264,7 @@ fn dash_wide(body: Rect) -> Plan {
     if body.width < BESIDE_WIDTH {
         return dash_narrow(body, charts, shown);
     }
+    let store = store_height(((body.height - charts) * 2).div_ceil(5));
     Rows(vec![
         (Length(charts), shown),
         (
@@ -279,16 +283,22 @@ fn dash_wide(body: Rect) -> Plan {
                 (Fill(1), One(Panel::Logs)),
                 (
                     Length(66),
-                    Rows(vec![(Length(7), One(Panel::Store)), (Fill(1), One(Panel::Alerts))]),
+                    Rows(vec![(Length(store), One(Panel::Store)), (Fill(1), One(Panel::Alerts))]),
                 ),
             ]),
         ),
     ])
 }
 
+/// Returns the height of the store above the alerts, which keep room for two of them.
+fn store_height(room: u16) -> u16 {
+    (room / 2).clamp(7, 12).min(room.saturating_sub(5))
+}
+
 /// The same where log lines beside other panels would be too short to be read.
 fn dash_narrow(body: Rect, charts: u16, shown: Plan) -> Plan {
     let logs = (body.height - charts) / 4;
+    let store = store_height(body.height.saturating_sub(charts + logs + 9));
     Rows(vec![
         (Length(charts), shown),
         (
@@ -302,7 +312,7 @@ fn dash_narrow(body: Rect, charts: u16, shown: Plan) -> Plan {
                     Length(66),
                     Rows(vec![
                         (Length(9), One(Panel::Latency)),
-                        (Length(7), One(Panel::Store)),
+                        (Length(store), One(Panel::Store)),
                         (Fill(1), One(Panel::Alerts)),
                     ]),
                 ),
@@ -312,15 +322,19 @@ fn dash_narrow(body: Rect, charts: u16, shown: Plan) -> Plan {
     ])
 }
 
-fn dash_normal() -> Plan {
-    Rows(vec![
+fn dash_normal(body: Rect) -> Plan {
+    let mut rows = vec![
         (Length(6), One(Panel::Now)),
         (
             Length(8),
             Columns(vec![(Length(42), One(Panel::Latency)), (Fill(1), One(Panel::Services))]),
         ),
         (Fill(1), One(Panel::Processes)),
-    ])
+    ];
+    if body.height >= ALERTS_HEIGHT {
+        rows.push((Length(5), One(Panel::Alerts)));
+    }
+    Rows(rows)
 }
 
 fn perf(is_wide: bool) -> Plan {
@@ -406,6 +420,22 @@ mod tests {
             let areas = areas(Rect::new(0, 0, size.0, size.1), view);
             let shown = areas.panels.iter().filter(|(panel, _)| *panel == view.focus);
             prop_assert_eq!(shown.count(), 1);
+        }
+    }
+
+    #[test]
+    fn the_dash_keeps_room_for_two_alerts() {
+        for (width, height) in [(120, 35), (120, 40), (149, 60), (150, 35), (160, 45), (80, 29)] {
+            let view = View {
+                screen: Screen::Dash,
+                focus: Panel::Processes,
+                is_zoomed: false,
+                has_banner: false,
+            };
+            let areas = areas(Rect::new(0, 0, width, height), view);
+            let alerts = areas.panels.iter().find(|(panel, _)| *panel == Panel::Alerts);
+            // A border and the heads of columns come with them.
+            assert!(alerts.is_some_and(|(_, rect)| rect.height >= 5), "{width}x{height}");
         }
     }
 }
