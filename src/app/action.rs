@@ -12,7 +12,7 @@ use engine::config::Assignment;
 use engine::ids::{LoadId, ServiceId, UserProcessId, WorkerId};
 use serde::{Deserialize, Serialize};
 
-use super::format;
+use super::{format, serial};
 
 /// One request to the director.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -80,6 +80,9 @@ pub(crate) enum Action {
     Restart(ProcessId),
     /// In a pause, office time goes on for exactly this long, at most [`engine::limits::STEP_MAX`].
     Step(Duration),
+    /// Lines of the log down to this level are there for whoever attaches; what is shown here stays
+    /// as it is.
+    LogLevel(#[serde(with = "serial::level")] log::Level),
     /// Looks at another moment of a replay.
     Travel(Travel),
     /// Ends the run: arrivals stop, open tickets are served, then everything stops in order.
@@ -118,6 +121,7 @@ impl fmt::Display for Action {
             Self::Continue(process) => write!(f, "continue {process}"),
             Self::Restart(process) => write!(f, "restart {process}"),
             Self::Step(span) => write!(f, "step {}", format::duration(*span)),
+            Self::LogLevel(level) => write!(f, "log lines down to {level}"),
             Self::Travel(travel) => travel.fmt(f),
             Self::Drain => f.write_str("drain and quit"),
             Self::StopNow => f.write_str("quit at once"),

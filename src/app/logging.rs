@@ -134,13 +134,15 @@ struct Sinks {
 
 /// The least important level that a file gets...
 const FILE_LEVEL: LevelFilter = LevelFilter::Debug;
-/// ...and whoever attaches, even if less is shown here.
+/// ...and whoever attaches, even if less is shown here, unless somebody wants more.
 const RING_LEVEL: LevelFilter = LevelFilter::Info;
 
 /// Whether there is a file.
 static HAS_FILE: AtomicBool = AtomicBool::new(false);
 /// The least important level that the screen gets, as a number.
 static LEVEL: AtomicUsize = AtomicUsize::new(LevelFilter::Info as usize);
+/// The same of whoever attaches.
+static KEPT: AtomicUsize = AtomicUsize::new(RING_LEVEL as usize);
 /// What the panel was given: lines, warnings, errors.
 static COUNTS: [AtomicU64; 3] = [const { AtomicU64::new(0) }; 3];
 
@@ -176,8 +178,22 @@ fn count(level: Level) {
 pub(crate) fn set_level(level: LevelFilter) {
     LEVEL.store(level as usize, Ordering::Relaxed);
     tui_logger::set_default_level(level);
-    let others = if HAS_FILE.load(Ordering::Relaxed) { FILE_LEVEL } else { RING_LEVEL };
-    log::set_max_level(level.max(others));
+    take_what_is_wanted();
+}
+
+/// Keeps lines down to a level for whoever attaches, from now on; never fewer than usual.
+pub(crate) fn keep(level: Level) {
+    KEPT.store(level.to_level_filter().max(RING_LEVEL) as usize, Ordering::Relaxed);
+    take_what_is_wanted();
+}
+
+/// Takes the lines that somebody wants, and no others.
+fn take_what_is_wanted() {
+    let file = if HAS_FILE.load(Ordering::Relaxed) { FILE_LEVEL } else { LevelFilter::Off };
+    let wanted = [&LEVEL, &KEPT].map(|level| level.load(Ordering::Relaxed));
+    let most = wanted.into_iter().fold(file as usize, usize::max);
+    let level = LevelFilter::iter().find(|level| *level as usize == most);
+    log::set_max_level(level.unwrap_or(LevelFilter::Trace));
 }
 
 /// Sends log lines of this process, and those that its children send, to the screen and, if
@@ -217,7 +233,7 @@ impl Log for Sinks {
         let level = LEVEL.load(Ordering::Relaxed);
         let repeated = WRITTEN_AT.get();
         let wall = repeated.unwrap_or_else(WallTime::now);
-        if record.level() as usize <= level.max(RING_LEVEL as usize) {
+        if record.level() as usize <= level.max(KEPT.load(Ordering::Relaxed)) {
             let line = Line {
                 wall,
                 level: record.level(),

@@ -504,7 +504,17 @@ impl Dashboard<'_> {
             Effect::Save { path, overwrite } => self.save_conf(path, overwrite, now),
             Effect::LogLevel(level) => {
                 logging::set_level(level);
-                self.ui.say(Severity::Info, format!("lines of {level} and above"), now);
+                // What the office shows on its own screen is not for who is attached to change.
+                let asked = match (self.office.access(), level.to_level()) {
+                    (Access::Control, Some(level)) => self.office.submit(Action::LogLevel(level)),
+                    _ => Ok(()),
+                };
+                match asked {
+                    Ok(()) => {
+                        self.ui.say(Severity::Info, format!("lines of {level} and above"), now)
+                    }
+                    Err(refused) => self.ui.say(Severity::Warning, refused.to_string(), now),
+                }
             }
             Effect::Copy(text) => self.screen.copy(&text),
             Effect::Mouse(is_ours) => self.screen.mouse(is_ours),

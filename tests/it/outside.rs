@@ -177,6 +177,25 @@ fn an_attached_dashboard_only_looks_unless_it_may_act() {
 }
 
 #[test]
+fn who_is_attached_and_may_act_sees_as_much_of_the_log_as_it_wants() {
+    let mut office = Office::new();
+    start_with(&mut office, SMALL, &[]);
+    let mut acts = attach(&office, &["--control"]);
+    acts.press("7od");
+    acts.wait_for("lines of DEBUG and above");
+    // The office hears of it beside what others ask for, so they may be told first.
+    wait_for("what the issuer decides", || {
+        check(&office, &["ctl", "strike"]);
+        check(&office, &["ctl", "strike", "off"]);
+        acts.text().contains("what is held back: ").then_some(())
+    });
+    acts.press("q");
+    assert_eq!(acts.exit_code(), 0);
+    check(&office, &["ctl", "stop"]);
+    assert_eq!(office.finish().0, 0);
+}
+
+#[test]
 fn a_replay_is_travelled_in_its_dashboard() {
     let office = Office::new();
     let scenario = office.scenario(SMALL);

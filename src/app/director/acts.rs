@@ -19,6 +19,7 @@ use super::{Director, ONLY, Outcome, news};
 use crate::app::action::{Action, ProcessId};
 use crate::app::events::{News, Source};
 use crate::app::exit::Exit;
+use crate::app::logging;
 use crate::app::state::{Ending, Phase, Settings, Severity};
 use crate::app::update::Event;
 
@@ -84,6 +85,10 @@ impl Director {
             | Action::Reload { .. }
             | Action::ApplyReload { .. }
             | Action::DropReload => unreachable!("these were carried out before"),
+            Action::LogLevel(level) => {
+                logging::keep(level);
+                Ok(true)
+            }
             Action::Travel(_) => Err("a running office has no past to look at".to_owned()),
             Action::Drain => {
                 let is_new = !self.run.is_ending();

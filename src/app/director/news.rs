@@ -83,6 +83,7 @@ pub(super) fn of_action(action: &Action, who: Source, name: &str) -> Option<News
         | Action::Reload { .. }
         | Action::ApplyReload { .. }
         | Action::DropReload
+        | Action::LogLevel(_)
         | Action::Travel(_) => return None,
     };
     Some(News { severity: Severity::Info, who, label, text })
