@@ -270,6 +270,18 @@ mod tests {
     }
 
     #[test]
+    fn what_is_said_of_a_command_is_no_command() {
+        let (mut ui, app) = (testing::ui(), Arc::new(testing::app()));
+        ui.area = Rect::new(0, 0, 80, 24);
+        let sight = Sight { live: &app, shown: &app };
+        ui.act(Command::Help, None, sight, Time(1));
+        assert_eq!(click(&mut ui, &app, "│ pause "), []);
+        assert!(matches!(ui.overlay, Some(Overlay::Find(_))), "{:?}", ui.overlay);
+        let asked = click(&mut ui, &app, "End the run (asks)");
+        assert!(asked.is_empty() && matches!(ui.overlay, Some(Overlay::Confirm(_))));
+    }
+
+    #[test]
     fn the_wheel_moves_what_is_under_it() {
         let (mut ui, app) = (testing::ui(), Arc::new(testing::app()));
         ui.area = Rect::new(0, 0, 160, 45);

@@ -6,7 +6,7 @@ use crate::support::wait_for;
 /// Keys and clicks that are sent to one dashboard.
 const DEEDS: usize = 1_200;
 /// Rows above the key bar that short messages may cover for a while.
-const TOAST_ROWS: usize = 3;
+const TOAST_ROWS: usize = 9;
 /// What draws everything anew begins with it.
 const CLEAR: &[u8] = b"\x1b[2J";
 /// What ends a frame.

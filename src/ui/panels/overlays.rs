@@ -51,7 +51,7 @@ pub(crate) fn area(overlay: &Overlay, area: Rect) -> Rect {
     let len = |lines: usize| u16::try_from(lines).unwrap_or(u16::MAX);
     let longest = |texts: &mut dyn Iterator<Item = usize>| len(texts.max().unwrap_or(0));
     let (width, height) = match overlay {
-        Overlay::Find(_) => (84, area.height.saturating_sub(4).max(6)),
+        Overlay::Find(_) => (100, area.height.saturating_sub(4).max(6)),
         // Meanings, ranges and mistakes of keys are sentences.
         Overlay::Prompt(Prompt { ask: Ask::Value(..), .. }) => (78, 7),
         Overlay::Prompt(_) => (64, 5),
@@ -95,7 +95,7 @@ pub(crate) fn lines_shown(overlay: &Overlay, screen: Rect) -> usize {
     // A border, and what stands above or below the lines.
     let rest = match overlay {
         Overlay::Plan(_) => 4,
-        Overlay::Find(_) => 3,
+        Overlay::Find(_) => 4,
         _ => 2,
     };
     usize::from(area(overlay, screen).height.saturating_sub(rest))
@@ -107,10 +107,11 @@ pub(crate) fn line_at(overlay: &Overlay, area: Rect, y: u16) -> Option<usize> {
     let height = usize::from(area.height.saturating_sub(2));
     match overlay {
         Overlay::Menu(menu) => (y < menu.choices.len()).then_some(y),
-        Overlay::Find(find) => {
+        // The first line has what was typed, the last what is said of the selected one.
+        Overlay::Find(find) if (1..height.saturating_sub(1)).contains(&y) => {
             let lines = find_lines(find);
-            let first = first_line(&lines, find.selected, height.saturating_sub(1));
-            match lines.get(first + y.checked_sub(1)?)? {
+            let first = first_line(&lines, find.selected, height.saturating_sub(2));
+            match lines.get(first + y - 1)? {
                 FindLine::Command(at) => Some(*at),
                 FindLine::Group(_) | FindLine::Gap => None,
             }
@@ -162,7 +163,7 @@ fn draw_find(scene: Scene<'_>, find: &Find, area: Rect, buf: &mut Buffer) {
     };
     draw_pieces(&first, theme, Rect { height: 1.min(area.height), ..area }, buf);
     let body =
-        Rect { y: area.y + 1.min(area.height), height: area.height.saturating_sub(1), ..area };
+        Rect { y: area.y + 1.min(area.height), height: area.height.saturating_sub(2), ..area };
     let (rows, lines) = (find.rows(), find_lines(find));
     if lines.is_empty() {
         super::draw_reason(" nothing is called that", theme, body, buf);
@@ -186,6 +187,10 @@ fn draw_find(scene: Scene<'_>, find: &Find, area: Rect, buf: &mut Buffer) {
             }
         }
     }
+    if let Some(found) = rows.get(find.selected).filter(|_| area.height > 1) {
+        let last = Rect { y: area.bottom() - 1, height: 1, ..area };
+        draw_pieces(&[more_about(scene, found.entry)], theme, last, buf);
+    }
     let below = lines.len().saturating_sub(top + usize::from(body.height));
     if below > 0 && area.width > 20 {
         let text = format!(" {below} more below ");
@@ -194,12 +199,15 @@ fn draw_find(scene: Scene<'_>, find: &Find, area: Rect, buf: &mut Buffer) {
     }
 }
 
+/// A list that is this wide has room for names beside what is said of them.
+const NAMED_WIDTH: u16 = 92;
+
 fn command_line(scene: Scene<'_>, entry: &Entry, argument: Option<&str>, width: u16) -> Pieces {
     let keys = scene.ui.keymap.keys_text(entry.command);
     let reason = scene.ui.disabled_reason(entry.command, scene.live, scene.app);
     let tone = if reason.is_some() { Tone::Quiet } else { Tone::Plain };
     let mut pieces = vec![(format!(" {keys:<KEYS_WIDTH$} "), Tone::Strong)];
-    if width >= 80 {
+    if width >= NAMED_WIDTH {
         let id = match argument {
             Some(argument) => format!("{} {argument}", entry.id),
             None => entry.id.to_owned(),
@@ -207,12 +215,23 @@ fn command_line(scene: Scene<'_>, entry: &Entry, argument: Option<&str>, width: 
         pieces.push((format!("{id:<ID_WIDTH$} "), tone));
     }
     pieces.push((reasons::doc(entry, &scene.live.view).to_owned(), tone));
-    if let Some(reason) = reason {
-        pieces.push((format!("  ({reason})"), Tone::Warning));
-    } else if !entry.argument.is_empty() && argument.is_none() {
-        pieces.push((format!("  {}", entry.argument), Tone::Quiet));
+    if reason.is_none() && argument.is_none() && !entry.argument.is_empty() {
+        let taken: usize = pieces.iter().map(|(text, _)| text.chars().count()).sum();
+        let hint = format!("  {}", entry.argument);
+        if taken + hint.chars().count() <= usize::from(width) {
+            pieces.push((hint, Tone::Quiet));
+        }
     }
     pieces
+}
+
+/// Says why the selected command can't be carried out now, or what may follow its name.
+fn more_about(scene: Scene<'_>, entry: &Entry) -> (String, Tone) {
+    match scene.ui.disabled_reason(entry.command, scene.live, scene.app) {
+        Some(reason) => (format!(" not now: {reason}"), Tone::Warning),
+        None if entry.argument.is_empty() => (format!(" {}", entry.id), Tone::Quiet),
+        None => (format!(" {} {}", entry.id, entry.argument), Tone::Quiet),
+    }
 }
 
 fn draw_prompt(scene: Scene<'_>, prompt: &Prompt, area: Rect, buf: &mut Buffer) {
@@ -319,17 +338,18 @@ fn draw_toasts(scene: Scene<'_>, area: Rect, buf: &mut Buffer) {
     }
     let widest = lines.iter().map(|(line, _)| line.chars().count()).max().unwrap_or(0);
     let has_box = Class::of(area) > Class::Small;
-    let edges = if has_box { 2 } else { 0 };
+    // A box lies within the border of the panel behind it.
+    let (edges, margin) = if has_box { (2, 1) } else { (0, 0) };
     // The head and the key bar stay in sight.
-    let height = lines.len().min(usize::from(area.height.saturating_sub(2 + edges)));
+    let height = lines.len().min(usize::from(area.height.saturating_sub(2 + edges + margin)));
     lines.drain(..lines.len() - height);
     let Some((_, newest)) = lines.last() else { return };
     let size = |cells: usize| u16::try_from(cells).unwrap_or(u16::MAX);
     let width = size(widest.min(room) + 4).min(area.width);
     let height = size(height) + edges;
     let window = Rect {
-        x: area.right() - width,
-        y: area.bottom().saturating_sub(1 + height),
+        x: area.right() - width - margin.min(area.width - width),
+        y: area.bottom().saturating_sub(1 + margin + height),
         width,
         height,
     };
