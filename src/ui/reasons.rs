@@ -31,6 +31,9 @@ fn phase_reason(command: Command, phase: &Phase) -> Option<&'static str> {
         Command::PauseResume if !matches!(phase, Phase::Running | Phase::Paused) => {
             Some("the doors are not open")
         }
+        Command::Range if matches!(phase, Phase::Starting | Phase::Recovering(_)) => {
+            Some("nothing was measured yet")
+        }
         Command::Step if *phase != Phase::Paused => Some("only a paused office steps; p pauses"),
         Command::Users
         | Command::DrainUsers

@@ -264,6 +264,10 @@ mod tests {
         assert_eq!(span(&ui), Some(5));
         act(&mut ui, &live, Command::Back, None);
         assert_eq!((span(&ui), ui.frozen.is_some()), (None, true));
+        let starting = Arc::new(testing::starting());
+        let mut ui = testing::ui();
+        act(&mut ui, &starting, Command::Range, None);
+        assert_eq!(ui.toasts[0].text, "nothing was measured yet");
     }
 
     #[test]

@@ -11,7 +11,7 @@ use crate::ui::reasons;
 use crate::ui::registry::{Entry, Group};
 use crate::ui::theme::Tone;
 use crate::ui::view::{Scene, bordered};
-use crate::ui::widgets::table::clear;
+use crate::ui::widgets::table::{clear, visible};
 
 /// Room for a command's keys, and for its name.
 const KEYS_WIDTH: usize = 11;
@@ -328,14 +328,7 @@ const TOAST_WIDTH: usize = 60;
 fn draw_toasts(scene: Scene<'_>, area: Rect, buf: &mut Buffer) {
     let theme = scene.theme();
     let room = TOAST_WIDTH.min(usize::from(area.width).saturating_sub(4));
-    let mut lines: Vec<(String, Tone)> = Vec::new();
-    for toast in &scene.ui.toasts {
-        let tone = match super::alerts::severity_tone(toast.severity) {
-            Tone::Plain => Tone::Accent,
-            tone => tone,
-        };
-        lines.extend(wrap(&toast.text, room.max(1)).into_iter().map(|line| (line, tone)));
-    }
+    let mut lines = toast_lines(scene, Class::of(area), room.max(1));
     let widest = lines.iter().map(|(line, _)| line.chars().count()).max().unwrap_or(0);
     let has_box = Class::of(area) > Class::Small;
     // A box lies within the border of the panel behind it.
@@ -364,6 +357,25 @@ fn draw_toasts(scene: Scene<'_>, area: Rect, buf: &mut Buffer) {
             format!("{edge} {line:<width$} {edge}", width = usize::from(width).saturating_sub(4));
         draw_cut(vec![(text, *tone)], theme, row, buf);
     }
+}
+
+/// Returns what happened last in lines; where there is hardly room, the newest in one.
+fn toast_lines(scene: Scene<'_>, class: Class, room: usize) -> Vec<(String, Tone)> {
+    let shown = if class == Class::Tiny { 1 } else { usize::MAX };
+    let toasts = &scene.ui.toasts;
+    let newest = toasts.iter().skip(toasts.len().saturating_sub(shown));
+    let lines = newest.flat_map(|toast| {
+        let tone = match super::alerts::severity_tone(toast.severity) {
+            Tone::Plain => Tone::Accent,
+            tone => tone,
+        };
+        let lines = match class {
+            Class::Tiny => vec![visible(&toast.text, room)],
+            _ => wrap(&toast.text, room),
+        };
+        lines.into_iter().map(move |line| (line, tone))
+    });
+    lines.collect()
 }
 
 /// Breaks a text into lines of at most `width` characters, between words where that is possible.

@@ -299,6 +299,11 @@ fn what_lies_over_the_dashboard() {
     ui.say(Severity::Info, "users=140", Time(0));
     ui.set_zoomed(true);
     insta::assert_snapshot!("zoomed_with_toasts", screen(&ui, &app, 80, 24));
+    ui.set_zoomed(false);
+    ui.say(Severity::Info, "service letters blocked", Time(0));
+    let tiny = screen(&ui, &app, 20, 5);
+    assert_eq!(tiny.lines().filter(|line| line.contains('│')).count(), 1, "{tiny}");
+    assert!(tiny.contains("│ service letters~ │"), "{tiny}");
 }
 
 #[test]
