@@ -120,16 +120,26 @@ impl Counts {
     /// fewer.
     pub(super) fn at_rank(&self, rank: u64) -> Option<usize> {
         let mut passed = 0_u64;
-        self.iter().find_map(|(index, count)| {
-            passed = passed.saturating_add(count);
-            (passed >= rank).then_some(index)
-        })
+        for (number, chunk) in self.allocated() {
+            let until = passed.saturating_add(sum(chunk));
+            if until < rank {
+                passed = until;
+                continue;
+            }
+            let place = chunk.iter().position(|count| {
+                passed = passed.saturating_add(*count);
+                passed >= rank
+            });
+            return place.map(|place| number * CHUNK + place);
+        }
+        None
     }
 
     /// Returns how many values are in the buckets before this one.
     pub(super) fn before(&self, index: usize) -> u64 {
-        let before = self.iter().take_while(|(bucket, _)| *bucket < index);
-        before.fold(0, |sum, (_, count)| sum.saturating_add(count))
+        let reached = self.allocated().take_while(|(number, _)| number * CHUNK < index);
+        let sums = reached.map(|(number, chunk)| sum(&chunk[..CHUNK.min(index - number * CHUNK)]));
+        sums.fold(0, u64::saturating_add)
     }
 
     /// Returns the last bucket that has values.
@@ -154,6 +164,10 @@ impl Counts {
         let chunks = self.chunks.iter().enumerate();
         chunks.filter_map(|(number, chunk)| Some((number, &**chunk.as_ref()?)))
     }
+}
+
+fn sum(counts: &[u64]) -> u64 {
+    counts.iter().copied().fold(0, u64::saturating_add)
 }
 
 fn has_values(chunk: &Chunk) -> bool {
