@@ -360,8 +360,16 @@ impl UiState {
 
     /// Returns the selected process, by default the first.
     pub(crate) fn process<'a>(&self, shown: &'a AppState) -> Option<&'a ProcessRow> {
-        let table = super::panels::processes::table(shown, self.theme);
         let arrangement = self.arrangement(Panel::Processes);
+        // Asked many times a frame; the table is only needed where its order or its words count.
+        if arrangement.filter.is_empty() {
+            let is_it = |row: &&ProcessRow| Some(row.id.to_string()) == arrangement.selected;
+            let selected = arrangement.selected.as_ref().and(shown.processes.iter().find(is_it));
+            if selected.is_some() || arrangement.sort.is_none() {
+                return selected.or(shown.processes.first());
+            }
+        }
+        let table = super::panels::processes::table(shown, self.theme);
         let rows = arrangement.shown(&table);
         let key = &rows.get(arrangement.selected(&rows)?)?.key;
         shown.processes.iter().find(|row| row.id.to_string() == *key)
