@@ -264,6 +264,50 @@ fn processes_that_were_stopped_from_outside_delay_no_end() {
     assert_eq!((&verdict["ok"], &verdict["open"]), (&json!(true), &json!(0)), "{verdict}");
 }
 
+/// Kills all processes of an office of [`STREET`] and waits until others serve.
+fn kill_all(office: &Office) {
+    for (process, role) in [
+        ("issuer", "issuer"),
+        ("worker 0", "worker"),
+        ("worker 1", "worker"),
+        ("users-manager", "users-manager"),
+    ] {
+        let before = office.processes(role);
+        check(office, &["ctl", "kill", process]);
+        wait_for("another process", || {
+            let now = office.processes(role);
+            (now.len() == before.len() && now != before).then_some(())
+        });
+    }
+    let all_serve = |sample: &Value| {
+        let processes = sample["processes"].as_array().unwrap();
+        processes.len() == 1 + 1 + 2 + 1 + 3 && processes.iter().all(|row| row["state"] == "ready")
+    };
+    until(office, "all processes", all_serve);
+}
+
+#[test]
+fn a_pause_outlives_all_processes() {
+    let mut office = Office::new();
+    start_with(&mut office, STREET, &[]);
+    check(&office, &["ctl", "pause"]);
+    let elapsed = number(&sample(&office), "/elapsed_ns");
+    kill_all(&office);
+    let paused = sample(&office);
+    let reply = check(&office, &["ctl", "step", "200ms", "--json"]);
+    let reply: Value = serde_json::from_str(&reply).unwrap();
+    assert_eq!(
+        (&reply["state"], number(&reply, "/elapsed_ns")),
+        (&json!("paused"), elapsed + 200_000_000)
+    );
+    let issued = |sample: &Value| number(sample, "/totals/issued");
+    let asked = until(&office, "requests of the step", |sample| issued(sample) > issued(&paused));
+    assert!(issued(&asked) - issued(&paused) < 200, "{} and {}", issued(&paused), issued(&asked));
+    check(&office, &["ctl", "resume"]);
+    later(&office, 300);
+    end_well(&mut office);
+}
+
 #[test]
 fn what_people_have_changed_outlives_all_processes() {
     let mut office = Office::new();
@@ -279,24 +323,7 @@ fn what_people_have_changed_outlives_all_processes() {
     }
     let deviations = sample(&office)["deviations"].clone();
     assert_eq!(deviations.as_array().unwrap().len(), 4, "{deviations}");
-    for (process, role) in [
-        ("issuer", "issuer"),
-        ("worker 0", "worker"),
-        ("worker 1", "worker"),
-        ("users-manager", "users-manager"),
-    ] {
-        let before = office.processes(role);
-        check(&office, &["ctl", "kill", process]);
-        wait_for("another process", || {
-            let now = office.processes(role);
-            (now.len() == before.len() && now != before).then_some(())
-        });
-    }
-    let all_serve = |sample: &Value| {
-        let processes = sample["processes"].as_array().unwrap();
-        processes.len() == 1 + 1 + 2 + 1 + 3 && processes.iter().all(|row| row["state"] == "ready")
-    };
-    until(&office, "all processes", all_serve);
+    kill_all(&office);
     let before = later(&office, 1500);
     let after = later(&office, 3000);
     assert_eq!((&after["deviations"], &after["fsync"]), (&deviations, &json!("each_batch")));
