@@ -2,7 +2,7 @@
 //!
 //! Values are exact to the nanosecond up to 2 µs and to one part in two thousand above. Percentiles
 //! come from merged histograms only and are never averaged. Buckets and bytes are those of
-//! HdrHistogram; counters are kept in [chunks](counts) that are allocated with their first value,
+//! HdrHistogram; counters are kept in chunks (`counts`) that are allocated with their first value,
 //! as a run keeps a hundred histograms of 33 thousand counters of which a few hundred are used.
 
 use std::borrow::Cow;
