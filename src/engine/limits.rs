@@ -254,7 +254,7 @@ pub const METRICS_ANSWER_WITHIN: Duration = Duration::from_secs(10);
 pub const CPUS_MAX: u32 = 65_536;
 /// Files that a role has open beside its peers: at most 16 were seen.
 pub const FILES_BESIDE_PEERS: u64 = 24;
-/// Processes and threads of a run beside workers and user processes: director and dashboard 7,
+/// Processes and threads of a run beside workers and user processes: director and dashboard 8,
 /// issuer 5, users manager 2 were seen.
 pub const TASKS_BESIDE_WORKERS_AND_USERS: u64 = 16;
 /// Memory that a worker or a user process has for itself: about 1 MiB was seen.

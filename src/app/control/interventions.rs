@@ -118,8 +118,12 @@ impl Desk {
             Wish::Freeze(text, span) => {
                 self.only_before_the_end("freeze a process")?;
                 let (process, ..) = self.living(&text)?;
+                let before = self.office.snapshot();
+                let is_frozen = |state: &AppState| state.settings.frozen.contains(&process);
+                // One that stands still already does so for another span, which no snapshot shows.
+                let least = if is_frozen(&before) { before.number + 2 } else { before.number };
                 let state = self.act(Action::Freeze(process, span), |state| {
-                    state.settings.frozen.contains(&process)
+                    is_frozen(state) && state.number >= least
                 })?;
                 let process = process.to_string();
                 Ok(json!({ "process": process, "span_ns": nanos(span), "snapshot": state.number }))
