@@ -88,6 +88,38 @@ fn a_replay_tells_the_figures_of_the_run() {
 }
 
 #[test]
+fn a_replay_tells_what_people_did() {
+    let mut office = Office::new();
+    start_with(&mut office, SMALL, &[]);
+    office.wait_for_tickets(50);
+    check(&office, &["ctl", "users", "9"]);
+    check(&office, &["ctl", "strike"]);
+    check(&office, &["ctl", "strike", "off"]);
+    check(&office, &["ctl", "kill", "worker", "1"]);
+    check(&office, &["ctl", "stop"]);
+    office.finish();
+    let told = replay(&office, &[]);
+    let events: Vec<&str> = told["events"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .filter_map(|event| event["text"].as_str())
+        .collect();
+    for text in ["9 users asked for", "workers called to strike", "worker 1 killed"] {
+        assert!(events.contains(&text), "{text}: {events:?}");
+    }
+    assert_eq!(told["store"]["issuer_starts"], json!(1));
+    let data_dir = office.data_dir().display().to_string();
+    let mut terminal = Setup::tool(130, 40).args(&["replay", &data_dir, "--at", "0s"]).open();
+    terminal.wait_for("REPLAY");
+    terminal.press("\u{1b}[F");
+    terminal.press("7");
+    terminal.wait_for("the strike ended");
+    terminal.press("q");
+    assert_eq!(terminal.exit_code(), 0);
+}
+
+#[test]
 fn a_killed_run_is_replayed_up_to_its_last_record() {
     let mut office = Office::new();
     start_with(&mut office, SMALL, &[]);
