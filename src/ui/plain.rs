@@ -13,10 +13,11 @@ use color_eyre::eyre::Result;
 use engine::clock::{Clock, SystemClock, Time};
 use engine::supervisor::signals::Signal;
 
+use super::ask::Ask;
 use super::errands::{find_ticket, save_conf};
 use super::heard::Heard;
 use super::key::Key;
-use super::model::{Detail, Effect, Overlay, Sight, UiState};
+use super::model::{Detail, Effect, Overlay, Prompt, Sight, UiState};
 use super::office::nothing_to_do;
 use super::options::env;
 use super::preferences::Preferences;
@@ -189,10 +190,15 @@ fn command(
         return (Vec::new(), help(&live.view));
     }
     let sight = Sight { live, shown: live };
-    let effects = ui.act(entry.command, argument, sight, now);
+    let mut effects = ui.act(entry.command, argument, sight, now);
     let mut lines = heard(ui);
-    if ui.overlay.take_if(|open| !is_question(open)).is_some() {
-        lines.push(format!("{name} needs {}", entry.argument));
+    match ui.overlay.take_if(|open| !is_question(open)) {
+        None => {}
+        // Nothing is an answer, too.
+        Some(Overlay::Prompt(Prompt { ask: ask @ (Ask::ExportTo | Ask::Step), .. })) => {
+            effects = ui.answer("", &ask, sight, now);
+        }
+        Some(_) => lines.push(format!("{name} needs {}", entry.argument)),
     }
     (effects, lines)
 }
@@ -357,6 +363,8 @@ mod tests {
         let (effects, said) = typed(&mut ui, "users many");
         assert!(effects.is_empty() && !said.is_empty());
         assert_eq!(typed(&mut ui, " pause ").0, [Effect::Submit(Action::Pause)]);
+        assert_eq!(typed(&mut ui, "export").0, [Effect::Export(None)]);
+        assert_eq!(typed(&mut ui, "export /x").0, [Effect::Export(Some("/x".into()))]);
         assert!(typed(&mut ui, "zoom").1.contains("is about a screen"));
         assert!(typed(&mut ui, "dance").1.contains("there is no command dance"));
         assert_eq!(typed(&mut ui, ""), (vec![], String::new()));

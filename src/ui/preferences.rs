@@ -86,6 +86,9 @@ impl Preferences {
     /// # Errors
     /// If it can't be made.
     pub(crate) fn save(&self, path: &Path) -> io::Result<()> {
+        // Where a person has put a link, the file that it leads to is written.
+        let place = fs::canonicalize(path);
+        let path = place.as_deref().unwrap_or(path);
         if let Some(dir) = path.parent() {
             DirBuilder::new().recursive(true).mode(0o700).create(dir)?;
         }
@@ -329,6 +332,11 @@ mod tests {
         let others = path.parent().unwrap().read_dir().unwrap().count();
         assert_eq!(others, 1, "nothing else is left");
         assert!(Preferences::default().save(&dir.path().join("made/on")).is_err());
+        let link = dir.path().join("link.ini");
+        std::os::unix::fs::symlink(&path, &link).unwrap();
+        Preferences::read("[sort]\n").save(&link).unwrap();
+        assert!(link.is_symlink());
+        assert_eq!(Preferences::load(&path).unwrap(), Preferences::read("[sort]\n"));
         fs::write(&path, vec![b'x'; usize::try_from(BYTES_MAX).unwrap() + 1]).unwrap();
         assert!(Preferences::load(&path).is_err());
     }
