@@ -246,13 +246,16 @@ pub(crate) enum Effect {
     Leave,
 }
 
-/// The office now, and as it is shown: not the same while the display is frozen.
+/// The office now, and as it is shown, which is not the same while the display is frozen; and when
+/// that is.
 #[derive(Clone, Copy)]
 pub(crate) struct Sight<'a> {
     /// What is so now: what commands act on.
     pub(crate) live: &'a Arc<AppState>,
     /// What a person sees: what rows are selected from.
     pub(crate) shown: &'a Arc<AppState>,
+    /// When that is: toasts last from here.
+    pub(crate) now: Time,
 }
 
 impl UiState {

@@ -27,41 +27,35 @@ impl UiState {
     ) -> Vec<Effect> {
         let at = Position::new(event.column, event.row);
         let shown = Arc::clone(self.shown(live));
-        let sight = Sight { live, shown: &shown };
+        let sight = Sight { live, shown: &shown, now };
         let wheel = match event.kind {
             MouseEventKind::ScrollUp => Some(Command::Up),
             MouseEventKind::ScrollDown => Some(Command::Down),
             _ => None,
         };
         match (event.kind, wheel) {
-            (_, Some(command)) => self.wheel(command, at, sight, now),
+            (_, Some(command)) => self.wheel(command, at, sight),
             (MouseEventKind::Down(MouseButton::Left), _) => {
                 self.range_from = None;
-                self.click(at, sight, now)
+                self.click(at, sight)
             }
             (MouseEventKind::Drag(MouseButton::Left), _) => {
                 self.drag(at, sight);
                 Vec::new()
             }
-            (MouseEventKind::Up(MouseButton::Left), _) => self.drop(sight, now),
+            (MouseEventKind::Up(MouseButton::Left), _) => self.drop(sight),
             _ => Vec::new(),
         }
     }
 
-    fn wheel(
-        &mut self,
-        command: Command,
-        at: Position,
-        sight: Sight<'_>,
-        now: Time,
-    ) -> Vec<Effect> {
+    fn wheel(&mut self, command: Command, at: Position, sight: Sight<'_>) -> Vec<Effect> {
         if let Some(mut overlay) = self.overlay.take() {
             self.walk_overlay(&mut overlay, command);
             self.overlay = Some(overlay);
             return Vec::new();
         }
         self.focus_at(at, sight);
-        (0..WHEEL_ROWS).flat_map(|_| self.act(command, None, sight, now)).collect()
+        (0..WHEEL_ROWS).flat_map(|_| self.act(command, None, sight)).collect()
     }
 
     /// Focuses the panel under the mouse and returns what is inside its border.
@@ -84,41 +78,40 @@ impl UiState {
     }
 
     /// Ends a drag: what was selected is told, and its end is looked at.
-    fn drop(&mut self, sight: Sight<'_>, now: Time) -> Vec<Effect> {
+    fn drop(&mut self, sight: Sight<'_>) -> Vec<Effect> {
         match (self.range_from.take(), self.range) {
             (Some(_), Some((from, to))) => {
-                self.select_range(from, to, now);
+                self.select_range(from, to, sight.now);
                 self.look_at(to, sight)
             }
             _ => Vec::new(),
         }
     }
 
-    fn click(&mut self, at: Position, sight: Sight<'_>, now: Time) -> Vec<Effect> {
+    fn click(&mut self, at: Position, sight: Sight<'_>) -> Vec<Effect> {
         if let Some(overlay) = self.overlay.take() {
-            return self.click_overlay(overlay, at, sight, now);
+            return self.click_overlay(overlay, at, sight);
         }
         let scene = self.scene(sight);
         let areas = self.areas(view::has_banner(scene));
         if areas.tabs.contains(at) {
             let tab = bars::tabs(scene, areas.tabs).into_iter().find(|tab| tab.area.contains(at));
-            return tab.map_or_else(Vec::new, |tab| {
-                self.act(Command::Screen(tab.screen), None, sight, now)
-            });
+            return tab
+                .map_or_else(Vec::new, |tab| self.act(Command::Screen(tab.screen), None, sight));
         }
         if areas.keys.contains(at) {
             let words = bars::keys(scene, areas.keys);
             let word = words.into_iter().find(|word| word.area.contains(at));
             return word
                 .and_then(|word| word.command)
-                .map_or_else(Vec::new, |command| self.act(command, None, sight, now));
+                .map_or_else(Vec::new, |command| self.act(command, None, sight));
         }
         let was = self.focus();
         let Some(inner) = self.focus_at(at, sight).filter(|inner| inner.contains(at)) else {
             return Vec::new();
         };
         let is_same = was == self.focus();
-        self.click_row(inner, at, is_same, sight, now)
+        self.click_row(inner, at, is_same, sight)
     }
 
     /// Selects the row under the mouse, opens it the second time, or sorts by the head; on a chart,
@@ -129,7 +122,6 @@ impl UiState {
         at: Position,
         is_same_panel: bool,
         sight: Sight<'_>,
-        now: Time,
     ) -> Vec<Effect> {
         let focus = self.focus();
         let scene = self.scene(sight);
@@ -155,19 +147,13 @@ impl UiState {
             return Vec::new();
         };
         if is_same_panel && selected == Some(row) && arrangement.selected.is_some() {
-            return self.act(Command::Open, None, sight, now);
+            return self.act(Command::Open, None, sight);
         }
         self.arrangement_mut(focus).selected = Some(shown[row].key.clone());
         Vec::new()
     }
 
-    fn click_overlay(
-        &mut self,
-        overlay: Overlay,
-        at: Position,
-        sight: Sight<'_>,
-        now: Time,
-    ) -> Vec<Effect> {
+    fn click_overlay(&mut self, overlay: Overlay, at: Position, sight: Sight<'_>) -> Vec<Effect> {
         let area = overlays::area(&overlay, self.area);
         if !area.contains(at) {
             // A click beside it closes what asks for nothing.
@@ -180,9 +166,9 @@ impl UiState {
         match (overlay, line) {
             (Overlay::Find(mut find), Some(line)) => {
                 find.selected = line;
-                self.run_found(&find, sight, now)
+                self.run_found(&find, sight)
             }
-            (Overlay::Menu(menu), Some(line)) => self.choose(&menu, line, sight, now),
+            (Overlay::Menu(menu), Some(line)) => self.choose(&menu, line, sight),
             (overlay, _) => {
                 self.overlay = Some(overlay);
                 Vec::new()
@@ -273,8 +259,8 @@ mod tests {
     fn what_is_said_of_a_command_is_no_command() {
         let (mut ui, app) = (testing::ui(), Arc::new(testing::app()));
         ui.area = Rect::new(0, 0, 80, 24);
-        let sight = Sight { live: &app, shown: &app };
-        ui.act(Command::Help, None, sight, Time(1));
+        let sight = Sight { live: &app, shown: &app, now: Time(1) };
+        ui.act(Command::Help, None, sight);
         assert_eq!(click(&mut ui, &app, "│ pause "), []);
         assert!(matches!(ui.overlay, Some(Overlay::Find(_))), "{:?}", ui.overlay);
         let asked = click(&mut ui, &app, "End the run (asks)");

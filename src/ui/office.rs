@@ -1,7 +1,6 @@
 //! What people do to the office: questions before processes are touched, menus of what can be
 //! done, settings that can be taken back. Pure, like `update`, of which it is a part.
 
-use engine::clock::Time;
 use engine::config::Assignment;
 use engine::config::scenario::FsyncPolicy;
 use engine::ids::ServiceId;
@@ -21,7 +20,6 @@ impl UiState {
         command: Command,
         argument: Option<&str>,
         sight: Sight<'_>,
-        now: Time,
     ) -> Vec<Effect> {
         match command {
             Command::PauseResume => {
@@ -31,7 +29,7 @@ impl UiState {
                 };
                 vec![Effect::Submit(if goes_on { Action::Pause } else { Action::Resume })]
             }
-            Command::DrainUsers => self.answer("0", &Ask::Users, sight, now),
+            Command::DrainUsers => self.answer("0", &Ask::Users, sight),
             Command::Signals => self.menu(signals(&self.acted_on(sight), sight.live)),
             Command::Chaos => self.menu(chaos(sight.live)),
             Command::Kill => self.confirm(kill_question(&self.acted_on(sight))),
@@ -45,15 +43,15 @@ impl UiState {
                 let (strike, end) = (Action::Strike, Action::EndStrike);
                 self.switch(sight.live.settings.is_on_strike, strike, end)
             }
-            Command::Block => self.block(argument, sight, now),
+            Command::Block => self.block(argument, sight),
             Command::Fsync => match argument {
                 Some(policy) => {
-                    self.answer(policy, &Ask::Value("storage".into(), "fsync".into()), sight, now)
+                    self.answer(policy, &Ask::Value("storage".into(), "fsync".into()), sight)
                 }
                 None => self.menu(fsync_policies(sight.live)),
             },
-            Command::Rate => self.rate(argument, sight, now),
-            Command::SetKey => self.set_key(argument, sight, now),
+            Command::Rate => self.rate(argument, sight),
+            Command::SetKey => self.set_key(argument, sight),
             Command::Reload => self.reload(sight.live),
             Command::Undo => self.undo(),
             _ => Vec::new(),
@@ -96,13 +94,13 @@ impl UiState {
     }
 
     /// Blocks or unblocks the service that is named, or offers the services.
-    fn block(&mut self, argument: Option<&str>, sight: Sight<'_>, now: Time) -> Vec<Effect> {
+    fn block(&mut self, argument: Option<&str>, sight: Sight<'_>) -> Vec<Effect> {
         let Some(name) = argument else { return self.menu(services(sight.live)) };
         let found = sight.live.services.iter().position(|service| service.name == name);
         let Some(id) = found.and_then(|at| u8::try_from(at).ok()).map(ServiceId) else {
             let names: Vec<&str> = sight.live.services.iter().map(|row| &*row.name).collect();
             let text = format!("no service is called {name:?}; there are {}", names.join(", "));
-            self.say(Severity::Warning, text, now);
+            self.say(Severity::Warning, text, sight.now);
             return Vec::new();
         };
         let is_blocked = sight.live.settings.blocked.iter().any(|blocked| blocked == name);
@@ -111,7 +109,7 @@ impl UiState {
 
     /// Asks for the rate of the load that is named, takes it if it stands behind the name, or
     /// offers the loads that have one.
-    fn rate(&mut self, argument: Option<&str>, sight: Sight<'_>, now: Time) -> Vec<Effect> {
+    fn rate(&mut self, argument: Option<&str>, sight: Sight<'_>) -> Vec<Effect> {
         let rates = &sight.live.settings.tempo.rates;
         let (name, rate) = match argument {
             Some(text) => text.split_once(' ').map_or((text, None), |(a, b)| (a, Some(b))),
@@ -119,20 +117,20 @@ impl UiState {
             None => return self.menu(loads(sight.live)),
         };
         match (rates.iter().position(|rate| rate.name == name), rate) {
-            (Some(at), Some(text)) => return self.answer(text, &Ask::Rate(at), sight, now),
+            (Some(at), Some(text)) => return self.answer(text, &Ask::Rate(at), sight),
             (Some(at), None) => self.prompt(Ask::Rate(at), sight),
             (None, _) => {
                 let names: Vec<&str> = rates.iter().map(|rate| &*rate.name).collect();
                 let text =
                     format!("no open load is called {name:?}; there are {}", names.join(", "));
-                self.say(Severity::Warning, text, now);
+                self.say(Severity::Warning, text, sight.now);
             }
         }
         Vec::new()
     }
 
     /// Changes the key that is named, or asks for the value of that one or the selected one.
-    fn set_key(&mut self, argument: Option<&str>, sight: Sight<'_>, now: Time) -> Vec<Effect> {
+    fn set_key(&mut self, argument: Option<&str>, sight: Sight<'_>) -> Vec<Effect> {
         let found = match argument {
             None => {
                 self.selected_key(sight.shown).ok_or("select a key on screen 8 first".to_owned())
@@ -146,7 +144,7 @@ impl UiState {
             Some(text) => match Assignment::read(text) {
                 Ok(Assignment { section, key, value }) => {
                     let ask = Ask::Value(section, key);
-                    return self.answer(value.as_deref().unwrap_or_default(), &ask, sight, now);
+                    return self.answer(value.as_deref().unwrap_or_default(), &ask, sight);
                 }
                 Err(error) => Err(error),
             },
@@ -154,7 +152,7 @@ impl UiState {
         let asked = found.map(|(section, key)| Ask::Value(section, key));
         match asked.and_then(|ask| ask.refusal(sight.live).map_or(Ok(ask), Err)) {
             Ok(ask) => self.prompt(ask, sight),
-            Err(reason) => self.say(Severity::Warning, reason, now),
+            Err(reason) => self.say(Severity::Warning, reason, sight.now),
         }
         Vec::new()
     }

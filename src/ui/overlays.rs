@@ -3,7 +3,6 @@
 use std::collections::BTreeSet;
 
 use crossterm::event::KeyCode;
-use engine::clock::Time;
 use log::LevelFilter;
 use tui_input::InputRequest;
 
@@ -27,13 +26,12 @@ impl UiState {
         overlay: Overlay,
         key: Key,
         sight: Sight<'_>,
-        now: Time,
     ) -> Vec<Effect> {
         match overlay {
-            Overlay::Find(find) => self.find_key(find, key, sight, now),
+            Overlay::Find(find) => self.find_key(find, key, sight),
             Overlay::Prompt(prompt) => self.prompt_key(prompt, key, sight),
             Overlay::Confirm(question) => self.confirm_key(question, key),
-            Overlay::Menu(menu) => self.menu_key(menu, key, sight, now),
+            Overlay::Menu(menu) => self.menu_key(menu, key, sight),
             Overlay::Detail(detail) => self.detail_key(detail, key),
             Overlay::Plan(plan) => self.plan_key(plan, key),
         }
@@ -62,9 +60,9 @@ impl UiState {
         }
     }
 
-    fn find_key(&mut self, mut find: Find, key: Key, sight: Sight<'_>, now: Time) -> Vec<Effect> {
+    fn find_key(&mut self, mut find: Find, key: Key, sight: Sight<'_>) -> Vec<Effect> {
         if key == Key::Named(KeyCode::Enter) {
-            return self.run_found(&find, sight, now);
+            return self.run_found(&find, sight);
         }
         let command = match key {
             Key::Named(KeyCode::Up) | Key::Ctrl('k') => Some(Command::Up),
@@ -101,12 +99,10 @@ impl UiState {
     }
 
     /// Carries out the selected line.
-    pub(super) fn run_found(&mut self, find: &Find, sight: Sight<'_>, now: Time) -> Vec<Effect> {
+    pub(super) fn run_found(&mut self, find: &Find, sight: Sight<'_>) -> Vec<Effect> {
         let rows = find.rows();
         match rows.get(find.selected) {
-            Some(Found { entry, argument }) => {
-                self.act(entry.command, argument.as_deref(), sight, now)
-            }
+            Some(Found { entry, argument }) => self.act(entry.command, argument.as_deref(), sight),
             None => {
                 self.overlay = Some(Overlay::Find(find.clone()));
                 Vec::new()
@@ -162,14 +158,14 @@ impl UiState {
         }
     }
 
-    fn menu_key(&mut self, menu: Menu, key: Key, sight: Sight<'_>, now: Time) -> Vec<Effect> {
+    fn menu_key(&mut self, menu: Menu, key: Key, sight: Sight<'_>) -> Vec<Effect> {
         let by_letter = match key {
             Key::Char(char) => menu.choices.iter().position(|choice| choice.key == char),
             Key::Named(KeyCode::Enter) => Some(menu.selected),
             _ => None,
         };
         if let Some(at) = by_letter {
-            return self.choose(&menu, at, sight, now);
+            return self.choose(&menu, at, sight);
         }
         match (key, self.keymap.command(key, false)) {
             (Key::Named(KeyCode::Esc), _) | (_, Some(Command::Quit)) => {}
@@ -187,18 +183,12 @@ impl UiState {
     }
 
     /// Carries out a line of a menu.
-    pub(super) fn choose(
-        &mut self,
-        menu: &Menu,
-        at: usize,
-        sight: Sight<'_>,
-        now: Time,
-    ) -> Vec<Effect> {
+    pub(super) fn choose(&mut self, menu: &Menu, at: usize, sight: Sight<'_>) -> Vec<Effect> {
         let Some(Choice { command, argument, .. }) = menu.choices.get(at) else {
             return Vec::new();
         };
         let argument = (!argument.is_empty()).then_some(argument.as_str());
-        self.act(*command, argument, sight, now)
+        self.act(*command, argument, sight)
     }
 
     fn detail_key(&mut self, detail: Detail, key: Key) -> Vec<Effect> {

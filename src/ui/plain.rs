@@ -189,14 +189,14 @@ fn command(
     if entry.command == Command::Help {
         return (Vec::new(), help(&live.view));
     }
-    let sight = Sight { live, shown: live };
-    let mut effects = ui.act(entry.command, argument, sight, now);
+    let sight = Sight { live, shown: live, now };
+    let mut effects = ui.act(entry.command, argument, sight);
     let mut lines = heard(ui);
     match ui.overlay.take_if(|open| !is_question(open)) {
         None => {}
         // Nothing is an answer, too.
         Some(Overlay::Prompt(Prompt { ask: ask @ (Ask::ExportTo | Ask::Step), .. })) => {
-            effects = ui.answer("", &ask, sight, now);
+            effects = ui.answer("", &ask, sight);
         }
         Some(_) => lines.push(format!("{name} needs {}", entry.argument)),
     }

@@ -37,18 +37,17 @@ impl UiState {
         command: Command,
         argument: Option<&str>,
         sight: Sight<'_>,
-        now: Time,
     ) -> Vec<Effect> {
         let span = match argument.map(engine::config::span) {
             Some(Err(_)) => {
-                self.say(Severity::Warning, "expected a span such as 30s or 5m", now);
+                self.say(Severity::Warning, "expected a span such as 30s or 5m", sight.now);
                 return Vec::new();
             }
             Some(Ok(span)) => Some(span),
             None => None,
         };
         if command == Command::Range {
-            self.mark_range(span, sight, now);
+            self.mark_range(span, sight);
             return Vec::new();
         }
         if let Some(replay) = replay(sight.live) {
@@ -63,12 +62,12 @@ impl UiState {
                 // What was said of the past would be taken for news.
                 self.toasts.clear();
             }
-            _ => self.scrub(command, span, sight, now),
+            _ => self.scrub(command, span, sight),
         }
         Vec::new()
     }
 
-    fn scrub(&mut self, command: Command, span: Option<Duration>, sight: Sight<'_>, now: Time) {
+    fn scrub(&mut self, command: Command, span: Option<Duration>, sight: Sight<'_>) {
         let window = WINDOWS[self.window];
         let frozen = self.frozen.get_or_insert_with(|| Frozen::new(sight.live));
         let is_back = is_back(command);
@@ -90,7 +89,7 @@ impl UiState {
         }
         if let Some(word) = word {
             self.toasts.clear();
-            self.say(Severity::Info, word, now);
+            self.say(Severity::Info, word, sight.now);
         }
     }
 
@@ -106,16 +105,16 @@ impl UiState {
 
     /// Selects the span before the moment that is looked at; without one, the first time where it
     /// begins and the second time where it ends.
-    fn mark_range(&mut self, span: Option<Duration>, sight: Sight<'_>, now: Time) {
+    fn mark_range(&mut self, span: Option<Duration>, sight: Sight<'_>) {
         if !self.is_in_past(sight.live) {
             self.frozen = Some(Frozen::new(sight.live));
         }
         let here = self.frozen.as_ref().map_or(sight.shown.at, |frozen| frozen.at);
         match span.map(|span| here - span).or(self.range_from) {
-            Some(from) => self.select_range(from, here, now),
+            Some(from) => self.select_range(from, here, sight.now),
             None => {
                 self.range_from = Some(here);
-                self.say(Severity::Info, "from here; once more where it ends", now);
+                self.say(Severity::Info, "from here; once more where it ends", sight.now);
             }
         }
     }
@@ -133,11 +132,15 @@ impl UiState {
     }
 
     /// Remembers the percentiles that are shown.
-    pub(super) fn pin(&mut self, sight: Sight<'_>, now: Time) {
+    pub(super) fn pin(&mut self, sight: Sight<'_>) {
         let wall = sight.shown.wall;
         let latencies = sight.shown.latencies.clone();
         self.pinned = Some(Pinned { wall, span: self.recent, latencies });
-        self.say(Severity::Info, format!("percentiles are compared with those of {wall}"), now);
+        self.say(
+            Severity::Info,
+            format!("percentiles are compared with those of {wall}"),
+            sight.now,
+        );
     }
 }
 
@@ -183,7 +186,7 @@ mod tests {
         argument: Option<&str>,
     ) -> Vec<Effect> {
         let shown = Arc::clone(ui.shown(live));
-        ui.act(command, argument, Sight { live, shown: &shown }, Time(1))
+        ui.act(command, argument, Sight { live, shown: &shown, now: Time(1) })
     }
 
     #[test]

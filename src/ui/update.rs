@@ -29,10 +29,10 @@ impl UiState {
     pub(crate) fn key(&mut self, event: KeyEvent, live: &Arc<AppState>, now: Time) -> Vec<Effect> {
         let Some(key) = Key::of(event) else { return Vec::new() };
         let shown = Arc::clone(self.shown(live));
-        let sight = Sight { live, shown: &shown };
+        let sight = Sight { live, shown: &shown, now };
         let command = self.keymap.command(key, self.is_in_past(live));
         if command == Some(Command::Interrupt) {
-            return self.act(Command::Interrupt, None, sight, now);
+            return self.act(Command::Interrupt, None, sight);
         }
         self.interrupts = 0;
         // A screen that something else has written on is mended whatever is open.
@@ -40,8 +40,8 @@ impl UiState {
             return vec![Effect::Repaint];
         }
         match self.overlay.take() {
-            Some(overlay) => self.overlay_key(overlay, key, sight, now),
-            None => command.map_or_else(Vec::new, |command| self.act(command, None, sight, now)),
+            Some(overlay) => self.overlay_key(overlay, key, sight),
+            None => command.map_or_else(Vec::new, |command| self.act(command, None, sight)),
         }
     }
 
@@ -51,10 +51,9 @@ impl UiState {
         command: Command,
         argument: Option<&str>,
         sight: Sight<'_>,
-        now: Time,
     ) -> Vec<Effect> {
         if let Some(reason) = self.disabled_reason(command, sight.live, sight.shown) {
-            self.say(Severity::Warning, reason, now);
+            self.say(Severity::Warning, reason, sight.now);
             return Vec::new();
         }
         match command {
@@ -67,7 +66,7 @@ impl UiState {
             | Command::SlowIssuer
             | Command::Speed
             | Command::Export
-            | Command::SaveConf => self.ask(command, argument, sight, now),
+            | Command::SaveConf => self.ask(command, argument, sight),
             Command::PauseResume
             | Command::DrainUsers
             | Command::Signals
@@ -81,18 +80,16 @@ impl UiState {
             | Command::Rate
             | Command::SetKey
             | Command::Reload
-            | Command::Undo => self.act_on_office(command, argument, sight, now),
-            Command::LogLevel => self.log_level(argument, now),
-            Command::Open if self.focus() == Panel::Conf => {
-                self.act(Command::SetKey, None, sight, now)
-            }
+            | Command::Undo => self.act_on_office(command, argument, sight),
+            Command::LogLevel => self.log_level(argument, sight.now),
+            Command::Open if self.focus() == Panel::Conf => self.act(Command::SetKey, None, sight),
             Command::ExportAgain => vec![Effect::Export(self.export_dir.clone())],
             Command::Quit => self.quit(sight.live),
             Command::QuitNow => self.confirm(stop_question(sight.live)),
             Command::Interrupt => self.interrupt(sight.live),
             Command::Suspend => vec![Effect::Suspend],
             Command::Repaint => vec![Effect::Repaint],
-            Command::Copy => self.copy(sight, now),
+            Command::Copy => self.copy(sight),
             Command::Freeze
             | Command::Live
             | Command::Oldest
@@ -104,18 +101,18 @@ impl UiState {
             | Command::EventForward
             | Command::Range
             | Command::NextRun
-            | Command::PreviousRun => self.travel(command, argument, sight, now),
+            | Command::PreviousRun => self.travel(command, argument, sight),
             Command::SaveScreen => vec![Effect::SaveScreen],
-            Command::Mouse => self.switch_mouse(now),
+            Command::Mouse => self.switch_mouse(sight.now),
             _ => {
-                self.look(command, argument, sight, now);
+                self.look(command, argument, sight);
                 Vec::new()
             }
         }
     }
 
     /// Carries out a command that changes only what is shown.
-    fn look(&mut self, command: Command, argument: Option<&str>, sight: Sight<'_>, now: Time) {
+    fn look(&mut self, command: Command, argument: Option<&str>, sight: Sight<'_>) {
         match command {
             Command::Help => self.overlay = Some(Overlay::Find(Find::help())),
             Command::Palette => self.overlay = Some(Overlay::Find(Find::palette())),
@@ -131,17 +128,17 @@ impl UiState {
             }
             Command::WindowShorter => self.window = self.window.saturating_sub(1),
             Command::WindowLonger => self.window = (self.window + 1).min(WINDOWS.len() - 1),
-            Command::WindowDefault => self.set_window(argument, now),
-            Command::Theme => self.set_theme(argument, now),
+            Command::WindowDefault => self.set_window(argument, sight.now),
+            Command::Theme => self.set_theme(argument, sight.now),
             Command::Sweep => self.is_sweeping = !self.is_sweeping,
-            Command::Pin => self.pin(sight, now),
+            Command::Pin => self.pin(sight),
             Command::Unpin => self.pinned = None,
             // What is later than a frozen display shows was not seen.
             Command::Acknowledge => self.acknowledged = self.acknowledged.max(sight.shown.wall),
             Command::Open => self.open(sight),
-            Command::Sort => self.sort(argument, sight, now),
-            Command::LogSources => self.log_sources(argument, now),
-            Command::NextMatch | Command::PreviousMatch => self.next_match(command, sight, now),
+            Command::Sort => self.sort(argument, sight),
+            Command::LogSources => self.log_sources(argument, sight.now),
+            Command::NextMatch | Command::PreviousMatch => self.next_match(command, sight),
             _ => self.walk(command, sight),
         }
     }
@@ -209,19 +206,13 @@ impl UiState {
     // --- questions --------------------------------------------------------------------------
 
     /// Takes the answer that was typed with the command, or asks for one.
-    fn ask(
-        &mut self,
-        command: Command,
-        argument: Option<&str>,
-        sight: Sight<'_>,
-        now: Time,
-    ) -> Vec<Effect> {
+    fn ask(&mut self, command: Command, argument: Option<&str>, sight: Sight<'_>) -> Vec<Effect> {
         let ask = match command {
             Command::Halt => Some(Ask::Halt(self.acted_on(sight))),
             command => Ask::of(command, self.focus()),
         };
         match (ask, argument) {
-            (Some(ask), Some(text)) => return self.answer(text, &ask, sight, now),
+            (Some(ask), Some(text)) => return self.answer(text, &ask, sight),
             (Some(ask), None) => self.prompt(ask, sight),
             (None, _) => {}
         }
@@ -234,17 +225,11 @@ impl UiState {
         self.overlay = Some(Overlay::Prompt(Prompt { ask, input, first, error: None }));
     }
 
-    pub(super) fn answer(
-        &mut self,
-        text: &str,
-        ask: &Ask,
-        sight: Sight<'_>,
-        now: Time,
-    ) -> Vec<Effect> {
+    pub(super) fn answer(&mut self, text: &str, ask: &Ask, sight: Sight<'_>) -> Vec<Effect> {
         match ask.read(text, sight.live) {
             Ok(answer) => self.take(answer),
             Err(error) => {
-                self.say(Severity::Warning, error, now);
+                self.say(Severity::Warning, error, sight.now);
                 Vec::new()
             }
         }
@@ -372,7 +357,7 @@ impl UiState {
 
     /// Selects the next row that has what is searched for; where rows are hidden, all that are
     /// left have it.
-    fn next_match(&mut self, command: Command, sight: Sight<'_>, now: Time) {
+    fn next_match(&mut self, command: Command, sight: Sight<'_>) {
         let arrangement = self.arrangement(self.focus());
         let is_down = command == Command::NextMatch;
         let Content::Table(table) = self.content(sight, self.area.width) else { return };
@@ -382,7 +367,7 @@ impl UiState {
         let shown = arrangement.shown(&table);
         if !self.arrangement_mut(self.focus()).select_match(&shown, is_down) {
             let text = format!("no further line has {:?}", arrangement.filter);
-            self.say(Severity::Info, text, now);
+            self.say(Severity::Info, text, sight.now);
         }
     }
 
@@ -448,9 +433,9 @@ impl UiState {
     }
 
     /// Sorts by the column that is named, or offers the columns.
-    fn sort(&mut self, argument: Option<&str>, sight: Sight<'_>, now: Time) {
+    fn sort(&mut self, argument: Option<&str>, sight: Sight<'_>) {
         let Content::Table(table) = self.content(sight, self.area.width) else {
-            self.say(Severity::Warning, "this panel has no rows to sort", now);
+            self.say(Severity::Warning, "this panel has no rows to sort", sight.now);
             return;
         };
         let Some(text) = argument else {
@@ -463,13 +448,13 @@ impl UiState {
             None => {
                 let heads: Vec<&str> = table.columns.iter().map(|column| column.head).collect();
                 let text = format!("no column is called {text:?}; there are {}", heads.join(", "));
-                self.say(Severity::Warning, text, now);
+                self.say(Severity::Warning, text, sight.now);
             }
         }
     }
 
     /// Copies the selected row, or the text of the panel.
-    fn copy(&mut self, sight: Sight<'_>, now: Time) -> Vec<Effect> {
+    fn copy(&mut self, sight: Sight<'_>) -> Vec<Effect> {
         let text = match self.content(sight, self.area.width) {
             Content::Table(table) => {
                 let arrangement = self.arrangement(self.focus());
@@ -485,14 +470,14 @@ impl UiState {
         };
         match text.filter(|text| !text.is_empty()) {
             Some(text) => {
-                self.say(Severity::Info, "copied, if the terminal allows it (OSC 52)", now);
+                self.say(Severity::Info, "copied, if the terminal allows it (OSC 52)", sight.now);
                 vec![Effect::Copy(text)]
             }
             None => {
                 self.say(
                     Severity::Warning,
                     "there is no text here to copy; e exports figures",
-                    now,
+                    sight.now,
                 );
                 Vec::new()
             }

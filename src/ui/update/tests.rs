@@ -73,8 +73,8 @@ fn every_command_can_be_run_from_the_help() {
         press(&mut by_help, &app, "?");
         press(&mut by_help, &app, &"j".repeat(at));
         let helped = press(&mut by_help, &app, "\n");
-        let sight = Sight { live: &app, shown: &app };
-        let acted = by_key.act(found.entry.command, None, sight, Time(1));
+        let sight = Sight { live: &app, shown: &app, now: Time(1) };
+        let acted = by_key.act(found.entry.command, None, sight);
         assert_eq!(numberless(&helped), numberless(&acted), "{}", found.entry.id);
         let overlays = [by_help, by_key].map(|ui| format!("{:?}", ui.overlay));
         assert_eq!(overlays[0], overlays[1], "{}", found.entry.id);
