@@ -35,11 +35,12 @@ fn strangers_are_refused_and_the_office_goes_on() {
         out.extend_from_slice(&[9; 16]);
         out.extend_from_slice(&[1, 0, 0, 0, 0, 0, 0]);
     });
+    let [high, low] = frame::VERSION.to_be_bytes();
     for (bytes, code) in [
-        (&[0, 9, 1, 0, 0, 0, 0, 0][..], ErrorCode::Version),
-        (&[0, 4, 1, 0, 255, 255, 255, 255], ErrorCode::Oversized),
-        (&[0, 4, 1, 7, 0, 0, 0, 0], ErrorCode::Malformed),
-        (&[0, 4, 1, 0, 0, 0, 0, 2, 1, 2], ErrorCode::Malformed),
+        (&[high, low + 1, 1, 0, 0, 0, 0, 0][..], ErrorCode::Version),
+        (&[high, low, 1, 0, 255, 255, 255, 255], ErrorCode::Oversized),
+        (&[high, low, 1, 7, 0, 0, 0, 0], ErrorCode::Malformed),
+        (&[high, low, 1, 0, 0, 0, 0, 2, 1, 2], ErrorCode::Malformed),
         (&ask, ErrorCode::Malformed),
         (&wrong_secret, ErrorCode::BadToken),
         (b"", ErrorCode::HelloExpected),
