@@ -458,8 +458,9 @@ struct Label<'a> {
     /// Where the first and the last of its marks stand.
     first: u16,
     last: u16,
-    /// The worst of what happened, or the newest of those.
+    /// The worst of what happened, or the oldest of those, and where its mark stands.
     event: &'a Happening,
+    at: u16,
     /// How many marks it stands for.
     count: usize,
 }
@@ -478,19 +479,19 @@ impl Label<'_> {
 
     /// Returns whether a place is of one of its own marks, which the words may hide.
     fn covers(&self, x: u16) -> bool {
-        self.first < x && x <= self.last
+        (self.first..=self.last).contains(&x) && x != self.at
     }
 
-    /// Returns the cells of the words: right of the first mark, or left of it at the right edge of
-    /// a chart whose cells from `free` on have no other words.
+    /// Returns the cells of the words: right of their mark, or left of it at the right edge of a
+    /// chart whose cells from `free` on have no other words.
     fn cells(&self, plot_width: u16, free: u16) -> Option<std::ops::Range<u16>> {
         let width = self.width();
-        let right = self.first + 1;
+        let right = self.at + 1;
         if right.saturating_add(width) <= plot_width {
             return Some(right..right + width);
         }
-        let left = self.first.checked_sub(width).filter(|left| *left >= free);
-        left.map(|left| left..self.first)
+        let left = self.at.checked_sub(width).filter(|left| *left >= free);
+        left.map(|left| left..self.at)
     }
 }
 
@@ -499,13 +500,13 @@ fn labels<'a>(marks: &[(u16, &'a Happening)]) -> Vec<Label<'a>> {
     let mut labels: Vec<Label<'a>> = Vec::new();
     for &(cell, event) in marks {
         match labels.last_mut() {
-            Some(label) if cell <= label.first.saturating_add(label.width() + 1) => {
-                if event.severity >= label.event.severity {
-                    label.event = event;
+            Some(label) if cell <= label.at.saturating_add(label.width() + 1) => {
+                if event.severity > label.event.severity {
+                    (label.event, label.at) = (event, cell);
                 }
                 (label.last, label.count) = (cell, label.count + 1);
             }
-            _ => labels.push(Label { first: cell, last: cell, event, count: 1 }),
+            _ => labels.push(Label { first: cell, last: cell, event, at: cell, count: 1 }),
         }
     }
     labels
@@ -629,9 +630,9 @@ mod tests {
         let apart = shown(&[(2, "pause", Info), (9, "resume", Info)], 40);
         assert_eq!(apart, [owned(3, "pause"), owned(10, "resume")]);
         let joined = shown(&[(2, "pause", Info), (8, "resume", Info), (30, "kill", Info)], 40);
-        assert_eq!(joined, [owned(3, "resume +1"), owned(31, "kill")]);
-        let worst = shown(&[(2, "w3 died", Warning), (2, "kill", Info), (4, "x", Info)], 40);
-        assert_eq!(worst, [owned(3, "w3 died +2")]);
+        assert_eq!(joined, [owned(3, "pause +1"), owned(31, "kill")]);
+        let worst = shown(&[(2, "kill", Info), (5, "w3 died", Warning), (7, "x", Info)], 40);
+        assert_eq!(worst, [owned(6, "w3 died +2")], "beside its own mark");
         assert_eq!(
             shown(&[(38, "w3 died", Info)], 40),
             [owned(31, "w3 died")],
