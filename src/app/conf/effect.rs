@@ -282,7 +282,8 @@ impl Conf {
     fn with_seats(&self, mut changes: Vec<Assignment>) -> Pairs {
         let is = |change: &Assignment, key| change.section == "office" && change.key == key;
         let workers = changes.iter().rev().find(|change| is(change, "workers"));
-        let workers = workers.map(|change| change.value.as_deref().unwrap_or("4").parse::<u16>());
+        let usual = self.shown.row("office", "workers").map_or("", |row| row.key.default);
+        let workers = workers.map(|change| change.value.as_deref().unwrap_or(usual).parse::<u16>());
         let has_seats = self.shown.row("office", "seats").is_some_and(|row| row.value.is_some());
         if let Some(Ok(workers)) = workers
             && has_seats

@@ -22,7 +22,7 @@ use engine::scheduler::record::{Record, Start};
 use engine::storage::{self, LogError};
 use engine::timeline::Timeline;
 
-use super::reel::{Mark, Reel};
+use super::reel::{Entry, Mark, Reel};
 use super::{Choice, ReplayError};
 use crate::app::conf::{Conf, ConfRow};
 use crate::app::diary::Story;
@@ -68,6 +68,7 @@ pub(super) struct Scene {
 #[derive(Debug)]
 struct Kept {
     at: Time,
+    read_at: Time,
     mark: Mark,
     scene: Scene,
     latencies: Vec<[Vec<u8>; 4]>,
@@ -112,6 +113,8 @@ pub(super) struct Film {
     pub(super) watch: Watch,
     /// A row per key of it, if it is known.
     pub(super) conf: Arc<Vec<ConfRow>>,
+    /// The moment of the last record that was taken, and said one.
+    read_at: Time,
     /// The first byte that the log still has.
     first: Lsn,
     /// The log has let go of the run's first records.
@@ -155,6 +158,7 @@ impl Film {
             scenario,
             watch: Watch::new(&[], &[]),
             conf: Arc::default(),
+            read_at: Time::ZERO,
             first: Lsn(0),
             is_beginning_lost: false,
             from: Time::ZERO,
@@ -203,8 +207,8 @@ impl Film {
     fn read_all(&mut self, tell: &mut dyn FnMut(Reading) -> bool) -> Result<(), ReplayError> {
         let bytes_total = storage::file_bytes(&self.data_dir)?;
         let (mut records, mut first) = (0, None);
-        while let Some(entry) = self.reel.peek()? {
-            let (at, lsn) = (entry.at(), entry.lsn);
+        while let Some(&entry) = self.reel.peek()? {
+            let (at, lsn) = (self.due(&entry), entry.lsn);
             let first = *first.get_or_insert(lsn.0);
             if records % WORD_RECORDS == 0 {
                 let bytes = self.reel.position().0.saturating_sub(first);
@@ -281,7 +285,7 @@ impl Film {
         }
         let Some(entry) = self.reel.next()? else { return Ok(()) };
         if !self.scene.is_over {
-            self.scene.take(&entry);
+            self.take(&entry);
         }
         Ok(())
     }
@@ -291,7 +295,7 @@ impl Film {
     fn note_start(&mut self, start: Start) {
         if self.starts.iter().all(|seen| seen.start.epoch != start.epoch) {
             let requeued = self.scene.core.open() as u64;
-            self.starts.push(StartSeen { at: self.until, start, requeued });
+            self.starts.push(StartSeen { at: self.read_at, start, requeued });
         }
     }
 
@@ -315,7 +319,7 @@ impl Film {
         self.kept.clear();
         self.starts.clear();
         self.keep_ticks = KEEP_TICKS;
-        (self.from, self.until, self.at) = Default::default();
+        (self.from, self.until, self.at, self.read_at) = Default::default();
         Ok(())
     }
 
@@ -327,7 +331,9 @@ impl Film {
 
     /// Returns how many open tickets may have a seat or not.
     pub(super) fn unsure(&self) -> usize {
-        self.scene.core.unsure(|id| self.reel.begun(id))
+        let starts = self.starts.iter().map(|seen| seen.at);
+        let next = starts.filter(|&start| start >= self.at).min().unwrap_or(self.until);
+        self.scene.core.unsure(next, |id| self.reel.begun(id))
     }
 
     /// Goes to a moment, before or behind.
@@ -343,7 +349,7 @@ impl Film {
             self.reel = Reel::new(&self.data_dir, Some(kept.mark))?;
             self.scene = kept.scene.clone();
             self.scene.results.latencies = kept.latencies.iter().map(latencies).collect();
-            self.at = kept.at;
+            (self.at, self.read_at) = (kept.at, kept.read_at);
         }
         self.advance(to, false)?;
         Ok(())
@@ -372,8 +378,8 @@ impl Film {
     /// Takes all records up to a moment.
     fn feed(&mut self, until: Time) -> Result<(), LogError> {
         while !self.scene.is_over
-            && let Some(entry) = self.reel.peek()?
-            && entry.at().is_none_or(|at| at <= until)
+            && let Some(&entry) = self.reel.peek()?
+            && self.due(&entry).is_none_or(|at| at <= until)
         {
             if let Some(Record::Start(start)) = entry.record {
                 if Some(start.run) != self.scene.core.run() {
@@ -383,9 +389,28 @@ impl Film {
                 self.note_start(start);
             }
             let Some(entry) = self.reel.next()? else { break };
-            self.scene.take(&entry);
+            self.take(&entry);
         }
         Ok(())
+    }
+
+    fn take(&mut self, entry: &Entry) {
+        self.read_at = entry.at().map_or(self.read_at, |at| at.max(self.read_at));
+        self.scene.take(entry);
+    }
+
+    /// Returns when a record is to be taken. A start of the issuer tells only the wall's clock, which
+    /// may have been set; it lies between the records around it.
+    fn due(&self, entry: &Entry) -> Option<Time> {
+        match entry.record {
+            Some(Record::Start(start))
+                if self.from.is_set() && Some(start.run) == self.scene.core.run() =>
+            {
+                let told = self.moment_of(start.wall).max(self.read_at);
+                Some(told.min(self.reel.next_at().unwrap_or(told)))
+            }
+            _ => entry.at(),
+        }
     }
 
     /// Keeps what is known now.
@@ -399,7 +424,8 @@ impl Film {
             self.keep_ticks *= 2;
         }
         let (scene, latencies) = self.scene.folded();
-        self.kept.push(Kept { at: self.at, mark: self.reel.mark(), scene, latencies });
+        let (at, read_at) = (self.at, self.read_at);
+        self.kept.push(Kept { at, read_at, mark: self.reel.mark(), scene, latencies });
     }
 
     /// Looks whether a writer has gone on; returns whether it has.
@@ -482,7 +508,7 @@ impl Scene {
         self.core.timeline().opened_at + Duration::from_nanos(nanos)
     }
 
-    fn take(&mut self, entry: &super::reel::Entry) {
+    fn take(&mut self, entry: &Entry) {
         let Some(record) = &entry.record else { return };
         self.core.take(record);
         let store = &mut self.results.issuer.store;

@@ -131,6 +131,12 @@ impl Reel {
         self.is_at_end = false;
     }
 
+    /// Returns the moment of the next record that says one.
+    pub(super) fn next_at(&self) -> Option<Time> {
+        let entries = self.chunks.iter().flat_map(|chunk| &chunk.entries[chunk.next..]);
+        entries.filter_map(Entry::at).next()
+    }
+
     /// Returns the moment of the newest record that was read ahead.
     pub(super) fn newest(&self) -> Option<Time> {
         let entries = self.chunks.iter().rev().flat_map(|chunk| {

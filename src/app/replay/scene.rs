@@ -216,8 +216,8 @@ impl Film {
         if unsure > 0 {
             let tickets = format::counted(unsure, "ticket");
             gaps.push(format!(
-                "what has no end in the log yet ({tickets}) counts as waiting, though it may have a \
-                 seat"
+                "whether {tickets} had a seat is not known, as the log has no end of them yet or the \
+                 issuer died before: all of them count as waiting"
             ));
         }
         gaps

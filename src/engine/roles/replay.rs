@@ -211,9 +211,10 @@ impl Replay {
         totals
     }
 
-    /// Returns how many open tickets may have a seat or not, as nobody knows when they got it.
-    pub fn unsure(&self, begun: impl Fn(TicketId) -> Option<Time>) -> usize {
-        self.open.keys().filter(|&&id| begun(id).is_none()).count()
+    /// Returns how many open tickets may have a seat or not: those of which nobody knows when they
+    /// got it, or only that they got one from an issuer that was started later, at `next`.
+    pub fn unsure(&self, next: Time, begun: impl Fn(TicketId) -> Option<Time>) -> usize {
+        self.open.keys().filter(|&&id| begun(id).is_none_or(|begun| begun > next)).count()
     }
 
     /// Gives away the latencies of tickets that ended since this was asked last, by service: of
