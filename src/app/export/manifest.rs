@@ -23,7 +23,7 @@ pub(super) fn json(state: &AppState, files: &[Written], missing: &[Missing]) -> 
         json!({
             "name": file.name,
             "bytes": file.bytes,
-            "crc32c": format!("{:08x}", file.crc),
+            "crc32": format!("{:08x}", file.crc),
             "holds": file.holds,
         })
     };

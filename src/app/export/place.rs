@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 
-use crc_fast::{CrcAlgorithm, Digest};
+use crc32fast::Hasher;
 
 use super::ExportError;
 
@@ -38,7 +38,7 @@ pub(super) struct Written {
     pub(super) name: String,
     pub(super) holds: String,
     pub(super) bytes: u64,
-    /// CRC-32C of its bytes.
+    /// CRC-32 of its bytes, as `gzip`, `zip` and `crc32` compute it.
     pub(super) crc: u32,
 }
 
@@ -134,11 +134,10 @@ impl Draft {
         let is_cut_short = Arc::clone(&self.is_cut_short);
         let write = move || -> io::Result<Written> {
             let file = BufWriter::with_capacity(WRITE_BYTES, File::create_new(&temporary)?);
-            let crc = Digest::new(CrcAlgorithm::Crc32Iscsi);
-            let mut out = Summed { file, bytes: 0, crc, is_cut_short };
+            let mut out = Summed { file, bytes: 0, crc: Hasher::new(), is_cut_short };
             fill(&mut out)?;
             out.flush()?;
-            let (bytes, crc) = out.sum();
+            let (bytes, crc) = (out.bytes, out.crc.finalize());
             let file = out.file.into_inner().map_err(io::IntoInnerError::into_error)?;
             file.sync_all()?;
             Ok(Written { name: name.to_owned(), holds: holds.to_owned(), bytes, crc })
@@ -216,15 +215,8 @@ const WRITE_BYTES: usize = 128 * 1024;
 struct Summed {
     file: BufWriter<File>,
     bytes: u64,
-    crc: Digest,
+    crc: Hasher,
     is_cut_short: Arc<AtomicBool>,
-}
-
-impl Summed {
-    fn sum(&self) -> (u64, u32) {
-        let crc = u32::try_from(self.crc.finalize()).unwrap_or_default();
-        (self.bytes, crc)
-    }
 }
 
 impl Write for Summed {
@@ -337,6 +329,6 @@ mod tests {
         let root = tempfile::tempdir().unwrap();
         let mut draft = Draft::begin(root.path(), Arc::default()).unwrap();
         draft.file("x", "digits", |out| out.write_all(b"123456789")).unwrap();
-        assert_eq!((draft.files()[0].bytes, draft.files()[0].crc), (9, 0xe306_9283));
+        assert_eq!((draft.files()[0].bytes, draft.files()[0].crc), (9, 0xcbf4_3926));
     }
 }
