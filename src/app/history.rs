@@ -14,10 +14,10 @@ use serde::{Deserialize, Serialize};
 use super::serial;
 use super::trend::{self, Coarse, Extent, Measure};
 
-/// Seconds in a chunk.
-const CHUNK_SECONDS: usize = 600;
+/// Seconds in a chunk; the newest one is copied once a second, as a snapshot shares it.
+const CHUNK_SECONDS: usize = 60;
 /// Full chunks that are kept: six hours.
-const CHUNKS_MAX: usize = 36;
+const CHUNKS_MAX: usize = 360;
 /// Coarse steps that are kept: as long as seconds are.
 const COARSE_MAX: usize = (CHUNKS_MAX + 1) * CHUNK_SECONDS / trend::STEP_SECONDS;
 
