@@ -8,8 +8,10 @@ use std::time::Duration;
 
 use engine::clock::Time;
 
+use super::events::{News, Source};
 use super::format;
 use super::history::{History, Second};
+use super::state::Severity;
 use super::trend::{Measure, Timed};
 
 /// Seconds of a third.
@@ -28,6 +30,8 @@ const TIMES_MIN: f64 = 2.0;
 const LATENCY_MIN: f64 = 0.001;
 /// A percentile of fewer tickets jumps about by itself.
 const SERVED_MIN: u64 = 100;
+/// Seconds without growth after which it is over, so that one at its bounds does not come and go.
+const CALM_SECONDS: u32 = 10;
 
 /// What grows.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -92,6 +96,40 @@ impl Growth {
             Self::Queue { .. } => "QUEUE GROWS",
             Self::Latency { .. } => "p99 GROWS",
         }
+    }
+}
+
+/// Tells when growth begins and ends.
+#[derive(Debug, Default)]
+pub(crate) struct Watch {
+    /// What was told to grow, and when.
+    told: Option<(Growth, Time)>,
+    calm: u32,
+}
+
+impl Watch {
+    /// Takes what grows at the end of a second and returns what people should know.
+    pub(crate) fn end_second(&mut self, growth: Option<Growth>, at: Time) -> Option<News> {
+        self.calm = if growth.is_some() { 0 } else { self.calm + 1 };
+        let (severity, label, text) = match (self.told, growth) {
+            (None, Some(growth))
+            | (Some((Growth::Latency { .. }, _)), Some(growth @ Growth::Queue { .. })) => {
+                self.told = Some((growth, at));
+                (Severity::Warning, growth.word().to_lowercase(), growth.text())
+            }
+            (Some((told, since)), None) if self.calm >= CALM_SECONDS => {
+                self.told = None;
+                let what = match told {
+                    Growth::Queue { .. } => "queue",
+                    Growth::Latency { .. } => "sojourn time",
+                };
+                let lasted = format::duration(at.since(since));
+                let text = format!("the {what} grows no more, after {lasted}");
+                (Severity::Info, "growth ends".to_owned(), text)
+            }
+            _ => return None,
+        };
+        Some(News { severity, who: Source::Office, label, text })
     }
 }
 
@@ -218,6 +256,34 @@ mod tests {
         });
         let growth = grown(&history).unwrap();
         assert!(growth.text().ends_with("more comes than is served"), "{}", growth.text());
+    }
+
+    #[test]
+    fn growth_is_told_once_when_it_begins_and_when_it_has_been_over_for_a_while() {
+        let queue = Growth::Queue { waiting: 156, more: 116, busy: Some(1.0) };
+        let ms = Duration::from_millis;
+        let latency = Growth::Latency { now: ms(62), before: ms(22) };
+        let mut watch = Watch::default();
+        let mut second = 0;
+        let mut told = |growth, seconds: u64| {
+            let news = (0..seconds).filter_map(|_| {
+                second += 1;
+                watch.end_second(growth, Time(second * 1_000_000_000))
+            });
+            news.map(|news| (news.severity, news.label)).collect::<Vec<_>>()
+        };
+        let (warning, info) = (
+            |label: &str| (Severity::Warning, label.to_owned()),
+            |label: &str| (Severity::Info, label.to_owned()),
+        );
+        assert_eq!(told(None, 20), []);
+        assert_eq!(told(Some(latency), 5), [warning("p99 grows")]);
+        assert_eq!(told(Some(queue), 5), [warning("queue grows")], "what is behind it is told");
+        assert_eq!(told(Some(latency), 5), [], "what follows from it is not");
+        assert_eq!(told(None, 9), []);
+        assert_eq!(told(Some(queue), 1), [], "it was not over");
+        assert_eq!(told(None, 30), [info("growth ends")]);
+        assert_eq!(told(Some(queue), 2), [warning("queue grows")]);
     }
 
     /// Returns a run whose 99th percentile is so many milliseconds in each second.

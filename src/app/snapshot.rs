@@ -17,6 +17,7 @@ use super::conf::{Answer, Conf, ConfRow, PendingReload};
 use super::diary::{Diary, Present};
 use super::director::Orders;
 use super::events::{Events, News};
+use super::growth::{self, Growth};
 use super::looks::{Files, Paces};
 use super::net::NetBook;
 use super::procs::Procs;
@@ -54,6 +55,7 @@ pub(crate) struct Album {
     answers: Arc<Vec<Answer>>,
     watch: Watch,
     slos: Vec<SloRow>,
+    growth: growth::Watch,
     tally: Tally,
     notices: Vec<Notice>,
     events: Events,
@@ -113,6 +115,7 @@ impl Album {
             answers: Arc::default(),
             watch: Watch::new(&scenario.slos, &services),
             slos: Vec::new(),
+            growth: growth::Watch::default(),
             tally: Tally::new(scenario),
             notices: Vec::new(),
             events: Events::default(),
@@ -192,7 +195,9 @@ impl Album {
     ) {
         let ended = self.tally.end_second(wall, run.timeline(), results, workers);
         let Some(Ended { fresh, at, is_measured }) = ended else { return };
-        for news in self.watch.end_second(&fresh, results, is_measured) {
+        let growth = Growth::of(&self.tally.history, at);
+        let news = self.growth.end_second(growth, at);
+        for news in self.watch.end_second(&fresh, results, is_measured).into_iter().chain(news) {
             log::log!(target: "director", level_of(news.severity), "{}", news.text);
             self.warn(news, at);
         }
