@@ -7,7 +7,7 @@ use super::registry::{Command, Entry, Risk, entry_of};
 use super::time;
 use crate::app::action::ProcessId;
 use crate::app::handle::Access;
-use crate::app::state::{AppState, Happening, Phase, Severity, View};
+use crate::app::state::{AppState, Attached, Happening, Phase, Severity, View};
 
 /// Returns what a command does in an office that is looked at from there.
 pub(crate) fn doc(entry: &Entry, view: &View) -> &'static str {
@@ -86,6 +86,9 @@ impl UiState {
         let is_leaving = command == Command::Quit || command == Command::QuitNow && is_own;
         if entry_of(command).risk == Risk::Look || is_leaving {
             return None;
+        }
+        if let View::Attached(Attached { lost: Some(_), .. }) = live.view {
+            return Some("nobody is there any more");
         }
         match self.access {
             Access::Full | Access::Control => None,

@@ -590,5 +590,6 @@ fn draw_range(scene: Scene<'_>, axis: TimeAxis, row: Rect, buf: &mut Buffer) {
         );
     }
 }
+
 #[cfg(test)]
 mod tests;

@@ -562,6 +562,13 @@ fn what_is_not_its_own_is_not_ended_from_a_dashboard_that_may_not() {
     assert_eq!(quit_now(Access::ReadOnly, &app), (false, 1), "nothing is asked in vain");
     assert_eq!(quit_now(Access::Control, &app), (true, 0));
     assert_eq!(quit_now(Access::Watch, &testing::app()), (true, 0), "its own it may end");
+    let lost = Some("the office has ended".to_owned());
+    let attached = Attached { pid: None, may_act: true, skipped: 0, lost };
+    let app = AppState { view: View::Attached(attached), ..testing::app() };
+    let mut ui = testing::ui();
+    ui.access = Access::Control;
+    assert_eq!(press(&mut ui, &app, "pQq"), [Effect::Leave], "nobody would hear it");
+    assert_eq!(texts(&ui), ["nobody is there any more"]);
     let mut ui = testing::ui();
     ui.access = Access::Watch;
     assert_eq!(press(&mut ui, &testing::app(), "pu"), []);
