@@ -402,7 +402,7 @@ fn spelled(value: Option<&String>, default: &str) -> String {
     match value {
         Some(value) => value.clone(),
         None if default.is_empty() => "not there".to_owned(),
-        None => format!("({default})"),
+        None => format!("{default} (default)"),
     }
 }
 

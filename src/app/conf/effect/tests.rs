@@ -53,7 +53,7 @@ fn a_change_says_what_is_to_be_done() {
     for (text, line, wanted) in [
         (
             "storage.fsync=each_batch",
-            "storage.fsync: (interval 50ms) -> each_batch (live)",
+            "storage.fsync: interval 50ms (default) -> each_batch (live)",
             Todo { store: true, ..Todo::default() },
         ),
         ("run.drain=3s", "run.drain: (10s) -> 3s (live)", Todo { rules: true, ..Todo::default() }),
