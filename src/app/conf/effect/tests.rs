@@ -56,7 +56,7 @@ fn a_change_says_what_is_to_be_done() {
             "storage.fsync: interval 50ms (default) -> each_batch (live)",
             Todo { store: true, ..Todo::default() },
         ),
-        ("run.drain=3s", "run.drain: (10s) -> 3s (live)", Todo { rules: true, ..Todo::default() }),
+        ("run.drain=3s", "run.drain: 10s (default) -> 3s (live)", Todo { rules: true, ..Todo::default() }),
         (
             "office.room=9",
             "office.room: (10000) -> 9 (restarts the issuer)",
@@ -165,7 +165,7 @@ fn a_reload_brings_what_changed_in_the_file_and_keeps_what_was_changed_live() {
         lines,
         [
             "run.seed: 1 -> 2 (needs a new run; the office goes on as it is)",
-            "run.drain: (10s) -> 4s (live)",
+            "run.drain: 10s (default) -> 4s (live)",
             "office.workers: 5 stays: it was changed live, and the file, which says 3, was not",
             "office.room: 60 -> 70 (restarts the issuer)",
         ]
