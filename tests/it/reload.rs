@@ -98,9 +98,9 @@ fn a_changed_file_is_shown_and_then_applied() {
         .replace("users = 6", "users = 7");
     write(&scenario, &changed);
     let wanted = "run.seed: 1 -> 2 (needs a new run; the office goes on as it is)\n\
-        run.drain: (10s) -> 4s (live)\n\
+        run.drain: 10s (default) -> 4s (live)\n\
         office.workers: 3 stays: it was changed live, and the file, which says 2, was not\n\
-        office.seats: (one for each worker) -> 6 (restarts the workers, one after another)\n\
+        office.seats: one for each worker (default) -> 6 (restarts the workers, one after another)\n\
         office.room: 500 -> 400 (restarts the issuer)\n";
     assert_eq!(check(&office, &["reload", "--dry-run"]), wanted);
     let before = sample(&office).unwrap();
@@ -173,7 +173,7 @@ fn what_is_built_in_has_no_file_to_read_again() {
     office.wait_for_tickets(1);
     assert!(refused(&office, &["reload"]).contains("there is no file to read again"));
     let said = check(&office, &["set", "run.drain=1s", "slo.fast=p99(wait) < 1h"]);
-    assert_eq!(said, "run.drain: (10s) -> 1s (live)\nslo.fast: (none) -> p99(wait) < 1h (live)\n");
+    assert_eq!(said, "run.drain: 10s (default) -> 1s (live)\nslo.fast: none (default) -> p99(wait) < 1h (live)\n");
     let typo = refused(&office, &["set", "run.drian=1s"]);
     assert_eq!(typo, "run.drian: unknown key; did you mean run.drain?\n");
     let range = refused(&office, &["set", "run.drain=soon"]);

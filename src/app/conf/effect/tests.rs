@@ -59,27 +59,27 @@ fn a_change_says_what_is_to_be_done() {
         ("run.drain=3s", "run.drain: 10s (default) -> 3s (live)", Todo { rules: true, ..Todo::default() }),
         (
             "office.room=9",
-            "office.room: (10000) -> 9 (restarts the issuer)",
+            "office.room: 10000 (default) -> 9 (restarts the issuer)",
             Todo { restart_issuer: true, ..Todo::default() },
         ),
         (
             "service.a.work=spin",
-            "service.a.work: (sleep) -> spin (restarts the workers, one after another)",
+            "service.a.work: sleep (default) -> spin (restarts the workers, one after another)",
             Todo { restart_workers: true, ..Todo::default() },
         ),
         (
             "office.seats=9",
-            "office.seats: (one for each worker) -> 9 (restarts the workers, one after another)",
+            "office.seats: one for each worker (default) -> 9 (restarts the workers, one after another)",
             Todo { restart_workers: true, ..Todo::default() },
         ),
         (
             "load.a.users=9",
-            "load.a.users: (1) -> 9 (live)",
+            "load.a.users: 1 (default) -> 9 (live)",
             Todo { users: true, ..Todo::default() },
         ),
         (
             "slo.fast=reject = 0",
-            "slo.fast: (none) -> reject = 0 (live)",
+            "slo.fast: none (default) -> reject = 0 (live)",
             Todo { goals: true, ..Todo::default() },
         ),
     ] {
