@@ -37,7 +37,8 @@ fn a_stall_of_the_issuer_can_not_hide_from_an_open_load() {
     assert!(ms(users, "response_p999_ns") >= 800, "{users}");
     assert!(ms(users, "response_p90_ns") >= 100, "{users}");
     assert_eq!(users["dropped"], 0, "what was due was sent: {users}");
-    assert_eq!(json["offered"], users["intended"], "{json}");
+    // What was due just before the window ended may have come after it: the log has it all.
+    assert_eq!(office.verify()["issued"], users["intended"], "{json}");
     assert_eq!(json["little"]["holds"], true, "{json}");
 }
 
