@@ -173,7 +173,10 @@ fn what_is_built_in_has_no_file_to_read_again() {
     office.wait_for_tickets(1);
     assert!(refused(&office, &["reload"]).contains("there is no file to read again"));
     let said = check(&office, &["set", "run.drain=1s", "slo.fast=p99(wait) < 1h"]);
-    assert_eq!(said, "run.drain: 10s (default) -> 1s (live)\nslo.fast: none (default) -> p99(wait) < 1h (live)\n");
+    assert_eq!(
+        said,
+        "run.drain: 10s (default) -> 1s (live)\nslo.fast: none (default) -> p99(wait) < 1h (live)\n"
+    );
     let typo = refused(&office, &["set", "run.drian=1s"]);
     assert_eq!(typo, "run.drian: unknown key; did you mean run.drain?\n");
     let range = refused(&office, &["set", "run.drain=soon"]);

@@ -50,7 +50,7 @@ pub(crate) fn keys(effort: &Effort) -> Vec<Line> {
     session.wait_for_running();
     // Standing still, so that what comes is the answer.
     session.press("p");
-    let mut found = answers(&mut session, ["?", "?"], effort.tries * 4);
+    let mut found = answers(&mut session, ["?", "?"], effort.tries * 12);
     let peers =
         of_peers(|peer, key| median(&mut answers(peer, [key, "\x1b"], effort.tries.min(10))));
     vec![

@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use engine::clock::WallTime;
+
 use crate::probe::{Used, Who};
 use crate::session::{FRAME_BEGIN, PROGRAM, SIZE, Session, of_peers};
 use crate::{Effort, Line};
@@ -32,18 +34,30 @@ fn open(args: &[&str]) -> Session {
     session
 }
 
+/// Waits for the next minute if a window would not end before it: whatever else stands still, the
+/// clock shows minutes.
+fn keep_from_the_minute(session: &mut Session, window: Duration) {
+    const MINUTE: u64 = 60_000_000_000;
+    let rest = Duration::from_nanos(MINUTE - WallTime::now().0 % MINUTE);
+    if rest < window + Duration::from_secs(1) {
+        session.pass(rest + Duration::from_secs(1));
+    }
+}
+
 /// Paused, and frozen.
 pub(crate) fn standing(effort: &Effort) -> Vec<Line> {
     let mut session = open(&[]);
     session.press("p");
     // What was said of the key stays for a while.
     session.pass(Duration::from_secs(6));
+    keep_from_the_minute(&mut session, effort.window);
     let (used, bytes) = session.cost(effort.window, &WHO);
     let mut all = lines("paused", &used, bytes, [0.01, 0.2, 0.0]);
     session.press("p");
     session.pass(Duration::from_secs(6));
     session.press("f");
     session.pass(Duration::from_secs(6));
+    keep_from_the_minute(&mut session, effort.window);
     let (used, bytes) = session.cost(effort.window, &WHO);
     all.extend(lines("frozen", &used, bytes, [0.01, 0.2, 0.0]));
     all

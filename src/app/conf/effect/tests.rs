@@ -56,7 +56,11 @@ fn a_change_says_what_is_to_be_done() {
             "storage.fsync: interval 50ms (default) -> each_batch (live)",
             Todo { store: true, ..Todo::default() },
         ),
-        ("run.drain=3s", "run.drain: 10s (default) -> 3s (live)", Todo { rules: true, ..Todo::default() }),
+        (
+            "run.drain=3s",
+            "run.drain: 10s (default) -> 3s (live)",
+            Todo { rules: true, ..Todo::default() },
+        ),
         (
             "office.room=9",
             "office.room: 10000 (default) -> 9 (restarts the issuer)",
