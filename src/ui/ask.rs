@@ -312,6 +312,11 @@ impl Ask {
         if (low..=high).contains(&wanted) { Ok(self.set(wanted, app)) } else { Err(expected()) }
     }
 
+    /// Returns whether the answer is a number that can be stepped up and down.
+    pub(crate) fn is_stepped(&self) -> bool {
+        matches!(self, Self::Users | Self::Workers)
+    }
+
     /// Returns the answer that steps the number up or down, if it is one.
     pub(crate) fn step(&self, is_up: bool, app: &AppState) -> Option<Answer> {
         let (now, (low, high)) = (self.target(app), self.bounds());

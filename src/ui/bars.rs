@@ -179,7 +179,10 @@ fn overlay_keys(overlay: &Overlay) -> &'static [(&'static str, &'static str)] {
         Overlay::Find(_) => {
             &[("j/k", "choose"), ("Enter", "do it"), ("/", "search"), ("Esc", "close")]
         }
-        Overlay::Prompt(_) => &[("Enter", "set"), ("+/-", "step"), ("Esc", "close")],
+        Overlay::Prompt(prompt) if prompt.ask.is_stepped() => {
+            &[("Enter", "set"), ("+/-", "step"), ("Esc", "close")]
+        }
+        Overlay::Prompt(_) => &[("Enter", "do it"), ("Esc", "close")],
         Overlay::Confirm(_) => &[("y/Enter", "yes"), ("n/Esc", "no")],
         Overlay::Menu(_) => &[("a-z", "choose"), ("Enter", "do it"), ("Esc", "close")],
         Overlay::Plan(plan) if plan.yes.is_some() => {

@@ -57,7 +57,7 @@ pub(crate) enum Content {
 pub(crate) fn title(panel: Panel, scene: Scene<'_>, width: u16) -> String {
     match panel {
         Panel::Processes => processes::title(scene.app),
-        Panel::Services => "Services  wait, sojourn: p99".to_owned(),
+        Panel::Services => "Services  latencies: p99".to_owned(),
         Panel::Latency => latency::title(scene, width),
         Panel::Logs => logs::title(scene),
         Panel::Store => "Log on disk".to_owned(),
