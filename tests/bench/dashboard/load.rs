@@ -11,8 +11,20 @@ use tempfile::TempDir;
 use crate::session::{PROGRAM, SIZE, Session, hold};
 use crate::{Effort, Line, median};
 
-/// Users who come back at once.
-const LOAD: [&str; 4] = ["--set", "load.regulars.think=1ms", "--seed", "7"];
+/// Users who come back at once, to be served for always the same time: whatever delays a process
+/// costs tickets, and chance does not.
+const LOAD: [&str; 10] = [
+    "--set",
+    "load.regulars.think=1ms",
+    "--set",
+    "service.letters.time=1ms",
+    "--set",
+    "service.parcels.time=1ms",
+    "--set",
+    "service.passports.time=1ms",
+    "--seed",
+    "7",
+];
 /// Until the office has come to its pace.
 const WARM_UP: Duration = Duration::from_secs(3);
 
