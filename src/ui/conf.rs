@@ -188,7 +188,7 @@ pub(crate) fn outcome(row: &ChangeRow) -> String {
 fn planned(row: &ChangeRow) -> (String, String) {
     let what = match (row.fate, row.needs) {
         (Fate::NeedsNewRun, _) => "needs a new run; stays".to_owned(),
-        (Fate::KeptLive, _) => "set live; stays".to_owned(),
+        (Fate::KeptLive, _) => "stays as set".to_owned(),
         (_, Change::Role(role)) => format!("restarts the {}", role.name()),
         (_, Change::Live) => "at once".to_owned(),
         (_, Change::Restart) => "needs a new run".to_owned(),
